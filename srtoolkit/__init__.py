@@ -1,4 +1,42 @@
 """Stable regions in the residual stream of language models: measure them, see them, question them."""
 
+__version__ = "0.1.0"
+
+from srtoolkit import paths, plot, prompts, reference
+from srtoolkit.controls import noise_floor
+from srtoolkit.interpolation import interpolate
 from srtoolkit.models import Model, available_models, load_model
 from srtoolkit.patching import capture, patch
+from srtoolkit.prompts import PromptPairs, from_text, paper_pairs, sample_pairs
+from srtoolkit.results import load, save
+from srtoolkit.settings import Profile, preset, profile
+from srtoolkit.sharpness import sharpness
+from srtoolkit.summary import summarise
+from srtoolkit.verdicts import scorecard, verdict
+
+__all__ = [
+    "Model",
+    "Profile",
+    "PromptPairs",
+    "available_models",
+    "capture",
+    "from_text",
+    "interpolate",
+    "load",
+    "load_model",
+    "noise_floor",
+    "paper_pairs",
+    "patch",
+    "paths",
+    "plot",
+    "preset",
+    "profile",
+    "prompts",
+    "reference",
+    "sample_pairs",
+    "save",
+    "scorecard",
+    "sharpness",
+    "summarise",
+    "verdict",
+]

@@ -1,8 +1,8 @@
 """Where the parts of a decoder are: blocks, final norm, unembedding and MLP gate, for any family.
 
-transformers gives every family its own spelling (``transformer.h``, ``gpt_neox.layers``, ``model.decoder.layers``), so the
-parts are found by what they are: the blocks are the outermost list with one entry per hidden layer, the final norm stands
-beside that list, the unembedding is what transformers calls the output embedding.
+transformers gives every family its own spelling (``transformer.h``, ``gpt_neox.layers``, ``model.decoder.layers``), so
+the parts are found by what they are: the blocks are the outermost list with one entry per hidden layer, the final norm
+stands beside that list, the unembedding is what transformers calls the output embedding.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Anatomy:
         blocks: The list of decoder blocks.
         final_norm: The norm between the last block and the unembedding.
         unembedding: The map from the residual stream to logits.
-        gate: Path, inside one block, of the map that makes the MLP's gate pre-activations; ``None`` where the blocks have
-            no MLP (Mamba) or one we cannot name.
+        gate: Path, inside one block, of the map that makes the MLP's gate pre-activations; ``None`` where the blocks
+            have no MLP (Mamba) or one we cannot name.
         gate_is_fused: Whether only the first half of the gate map's output is the gate (Phi-3).
     """
 
@@ -55,7 +55,8 @@ def find_anatomy(hf: nn.Module, n_layers: int, name: str) -> Anatomy:
     """
     blocks = _find_blocks(hf, n_layers, name)
     gate = _find_gate(hf.get_submodule(f"{blocks}.0"))
-    unembedding = next((path for path, module in hf.named_modules() if module is hf.get_output_embeddings()), None)  # type: ignore[operator]
+    head = hf.get_output_embeddings()  # type: ignore[operator]
+    unembedding = next((path for path, module in hf.named_modules() if module is head), None)
     if unembedding is None:
         raise ValueError(f"{name}: {type(hf).__name__} has no output embedding, so it predicts no next token.")
     return Anatomy(

@@ -21,8 +21,8 @@ def in_batches(
 ) -> Reads:
     """``run`` over all points, put together again as [context, point, width].
 
-    The points of a context are cut into equal rows of at most ``per_row``; a batch is as many rows as hold ``per_batch``
-    points together, at least one.
+    The points of a context are cut into equal rows of at most ``per_row``; a batch is as many rows as hold
+    ``per_batch`` points together, at least one.
 
     Args:
         run: Takes the context index of each row, and the rows.

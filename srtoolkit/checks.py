@@ -51,7 +51,8 @@ def check_layer(model: Model, layer: Any) -> int:
     """
     if isinstance(layer, bool) or not hasattr(layer, "__index__") or not 0 <= layer.__index__() < model.n_layers:
         raise ValueError(
-            f"layer={layer!r}: {model.name} has blocks 0 to {model.n_layers - 1}; layer=0 is the output of the first block."
+            f"layer={layer!r}: {model.name} has blocks 0 to {model.n_layers - 1}; "
+            "layer=0 is the output of the first block."
         )
     return int(layer.__index__())
 

@@ -1,7 +1,7 @@
 """Loading a model, and the object that every measurement takes.
 
-The model and its tokenizer are loaded with transformers and wrapped with ``NNsight``; nnsight's own loading is not used, so
-one set of rules (revisions, dtypes, devices, offline) holds for every source.
+The model and its tokenizer are loaded with transformers and wrapped with ``NNsight``; nnsight's own loading is not
+used, so one set of rules (revisions, dtypes, devices, offline) holds for every source.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Model:
         return str(self.tokenizer.decode([int(token)], clean_up_tokenization_spaces=False))
 
     def provenance(self) -> dict[str, str | int]:
-        """What identifies this model in a result: name, revision, commit, fingerprint, number format, device, versions."""
+        """What identifies this model in a result: name, version, weights, number format, device, software."""
         return {
             "model": self.name,
             "init": self.init,
@@ -166,8 +166,11 @@ class Model:
     def __repr__(self) -> str:
         size = f"{self.n_parameters / 1e6:,.1f}M parameters, {self.n_layers} blocks, d_model {self.d_model}"
         version = f"@{self.revision}" if self.revision else ""
-        weights = "" if self.init == "pretrained" else f", random weights (seed {self.seed})"
-        return f"Model({self.name}{version}: {size}, {self.dtype} on {self.device}{weights}, fingerprint {self.fingerprint})"
+        weights = "" if self.init == "pretrained" else f"random weights (seed {self.seed}), "
+        return (
+            f"Model({self.name}{version}: {size}, {self.dtype} on {self.device}, "
+            f"{weights}fingerprint {self.fingerprint})"
+        )
 
 
 def load_model(
@@ -197,7 +200,6 @@ def load_model(
     Raises:
         ValueError: The name, revision or an option is unknown, or the model is no causal decoder.
         CacheError: A packaged model cannot be fetched or written.
-        OSError: The hub cannot be reached and nothing is cached.
     """
     if init not in INITS:
         raise ValueError(f"init={init!r} is not one of {INITS}.")
@@ -239,8 +241,8 @@ def available_models() -> pd.DataFrame:
     """The models with a name of their own: packaged ones, and those of the paper; any Hugging Face id loads as well.
 
     Returns:
-        One row a model: ``name``, ``family``, ``parameters``, ``revisions``, ``source``, ``works_offline`` (now, on this
-        machine).
+        One row a model: ``name``, ``family``, ``parameters``, ``revisions``, ``source``, ``works_offline`` (now, on
+        this machine).
     """
     rows: list[dict[str, Any]] = [
         {
@@ -254,7 +256,7 @@ def available_models() -> pd.DataFrame:
         for name, spec in packaged.PACKAGED.items()
     ]
     for label, spec in reference.janiak2024()["models"].items():
-        cached = transformers.utils.cached_file(
+        cached = transformers.utils.hub.cached_file(
             spec["hf"],
             "config.json",
             local_files_only=True,
@@ -277,8 +279,8 @@ def available_models() -> pd.DataFrame:
 def weight_fingerprint(hf: torch.nn.Module) -> str:
     """SHA-256 (first 16 digits) over the name, shape and up to 4,096 evenly spaced values of every parameter.
 
-    One optimiser step moves nearly every value, so a sample tells checkpoints apart, and a large model takes no longer than
-    its number of tensors.
+    One optimiser step moves nearly every value, so a sample tells checkpoints apart, and a large model takes no longer
+    than its number of tensors.
     """
     digest = hashlib.sha256()
     for path, parameter in sorted(hf.named_parameters()):
@@ -314,18 +316,21 @@ def _source(name: str, revision: str | None) -> str:
     return name
 
 
+_DIRECTORY_HINT = "A model's directory holds config.json, the tokenizer's files and *.safetensors."
+_NAME_HINT = (
+    "It is neither a packaged name (srt.available_models()), nor a local directory, nor a Hugging Face id whose files "
+    "are cached or can be reached."
+)
+
+
 def _from_source(factory: Any, name: str, source: str, revision: str | None, **options: Any) -> Any:
     """``factory.from_pretrained``, with failures said in the reader's terms."""
     try:
         return factory.from_pretrained(source, revision=revision, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # families, file formats and the hub's client each fail with a type of their own
         what = f"revision {revision!r} of {name!r}" if revision else repr(name)
-        local = f"The directory {source} must hold config.json, tokenizer files and *.safetensors." if Path(source).is_dir() else (
-            "It is neither a packaged name (srt.available_models()), nor a local directory, nor a Hugging Face id whose files "
-            "can be reached or are cached."
-        )  # fmt: skip
-        kind = OSError if isinstance(error, OSError) and Path(source).is_dir() else ValueError
-        raise kind(f"cannot load {what}. {local} transformers said: {str(error)[:600]}") from error
+        hint = _DIRECTORY_HINT if Path(source).is_dir() else _NAME_HINT
+        raise ValueError(f"cannot load {what}. {hint} transformers said: {str(error)[:600]}") from error
 
 
 def _refuse_encoders(name: str, config: Any) -> None:
@@ -344,7 +349,8 @@ def _refuse_encoders(name: str, config: Any) -> None:
         )
     if kind in MASKED and not getattr(config, "is_decoder", False):
         raise ValueError(
-            f"{name}: {kind!r} is an encoder: its tokens see those after them. srtoolkit needs a decoder that predicts the next token."
+            f"{name}: {kind!r} is an encoder: its tokens see those after them. "
+            "srtoolkit needs a decoder that predicts the next token."
         )
 
 

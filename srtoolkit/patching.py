@@ -1,16 +1,16 @@
 """Reading and replacing the residual stream at the last position: ``capture`` and ``patch``, the paper's ``F_p``.
 
-Only the last position is ever replaced, so everything before it is the same for all points of one context. The three methods
-differ in how much of that they reuse:
+Only the last position is ever replaced, so everything before it is the same for all points of one context. The three
+methods differ in how much of that they reuse:
 
 ``"full"``
     Every point runs the whole prompt. Slow, and right for every architecture: the yardstick of the other two.
 ``"prefix"``
-    Keys and values of the prefix are computed once per context; every point is a sequence of one token that continues a copy
-    of them, and starts after block ``layer``.
+    Keys and values of the prefix are computed once per context; every point is a sequence of one token that continues a
+    copy of them, and starts after block ``layer``.
 ``"parallel"``
-    As ``"prefix"``, but the points of a context are the tokens of *one* sequence, all at the same position, and a mask lets
-    each see the prefix and itself. Nothing is copied, and every matrix product has (contexts x points) rows.
+    As ``"prefix"``, but the points of a context are the tokens of *one* sequence, all at the same position, and a mask
+    lets each see the prefix and itself. Nothing is copied, and every matrix product has (contexts x points) rows.
 
 ``"auto"`` takes the fastest that gives what ``"full"`` gives, on the very model and context at hand.
 """
@@ -35,8 +35,8 @@ from srtoolkit.models import Model
 
 logger = logging.getLogger(__name__)
 
-#: What can be read of the last position: the residual stream after the last block, the same after the final norm (what the
-#: paper's scripts read), the next-token logits and log-probabilities.
+#: What can be read of the last position: the residual stream after the last block, the same after the final norm (what
+#: the paper's scripts read), the next-token logits and log-probabilities.
 READS = ("resid", "final_norm", "logits", "logprobs")
 METHODS = ("parallel", "prefix", "full")
 
@@ -47,7 +47,7 @@ AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1
 PARALLEL_POINTS = 128
 
 #: Tokens in one pass on a CPU: enough rows for its matrix products, few enough for activations to stay in its caches.
-CPU_TOKENS = 2048
+CPU_TOKENS = 1536
 
 Reads = dict[str, Tensor]
 
@@ -84,9 +84,9 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
         ValueError: Empty or too long prompts, ids outside the vocabulary, no such block.
     """
     tokens, layer = check_tokens(model, tokens), check_layer(model, layer)
-    rows = max(1, model.memory_budget // (tokens.shape[1] * _bytes_per_token(model, ())))
+    rows = _points_per_batch(model, "full", tokens.shape[1], 1, ())
     with model.lock:
-        return torch.cat([_capture(model, batch, layer) for batch in tokens.split(rows)])
+        return torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
 
 
 @torch.no_grad()
@@ -129,7 +129,8 @@ def patch(
 
 
 def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: int = 1) -> Choice:
-    """The fastest method that agrees with the full path on three points of ``context``; checked once per kind of context.
+    """The fastest method that agrees with the full path on three points of ``context``; checked once per kind of
+    context.
 
     Contexts are of one kind when they have the same answer to two questions: is there a prefix at all, and does local
     attention reach over all of it?
@@ -208,7 +209,7 @@ def _shrink(model: Model) -> None:
 def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
     """Rough peak of one token's activations inside a block, and of its logits where they are read."""
     config = model.hf.config.get_text_config()
-    mlp = getattr(config, "intermediate_size", None) or 4 * model.d_model
+    mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
     logits = model.vocab_size if {"logits", "logprobs"} & set(reads) else 0
     return int(model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp) + 8 * logits)
 
@@ -216,12 +217,14 @@ def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
 def _bytes_per_key(model: Model) -> int:
     """Keys and values of one token over all blocks."""
     config = model.hf.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", 1)
-    width = getattr(config, "head_dim", None) or model.d_model // max(1, getattr(config, "num_attention_heads", 1))
-    return int(2 * model.n_layers * heads * width * model.hf.dtype.itemsize)
+    query_heads = int(getattr(config, "num_attention_heads", 1))
+    heads = int(getattr(config, "num_key_value_heads", None) or query_heads)
+    width = int(getattr(config, "head_dim", None) or model.d_model // query_heads)
+    return 2 * model.n_layers * heads * width * model.hf.dtype.itemsize
 
 
-# --- the three methods: contexts [row, pos], points [row, point, d_model] -> what was read, [row, point, width] ---------------
+# --- the three methods: contexts [row, pos], points [row, point, d_model] -> what was read, [row, point, width]
+# ---------------
 
 
 def _full(model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
@@ -276,19 +279,20 @@ class _SharedPrefix(DynamicLayer):
         self.lazy_initialization(keys, values)
         self.keys, self.values = keys, values
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        assert self.keys is not None and self.values is not None
         return torch.cat([self.keys, key_states], dim=-2), torch.cat([self.values, value_states], dim=-2)
 
 
 def _shared(cache: Cache, row_of: Tensor, past: int) -> Cache:
     """The prefix cache with row ``i`` holding what context ``row_of[i]`` has; refuses caches that are not all keys."""
-    layers = []
+    layers: list[Any] = []
     for layer in cache.layers:
-        if not isinstance(layer, DynamicLayer) or layer.keys is None or layer.keys.shape[-2] != past:
-            raise Unsupported(
-                f"a block keeps {type(layer).__name__} instead of the keys and values of all {past} tokens"
-            )
-        layers.append(_SharedPrefix(layer.keys[row_of], layer.values[row_of]))
+        keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
+        if keys is None or values is None or keys.shape[-2] != past:
+            raise Unsupported(f"a block keeps {type(layer).__name__}, not the keys and values of all {past} tokens")
+        layers.append(_SharedPrefix(keys[row_of], values[row_of]))
+        layer.keys = layer.values = None  # as large as all activations together: not to be held twice
     return Cache(layers=layers)
 
 
@@ -299,9 +303,10 @@ def _each_sees_prefix_and_itself(k: int, past: int, like: Tensor) -> Float[Tenso
     return torch.cat([among.new_zeros(k, past), among], dim=1)[None, None]
 
 
-# --- the only places where nnsight traces run --------------------------------------------------------------------------------
-# Each trace is of the base model where it can be, so the unembedding runs only for those who read logits, and never uses
-# tracer.stop(), whose exception keeps every tensor of the pass alive until Python's cyclic collector runs.
+# --- the only places where nnsight traces run
+# -------------------------------------------------------------------------------- Each trace is of the base model where
+# it can be, so the unembedding runs only for those who read logits, and never uses tracer.stop(), whose exception keeps
+# every tensor of the pass alive until Python's cyclic collector runs.
 
 
 def _trace(
@@ -309,7 +314,8 @@ def _trace(
 ) -> Reads:
     """Run ``inputs`` with ``points`` [row, pos, d_model] as the residual stream after block ``layer``.
 
-    With ``skip`` blocks 0 to ``layer`` do not run and ``points`` stand for all positions; else they replace the last one.
+    With ``skip`` blocks 0 to ``layer`` do not run and ``points`` stand for all positions; else they replace the last
+    one.
     """
     whole = _wants_logits(reads)
     root = model.nn if whole else model.nn.get(model.anatomy.base)
@@ -347,7 +353,7 @@ def _prefix_cache(model: Model, ids: Int[Tensor, "context pos"]) -> Cache:
     """Keys and values of ``ids`` in every block."""
     with model.nn.get(model.anatomy.base).trace(input_ids=ids, use_cache=True):
         cache = nnsight.save(model.nn.get(model.anatomy.base).output.past_key_values)
-    return cache
+    return cache  # noqa: RET504  what is saved has its value only after the trace
 
 
 def _resid(output: Tensor | tuple[Tensor, ...]) -> Tensor:
@@ -357,7 +363,7 @@ def _resid(output: Tensor | tuple[Tensor, ...]) -> Tensor:
 
 def _as_block_output(points: Tensor, length: int) -> Tensor | tuple[Tensor | None, ...]:
     """``points`` in the form that a block returns: a tensor, or the first of a tuple of ``length``."""
-    return (points, *[None] * (length - 1)) if length else points
+    return (points, *(None,) * (length - 1)) if length else points
 
 
 def _wants_logits(reads: tuple[str, ...]) -> bool:

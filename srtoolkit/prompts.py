@@ -63,7 +63,8 @@ class PromptPairs:
 
 
 def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
-    """The paper's six pairs: S1 to S3 of similar prompts, D1 to D3 of dissimilar ones; each differs in the last token only.
+    """The paper's six pairs: S1 to S3 of similar prompts, D1 to D3 of dissimilar ones; each differs in the last token
+    only.
 
     Janiak et al. 2024, Appendices B and C.
     """
@@ -95,8 +96,8 @@ def sample_pairs(
 ) -> PromptPairs:
     """``n`` pairs of unrelated prompts of exactly ``length`` tokens, drawn from English prose.
 
-    Prose is cut into windows of ``length`` tokens, ``n + 1`` of them are drawn, and consecutive draws make a pair, as in the
-    paper's scripts: prompt B of a pair is prompt A of the next.
+    Prose is cut into windows of ``length`` tokens, ``n + 1`` of them are drawn, and consecutive draws make a pair, as
+    in the paper's scripts: prompt B of a pair is prompt A of the next.
 
     Args:
         model: Whose tokenizer is used.
@@ -180,7 +181,8 @@ def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " pos"]]:
 def _gutenberg_windows(model: Model, length: int) -> Iterator[Int[Tensor, " pos"]]:
     """The first 100 books of the paper's data set, joined by the tokenizer's end-of-text token, cut into windows.
 
-    The paper's scripts shuffle the books but drop the result, so the first hundred of the first shard are what they used.
+    The paper's scripts shuffle the books but drop the result, so the first hundred of the first shard are what they
+    used.
     """
     import pandas as pd
     from huggingface_hub import snapshot_download

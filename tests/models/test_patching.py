@@ -7,10 +7,10 @@ import threading
 
 import pytest
 import torch
-from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
 
 import srtoolkit as srt
-from srtoolkit.patching import METHODS, READS
+from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
+from srtoolkit.patching import METHODS, READS, Unsupported
 
 #: Methods that a family refuses, and must refuse rather than answer wrongly.
 REFUSES = {"bloom": {"parallel"}, "mamba": {"parallel", "prefix"}}
@@ -48,7 +48,7 @@ def test_anatomy_reads_what_the_unembedding_reads(model):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_equals_plain_hooks(model, method, layer):
     if method in REFUSES.get(family(model), ()):
-        with pytest.raises(Exception):
+        with pytest.raises((Unsupported, RuntimeError, ValueError, AttributeError, TypeError)):
             srt.patch(model, prompts(1, 7), points(1, 2), 0, "final_norm", method)
         return
     ids, given = prompts(3, 7), points(3, 4)

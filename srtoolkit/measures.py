@@ -1,0 +1,52 @@
+"""How far the output has moved: each measure compares points of a path with the path's two ends.
+
+Everywhere the first two points are the ends, A and B; what comes back has one value for every point, the ends included.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def l2_from_first(outputs: Float[Tensor, "point width"]) -> Float[Tensor, " point"]:
+    """L2 distance of every output from the first, ``d(alpha)``, in the read point's units; Section 3 of the paper."""
+    return (outputs - outputs[:1]).norm(dim=-1)
+
+
+def kl_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
+    """Kullback-Leibler divergence KL(first || point) of next-token distributions, in nats."""
+    first = logprobs[0]
+    weight = first.exp()
+    # sum p (log p - log q), as one product with all points; rounding can leave a tiny negative number.
+    return ((weight * first).sum() - logprobs @ weight).clamp_min(0)
+
+
+def jsd_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
+    """Jensen-Shannon divergence of next-token distributions from the first, in nats: from 0 to log 2."""
+    probabilities = logprobs.exp()
+    entropies = -(probabilities * logprobs).sum(dim=-1)
+    middle = probabilities.add_(probabilities[0].clone()).mul_(0.5)
+    middle_entropies = -torch.xlogy(middle, middle).sum(dim=-1)
+    return (middle_entropies - (entropies + entropies[0]) / 2).clamp_min(0)
+
+
+def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
+    """Share of the way that the logit difference between the ends' top tokens has gone: 0 at A, 1 at B.
+
+    With ``ld = logit[top token at A] - logit[top token at B]``, this is ``1 - (ld - ld_B) / (ld_A - ld_B)``, the
+    paper's Fig. 2c. NaN where both ends predict the same token. Log-probabilities serve as well as logits: their shift
+    cancels.
+    """
+    top_a, top_b = logprobs[0].argmax(), logprobs[1].argmax()
+    difference = logprobs[:, top_a] - logprobs[:, top_b]
+    return (difference[0] - difference) / (difference[0] - difference[1])
+
+
+def top_token(
+    logprobs: Float[Tensor, "point d_vocab"],
+) -> tuple[Int[Tensor, " point"], Float[Tensor, " point"]]:
+    """The most probable next token of every point, and its probability."""
+    values, tokens = logprobs.max(dim=-1)
+    return tokens, values.exp()

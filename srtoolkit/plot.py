@@ -1,0 +1,190 @@
+"""Pictures: every function takes results and, if wished, Axes to draw on, and returns the Axes. None keeps state.
+
+Colours are seaborn's colour-blind-safe palette; the paper's digitised values are always black and dashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+
+from srtoolkit import reference
+
+PALETTE = sns.color_palette("colorblind")
+
+#: Width and height of a single picture, in inches, at which a notebook shows text in its natural size.
+SIZE = (6.4, 3.8)
+
+_AXIS_LABELS = {
+    "relative_distance": "relative distance d(α) / d(1)",
+    "relative_distance_resid": "relative distance before the final norm",
+    "distance": "distance d(α), L2 after the final norm",
+    "distance_resid": "distance, L2 before the final norm",
+    "kl": "KL divergence from A's prediction (nats)",
+    "jsd": "Jensen-Shannon divergence from A's prediction (nats)",
+    "logit_difference": "normalised logit difference",
+    "top_probability": "probability of the top token",
+    "max_slope": "largest slope of d(α) / d(1)",
+    "jump_at": "α of the steepest step",
+    "width_10_90": "width of the jump, 10% to 90% (α)",
+    "plateau_fraction": "share of the path on a plateau",
+    "jumps": "number of jumps",
+    "input_distance": "|A − B|, L2",
+}
+
+
+def curves(dataset: xr.Dataset, of: str = "relative_distance", ax: Axes | None = None, **line: Any) -> Axes:
+    """Every pair's curve over alpha, named in the legend when there are at most twelve.
+
+    Args:
+        dataset: From :func:`srtoolkit.interpolate`.
+        of: The variable to draw.
+        ax: Where to draw; a new figure by default.
+        line: Passed to matplotlib.
+    """
+    ax = _axes(ax)
+    named = dataset.sizes["pair"] <= 12
+    for index, label in enumerate(dataset["pair"].values):
+        style = (
+            {"color": PALETTE[index % len(PALETTE)], "label": str(label)}
+            if named
+            else {"color": "0.3", "alpha": 0.15, "lw": 0.7}
+        )
+        ax.plot(dataset["alpha"], dataset[of].isel(pair=index), **{**style, **line})
+    return _along_alpha(ax, of, legend=named)
+
+
+def median_curve(
+    dataset: xr.Dataset | Mapping[str, xr.Dataset],
+    of: str = "relative_distance",
+    ax: Axes | None = None,
+    paper: str | None = None,
+    straight: bool = True,
+) -> Axes:
+    """Pointwise median over pairs with a band from the first to the third quartile; the paper's Figs. 3, 4, 23 and 24.
+
+    Args:
+        dataset: One result, or several by name.
+        of: The variable to draw.
+        ax: Where to draw; a new figure by default.
+        paper: One of the paper's models, whose digitised median curve (Fig. 3) is drawn beside.
+        straight: Draw the straight line, too: what a network without regions would do.
+    """
+    ax = _axes(ax)
+    results = _by_name(dataset)
+    for index, (name, result) in enumerate(results.items()):
+        values = result[of].isel(pair=np.flatnonzero(~result["degenerate"].values)).values
+        low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+        color = PALETTE[index % len(PALETTE)]
+        ax.fill_between(result["alpha"], low, high, color=color, alpha=0.18, lw=0)
+        ax.plot(result["alpha"], middle, color=color, label=name or "median, quartiles")
+    if paper is not None:
+        digitised = reference.janiak2024()["digitised"]
+        ax.plot(
+            digitised["alpha"],
+            digitised["fig3_median_curve"][paper],
+            "k--",
+            marker="o",
+            ms=3,
+            lw=1,
+            label=f"paper: {paper}",
+        )
+    if straight:
+        ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, zorder=0)
+    return _along_alpha(ax, of)
+
+
+def slope_histogram(
+    sharp: xr.Dataset | Mapping[str, xr.Dataset], ax: Axes | None = None, paper: bool = False, bins: int = 40
+) -> Axes:
+    """How many pairs have which maximum slope; the paper's Fig. 26.
+
+    Args:
+        sharp: One result of :func:`srtoolkit.sharpness`, or several by name.
+        ax: Where to draw; a new figure by default.
+        paper: Mark the quartiles of the paper's Fig. 26 (Qwen2-0.5B, 30 steps).
+        bins: Number of bins over the range of all results together.
+    """
+    ax = _axes(ax)
+    results = _by_name(sharp)
+    slopes = {name: result["max_slope"].values[~result["excluded"].values] for name, result in results.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(slopes.values())), bins).tolist()
+    for index, (name, values) in enumerate(slopes.items()):
+        label = f"{name + ': ' if name else ''}median {np.median(values):.2f}"
+        ax.hist(values, edges, color=PALETTE[index % len(PALETTE)], alpha=0.65, label=label)
+    if paper:
+        quartiles = reference.janiak2024()["digitised"]["fig26_max_slope_Qwen2-0.5B_30_steps_9999_pairs"]
+        for name, style in (("q25", ":"), ("q50", "--"), ("q75", ":")):
+            label = f"paper: Qwen2-0.5B, median {quartiles[name]:.2f} and quartiles" if name == "q50" else "_quartile"
+            ax.axvline(quartiles[name], color="k", ls=style, lw=1, label=label)
+    ax.set(xlabel=_AXIS_LABELS["max_slope"], ylabel="pairs")
+    ax.legend(frameon=False)
+    return ax
+
+
+def slope_against(sharp: xr.Dataset, x: str, ax: Axes | None = None, of: str = "max_slope", **points: Any) -> Axes:
+    """One dot a pair: a sharpness measure against any other variable of the pair.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`.
+        x: The variable on the horizontal axis.
+        ax: Where to draw; a new figure by default.
+        of: The variable on the vertical axis.
+        points: Passed to matplotlib.
+    """
+    ax = _axes(ax)
+    ax.scatter(sharp[x], sharp[of], **{"s": 12, "alpha": 0.6, "color": PALETTE[0], "lw": 0, **points})
+    ax.set(xlabel=_AXIS_LABELS.get(x, x), ylabel=_AXIS_LABELS.get(of, of))
+    return ax
+
+
+def medians(
+    summaries: Mapping[Any, xr.Dataset],
+    xlabel: str,
+    ax: Axes | None = None,
+    quantity: str = "max_slope",
+    label: str | None = None,
+    **line: Any,
+) -> Axes:
+    """Median of a quantity with its quartiles, for several settings; the paper's Figs. 3c and 4c.
+
+    Args:
+        summaries: Results of :func:`srtoolkit.summarise` by setting: numbers make a line, names make columns.
+        xlabel: What the settings are, with their unit.
+        ax: Where to draw; a new figure by default.
+        quantity: Which summarised quantity.
+        label: Of the line, in the legend.
+        line: Passed to matplotlib.
+    """
+    ax = _axes(ax)
+    chosen = [summary.sel(quantity=quantity) for summary in summaries.values()]
+    middle, low, high = (np.array([float(row[name]) for row in chosen]) for name in ("median", "q25", "q75"))
+    numeric = all(isinstance(setting, int | float) for setting in summaries)
+    style = {"fmt": "o-" if numeric else "o", "capsize": 3, "color": PALETTE[0], "label": label, **line}
+    ax.errorbar(list(summaries), middle, yerr=[middle - low, high - middle], **style)
+    ax.set(xlabel=xlabel, ylabel=f"{_AXIS_LABELS[quantity]}\n(median, quartiles)")
+    if label:
+        ax.legend(frameon=False)
+    return ax
+
+
+def _by_name(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    # A Dataset is a mapping itself, of its variables.
+    return {"": results} if isinstance(results, xr.Dataset) else dict(results)
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return ax if ax is not None else plt.subplots(figsize=SIZE, layout="constrained")[1]
+
+
+def _along_alpha(ax: Axes, of: str, legend: bool = True) -> Axes:
+    ax.set(xlabel="α, from A (0) to B (1)", ylabel=_AXIS_LABELS.get(of, of), xlim=(0, 1))
+    if legend:
+        ax.legend(frameon=False)
+    return ax
