@@ -7,6 +7,7 @@ from srtoolkit.controls import noise_floor
 from srtoolkit.interpolation import interpolate
 from srtoolkit.models import Model, available_models, load_model
 from srtoolkit.patching import capture, patch
+from srtoolkit.predictions import next_tokens
 from srtoolkit.prompts import PromptPairs, from_text, paper_pairs, sample_pairs
 from srtoolkit.results import load, save
 from srtoolkit.settings import Profile, preset, profile
@@ -24,6 +25,7 @@ __all__ = [
     "interpolate",
     "load",
     "load_model",
+    "next_tokens",
     "noise_floor",
     "paper_pairs",
     "patch",

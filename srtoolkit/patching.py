@@ -287,7 +287,7 @@ class _SharedPrefix(DynamicLayer):
 def _shared(cache: Cache, row_of: Tensor, past: int) -> Cache:
     """The prefix cache with row ``i`` holding what context ``row_of[i]`` has; refuses caches that are not all keys."""
     layers: list[Any] = []
-    for layer in cache.layers:
+    for layer in list[Any](cache.layers):
         keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
         if keys is None or values is None or keys.shape[-2] != past:
             raise Unsupported(f"a block keeps {type(layer).__name__}, not the keys and values of all {past} tokens")

@@ -101,7 +101,11 @@ def median_curve(
 
 
 def slope_histogram(
-    sharp: xr.Dataset | Mapping[str, xr.Dataset], ax: Axes | None = None, paper: bool = False, bins: int = 40
+    sharp: xr.Dataset | Mapping[str, xr.Dataset],
+    ax: Axes | None = None,
+    paper: bool = False,
+    bins: int = 40,
+    log: bool = False,
 ) -> Axes:
     """How many pairs have which maximum slope; the paper's Fig. 26.
 
@@ -110,6 +114,7 @@ def slope_histogram(
         ax: Where to draw; a new figure by default.
         paper: Mark the quartiles of the paper's Fig. 26 (Qwen2-0.5B, 30 steps).
         bins: Number of bins over the range of all results together.
+        log: Count on a logarithmic axis, for results of very different width.
     """
     ax = _axes(ax)
     results = _by_name(sharp)
@@ -117,14 +122,14 @@ def slope_histogram(
     edges = np.histogram_bin_edges(np.concatenate(list(slopes.values())), bins).tolist()
     for index, (name, values) in enumerate(slopes.items()):
         label = f"{name + ': ' if name else ''}median {np.median(values):.2f}"
-        ax.hist(values, edges, color=PALETTE[index % len(PALETTE)], alpha=0.65, label=label)
+        ax.hist(values, edges, color=PALETTE[index % len(PALETTE)], alpha=0.65, label=label, log=log)
     if paper:
         quartiles = reference.janiak2024()["digitised"]["fig26_max_slope_Qwen2-0.5B_30_steps_9999_pairs"]
         for name, style in (("q25", ":"), ("q50", "--"), ("q75", ":")):
             label = f"paper: Qwen2-0.5B, median {quartiles[name]:.2f} and quartiles" if name == "q50" else "_quartile"
             ax.axvline(quartiles[name], color="k", ls=style, lw=1, label=label)
     ax.set(xlabel=_AXIS_LABELS["max_slope"], ylabel="pairs")
-    ax.legend(frameon=False)
+    ax.legend(loc="upper right", framealpha=1, edgecolor="none")
     return ax
 
 

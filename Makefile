@@ -1,0 +1,38 @@
+# make run    from nothing: install, execute every notebook in order, write build/report/ and build/claims.json
+# make test   from nothing: install, lint, types, every test, every notebook compared with its stored outputs
+# make lab    JupyterLab on the notebooks
+# make clean  remove what these made, but not the cache of converted models
+
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+# Kernels draw no progress bars, and nothing in a test may depend on a hub.
+TEST_ENVIRONMENT := TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONHASHSEED=0
+
+.PHONY: run test lab clean save-notebooks
+
+run: $(INSTALLED)
+	$(BIN)/python -m srtoolkit.report run
+
+test: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest tests
+	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900
+
+lab: $(INSTALLED)
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+save-notebooks: $(INSTALLED)
+	$(BIN)/python -m srtoolkit.report save
+
+clean:
+	rm -rf .venv build srtoolkit.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,hub,test]'
+	touch $@

@@ -1,0 +1,173 @@
+"""Running the notebooks: a report of all of them with their claims, and the copies that the repository keeps.
+
+python -m srtoolkit.report run     execute all in order; write build/report/ and build/claims.json
+python -m srtoolkit.report save    execute all in order; store them, outputs included, in one canonical form
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbconvert import HTMLExporter
+
+from srtoolkit.settings import profile
+from srtoolkit.verdicts import MIME, Scorecard, Verdict
+
+#: A cell may take this long, in seconds; those of the ``paper`` profile run as long as they need.
+CELL_TIMEOUT = {"quick": 1200, "full": 6 * 3600, "paper": None}
+
+#: Kernels show no progress bars, so that outputs are the same each time, and read hub models from the network at most.
+KERNEL_ENVIRONMENT = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONHASHSEED": "0"}
+
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>srtoolkit report</title>
+<style>body{{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}}
+table{{border-collapse:collapse}}
+td,th{{padding:.3em .8em;border-bottom:1px solid #ccc;vertical-align:top}}</style></head>
+<body><h1>Stable regions: report</h1><p>Profile: {profile}.</p>{claims}<h2>Notebooks</h2><ol start="0">{notebooks}</ol>
+</body></html>
+"""
+
+
+def run(notebooks: Path, build: Path) -> int:
+    """Execute every notebook, write the report, print the scorecard.
+
+    Returns:
+        The number of notebooks that failed.
+    """
+    report = build / "report"
+    report.mkdir(parents=True, exist_ok=True)
+    claims: list[dict[str, Any]] = []
+    failed: list[str] = []
+    paths = sorted(notebooks.glob("*.ipynb"))
+    for path in paths:
+        start = time.monotonic()
+        print(f"{path.name} ... ", end="", flush=True)
+        notebook, error = execute(path)
+        nbformat.write(notebook, report / path.name)
+        (report / f"{path.stem}.html").write_text(to_html(notebook, path.stem), encoding="utf-8")
+        claims += [{**claim, "notebook": path.name} for claim in claims_of(notebook)]
+        print(f"{'FAILED' if error else 'done'} in {time.monotonic() - start:.0f} s", flush=True)
+        if error:
+            failed.append(path.name)
+            print(f"{path.name}: {error}", file=sys.stderr)
+    (build / "claims.json").write_text(json.dumps(claims, indent=1) + "\n", encoding="utf-8")
+    (report / "index.html").write_text(_index(paths, claims), encoding="utf-8")
+    print(f"\n{_card(claims)}\n")
+    print(f"Report: {(report / 'index.html').resolve()}\nClaims: {(build / 'claims.json').resolve()}")
+    if failed:
+        print(f"{len(failed)} of {len(paths)} notebooks failed: {', '.join(failed)}", file=sys.stderr)
+    return len(failed)
+
+
+def save(notebooks: Path) -> int:
+    """Execute every notebook and store it in one canonical form: small differences, nothing of this machine.
+
+    Returns:
+        The number of notebooks that failed; these are left as they were.
+    """
+    failures = 0
+    for path in sorted(notebooks.glob("*.ipynb")):
+        notebook, error = execute(path)
+        print(f"{path.name}: {error or 'saved'}")
+        failures += error is not None
+        if error is None:
+            path.write_text(nbformat.writes(canonical(notebook)) + "\n", encoding="utf-8")
+    return failures
+
+
+def execute(path: Path) -> tuple[nbformat.NotebookNode, str | None]:
+    """The notebook with the outputs of a clean run from top to bottom, and what went wrong, if anything did."""
+    os.environ.update(KERNEL_ENVIRONMENT)
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT[profile().name],
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, DeadKernelError, TimeoutError) as error:
+        return notebook, str(error) or type(error).__name__
+    finally:
+        _drop_bare_widgets(notebook)
+    return notebook, None
+
+
+def _drop_bare_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Take out outputs that need a kernel to be seen, such as finished progress bars; a panel brings a picture along."""
+    widget = "application/vnd.jupyter.widget-view+json"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            bare = [
+                output for output in cell.outputs if widget in output.get("data", {}) and "image/png" not in output.data
+            ]
+            cell.outputs = [output for output in cell.outputs if output not in bare]
+
+
+def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without what changes from run to run: kernel details, widget models, random cell ids."""
+    notebook.metadata.clear()
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    notebook.metadata.language_info = {"name": "python"}
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:02d}"
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
+def to_html(notebook: nbformat.NotebookNode, title: str) -> str:
+    """The notebook as one page that needs no network: pictures inside, no script from elsewhere."""
+    exporter = HTMLExporter(mathjax_url="", require_js_url="", jquery_url="", embed_images=True)
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    return str(page)
+
+
+def claims_of(notebook: nbformat.NotebookNode) -> Iterator[dict[str, Any]]:
+    """The verdicts that the notebook's cells show, in order."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            yield from output.get("data", {}).get(MIME, [])
+
+
+def _card(claims: list[dict[str, Any]]) -> Scorecard:
+    return Scorecard(tuple(Verdict(**{k: v for k, v in claim.items() if k != "notebook"}) for claim in claims))
+
+
+def _index(paths: list[Path], claims: list[dict[str, Any]]) -> str:
+    links = "".join(f'<li><a href="{html.escape(path.stem)}.html">{html.escape(path.stem)}</a></li>' for path in paths)
+    table = _card(claims)._repr_mimebundle_()["text/html"]
+    return _PAGE.format(profile=profile().name, claims=table, notebooks=links)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m srtoolkit.report", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("command", choices=("run", "save"))
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"))
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    given = parser.parse_args(arguments)
+    if not sorted(given.notebooks.glob("*.ipynb")):
+        parser.error(f"no notebooks in {given.notebooks.resolve()}")
+    failures = run(given.notebooks, given.build) if given.command == "run" else save(given.notebooks)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
