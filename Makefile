@@ -34,5 +34,6 @@ clean:
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,hub,test]'
+	@echo "installing into .venv (some minutes the first time)"
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,hub,test]'
 	touch $@

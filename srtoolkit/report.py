@@ -108,7 +108,7 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, str | None]:
 
 
 def _drop_bare_widgets(notebook: nbformat.NotebookNode) -> None:
-    """Take out outputs that need a kernel to be seen, such as finished progress bars; a panel brings a picture along."""
+    """Take out outputs that only a kernel can show, such as progress bars; a panel brings a picture along."""
     widget = "application/vnd.jupyter.widget-view+json"
     for cell in notebook.cells:
         if cell.cell_type == "code":

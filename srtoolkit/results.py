@@ -65,6 +65,10 @@ def provenance(model: Model, pairs: PromptPairs, **settings: Any) -> dict[str, A
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write a result as netCDF; the file is there whole, under its name, or not at all.
 
+    Args:
+        dataset: Any result of this package.
+        path: Where to; folders are made as needed.
+
     Raises:
         OSError: The folder cannot be written.
     """
@@ -82,6 +86,9 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a result that :func:`save` wrote, into memory.
+
+    Args:
+        path: Of the netCDF file.
 
     Raises:
         FileNotFoundError: No such file.

@@ -56,7 +56,7 @@ def sharpness(curves: xr.Dataset, of: str = "relative_distance") -> xr.Dataset:
         "jump_at": jump_at(alphas, relative),
         "width_10_90": width_10_90(alphas, relative),
         "plateau_fraction": plateau_fraction(alphas, relative),
-        "jumps": count_jumps(alphas, relative).astype(np.float64),
+        "jumps": count_jumps(alphas, relative),
     }
     flags = {"degenerate": degenerate, "non_finite": non_finite, "excluded": excluded}
     carried = [
@@ -100,10 +100,10 @@ def count_jumps(alphas: Float[np.ndarray, " alpha"], relative: Curves) -> Float[
     rises, steep = np.diff(relative, axis=1), _slopes(alphas, relative) > JUMP_SLOPE
     starts = steep & ~np.pad(steep, ((0, 0), (1, 0)))[:, :-1]
     run = np.cumsum(starts, axis=1)
-    counts = np.zeros(len(relative), dtype=int)
+    counts = np.zeros(len(relative))
     for pair in range(len(relative)):
         climbed = np.bincount(run[pair][steep[pair]], weights=rises[pair][steep[pair]], minlength=1)
-        counts[pair] = int((climbed >= JUMP_RISE).sum())
+        counts[pair] = (climbed >= JUMP_RISE).sum()
     return counts
 
 

@@ -1,0 +1,81 @@
+"""Models for the tests: tiny ones with a tokenizer of bytes, in folders as users have them, and the packaged one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tokenizers
+import torch
+import transformers
+
+import srtoolkit as srt
+from families import tiny
+
+
+def byte_tokenizer():
+    """One token a byte, so that the number of tokens of a text is plain to see; ids 0 to 2 are special."""
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate(["<pad>", "<bos>", "<eos>", *alphabet])}
+    core = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, []))
+    core.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = tokenizers.decoders.ByteLevel()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
+    )
+
+
+def save_tiny(folder: Path, family: str = "llama", seed: int = 0, **changes) -> Path:
+    """A tiny random checkpoint on disk, as ``save_pretrained`` leaves it."""
+    model = tiny(family, seed, **{"vocab_size": 259, "max_position_embeddings": 64, **changes})
+    model.hf.save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny") / "llama")
+
+
+@pytest.fixture(scope="session")
+def text_model(tiny_folder):
+    """A tiny model that reads text."""
+    return srt.load_model(str(tiny_folder))
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """A local hub cache, laid out as the hub's client does, with two training checkpoints of ``lab/tiny``; no network."""
+    root = tmp_path / "hub"
+    repository = root / "models--lab--tiny"
+    for seed, branch in enumerate(["main", "step1000"]):
+        commit = f"{seed + 1:040x}"
+        save_tiny(repository / "snapshots" / commit, seed=seed)
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / branch).write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(root))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(root))
+    return repository
+
+
+@pytest.fixture(scope="session")
+def smollm2():
+    return srt.load_model("smollm2-135m")
+
+
+@pytest.fixture
+def broken_copy(tiny_folder, tmp_path):
+    """A copy of the tiny checkpoint to do harm to."""
+    return shutil.copytree(tiny_folder, tmp_path / "copy")
+
+
+def edit_config(folder: Path, **changes) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+torch.set_num_threads(2)

@@ -1,0 +1,113 @@
+"""The project's own rules: pins, direction of imports, documentation of public names."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import srtoolkit as srt
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MODULES = sorted((ROOT / "srtoolkit").rglob("*.py"))
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
+
+#: A module may import those before it, never those behind it.
+ORDER = (
+    *("reference", "verdicts", "settings", "anatomy", "packaged", "batching", "paths", "measures"),
+    *("models", "checks", "patching", "prompts", "results"),
+    *("interpolation", "sharpness", "summary", "predictions", "controls"),
+    *("plot", "report"),
+)
+
+
+def requirements(names):
+    return {requirement.name.lower(): requirement for requirement in map(Requirement, names)}
+
+
+def everything():
+    return requirements(itertools.chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()))
+
+
+def test_environment_yml_has_the_same_bounds():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    from_pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
+    plain = [entry for entry in listed if isinstance(entry, str)] + [
+        entry for entry in from_pip if not entry.startswith("-")
+    ]
+    found = {CONDA_NAMES.get(name, name): requirement for name, requirement in requirements(plain).items()}
+    assert str(found.pop("python").specifier) == PROJECT["requires-python"]
+    found.pop("pip")
+    for name, requirement in found.items():
+        assert requirement.specifier == everything()[name].specifier, name
+    assert set(requirements(PROJECT["dependencies"])) <= set(found)
+    assert any(re.fullmatch(r"-e \.\[.*\]", entry) for entry in from_pip)
+
+
+def test_constraints_pin_every_requirement_within_its_bounds():
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    pins = {}
+    for requirement in requirements(lines).values():
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", requirement
+        pins[requirement.name.lower()] = specifier.version
+    for name, requirement in everything().items():
+        assert pins[name] in requirement.specifier, name
+    assert pins["torch"] == "2.13.0"
+
+
+def imported(path):
+    """Names of srtoolkit modules that a module imports when it is imported itself."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module == "srtoolkit":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("srtoolkit."):
+            names.add(node.module.split(".")[1])
+    return names
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=lambda path: path.stem)
+def test_imports_run_one_way(path):
+    before = ORDER[: ORDER.index(path.stem)]
+    assert imported(path) <= set(before)
+
+
+def test_only_two_modules_know_nnsight():
+    knowing = {path.stem for path in MODULES if re.search(r"^\s*(import|from) nnsight", path.read_text(), re.M)}
+    assert knowing == {"models", "patching"}
+
+
+def test_nothing_is_unpickled_and_no_trace_is_stopped():
+    for path in MODULES:
+        code = ast.parse(path.read_text())
+        calls = {ast.unparse(node.func) for node in ast.walk(code) if isinstance(node, ast.Call)}
+        assert not {call for call in calls if call.endswith((".stop", "torch.load", "pickle.load", "pickle.loads"))}, (
+            path
+        )
+
+
+def test_every_public_name_is_documented_with_its_arguments():
+    for name in srt.__all__:
+        thing = getattr(srt, name)
+        if inspect.ismodule(thing):
+            continue
+        text = inspect.getdoc(thing) or ""
+        assert len(text) > 40, name
+        if inspect.isfunction(thing) and not name.startswith(("available", "profile", "preset")):
+            for argument in inspect.signature(thing).parameters:
+                assert re.search(rf"^\s*\**{argument}\w*:", text, re.M) or argument == "verdicts", (name, argument)
+
+
+def test_the_readme_names_the_commands_that_ci_runs():
+    readme = (ROOT / "README.md").read_text()
+    assert "make run" in readme and "make test" in readme
+    assert "make test" in (ROOT / ".ci/run").read_text()
