@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import torch
@@ -40,34 +41,40 @@ def in_batches(
     filled = torch.cat([points, points[:, -1:].expand(n, rows_each * per_row - k, width)], dim=1)
     rows = filled.reshape(n * rows_each, per_row, width)
     context_of = torch.arange(n, device=points.device).repeat_interleave(rows_each)
-    step = per_batch // per_row
-    parts = [
-        _run_halving(run, context_of[start : start + step], rows[start : start + step], on_shrink)
-        for start in range(0, len(rows), step)
-    ]
-    return {name: _join(parts, name, 0).reshape(n, rows_each * per_row, -1)[:, :k] for name in parts[0]}
+    out: Reads = {}
+    start, step = 0, per_batch // per_row
+    while start < len(rows):
+        some = slice(start, start + step)
+        found = _try(run, context_of[some], rows[some])
+        if found is not None:
+            for name, values in found.items():
+                # Filled in place: a list of parts would be held a second time while it is joined.
+                out.setdefault(name, values.new_empty(len(rows), *values.shape[1:]))[some] = values
+            start += step
+        elif step > 1:
+            step //= 2
+            on_shrink()
+        elif per_row > 1:
+            on_shrink()
+            return in_batches(run, points, per_row // 2, per_row // 2, on_shrink)
+        else:
+            raise MemoryError("out of memory on a batch of one point; free memory, or use another device or dtype.")
+    return {name: values.reshape(n, rows_each * per_row, -1)[:, :k] for name, values in out.items()}
 
 
-def _run_halving(run: RunBatch, contexts: Tensor, rows: Tensor, on_shrink: Callable[[], None]) -> Reads:
-    """``run`` on one batch; out of memory, on each half of it."""
+def _try(run: RunBatch, contexts: Tensor, rows: Tensor) -> Reads | None:
+    """``run`` on one batch, or ``None`` where memory ran out."""
     try:
         return run(contexts, rows)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error) or rows.shape[0] * rows.shape[1] == 1:
+        if not _is_out_of_memory(error):
             raise
-    # Outside the handler: the error's traceback holds the tensors of the pass that failed.
+    # Outside the handler: the error's traceback holds the tensors of the pass that failed, and so do the cycles that an
+    # exception leaves behind in a trace.
+    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    on_shrink()
-    axis = 0 if rows.shape[0] > 1 else 1
-    halves = rows.tensor_split(2, dim=axis)
-    owners = contexts.tensor_split(2) if axis == 0 else (contexts, contexts)
-    parts = [_run_halving(run, owner, half, on_shrink) for owner, half in zip(owners, halves, strict=True)]
-    return {name: _join(parts, name, axis) for name in parts[0]}
-
-
-def _join(parts: list[Reads], name: str, axis: int) -> Tensor:
-    return parts[0][name] if len(parts) == 1 else torch.cat([part[name] for part in parts], dim=axis)
+    return None
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

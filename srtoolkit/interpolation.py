@@ -103,7 +103,7 @@ def interpolate(
     return _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=used)
 
 
-def _capture_all(model: Model, prompts: Sequence[Int[Tensor, " pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
+def _capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
     """Activations of prompts of any lengths, in their order."""
     out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
     for places, tokens in by_length(prompts):

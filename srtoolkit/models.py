@@ -158,7 +158,7 @@ class Model:
             "fingerprint": self.fingerprint,
             "dtype": self.dtype,
             "device": str(self.device),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "nnsight": nnsight.__version__,
         }
@@ -229,7 +229,7 @@ def load_model(
         hf=hf,
         tokenizer=tokenizer,
         revision=revision,
-        commit=getattr(config, "_commit_hash", None),
+        commit=_commit(source, revision),
         init=init,
         seed=seed,
         dtype=dtype,
@@ -331,6 +331,14 @@ def _from_source(factory: Any, name: str, source: str, revision: str | None, **o
         what = f"revision {revision!r} of {name!r}" if revision else repr(name)
         hint = _DIRECTORY_HINT if Path(source).is_dir() else _NAME_HINT
         raise ValueError(f"cannot load {what}. {hint} transformers said: {str(error)[:600]}") from error
+
+
+def _commit(source: str, revision: str | None) -> str | None:
+    """The commit that a revision of a hub id resolved to, as the local cache has it."""
+    if Path(source).is_dir():
+        return None
+    config = transformers.utils.hub.cached_file(source, "config.json", revision=revision)
+    return transformers.utils.hub.extract_commit_hash(config, None)
 
 
 def _refuse_encoders(name: str, config: Any) -> None:

@@ -21,7 +21,7 @@ def next_tokens(
     model: Model,
     pairs: PromptPairs | Sequence[tuple[str, str]],
     *,
-    alphas: Sequence[float] = (0, 0.25, 0.5, 0.75, 1),
+    alphas: Sequence[float | int] = (0, 0.25, 0.5, 0.75, 1),
     top: int = 5,
     layer: int = 0,
     path: str | Path = "linear",

@@ -36,8 +36,8 @@ class PromptPairs:
         source: Where the prompts are from, and how they were drawn.
     """
 
-    tokens_a: tuple[Int[Tensor, " pos"], ...]
-    tokens_b: tuple[Int[Tensor, " pos"], ...]
+    tokens_a: tuple[Int[Tensor, " _pos"], ...]
+    tokens_b: tuple[Int[Tensor, " _pos"], ...]
     text_a: tuple[str, ...]
     text_b: tuple[str, ...]
     labels: tuple[str, ...]
@@ -140,7 +140,7 @@ def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> Pr
     return pairs if isinstance(pairs, PromptPairs) else from_text(model, pairs)
 
 
-def by_length(prompts: Iterable[Int[Tensor, " pos"]]) -> Iterator[tuple[list[int], Int[Tensor, "prompt pos"]]]:
+def by_length(prompts: Iterable[Int[Tensor, " _pos"]]) -> Iterator[tuple[list[int], Int[Tensor, "prompt pos"]]]:
     """Prompts of one length at a time: their places in the list, and their ids as one tensor; shortest first."""
     prompts = list(prompts)
     for length in sorted({len(ids) for ids in prompts}):
@@ -164,12 +164,12 @@ def _from_text(
     return PromptPairs(tuple(sides[0]), tuple(sides[1]), text_a, text_b, names, bos, source)
 
 
-def _check_lengths(model: Model, prompts: Sequence[Int[Tensor, " pos"]]) -> None:
+def _check_lengths(model: Model, prompts: Sequence[Int[Tensor, " _pos"]]) -> None:
     for index, ids in enumerate(prompts):
         check_tokens(model, ids[None], f"prompt {index}")
 
 
-def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " pos"]]:
+def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " _pos"]]:
     """Every document of the shipped prose, cut into consecutive windows; what is left at its end is dropped."""
     folder = files("srtoolkit").joinpath("data/prose")
     for document in sorted(folder.iterdir(), key=lambda path: path.name):
@@ -178,7 +178,7 @@ def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " pos"]]:
             yield from ids[: len(ids) // length * length].split(length)
 
 
-def _gutenberg_windows(model: Model, length: int) -> Iterator[Int[Tensor, " pos"]]:
+def _gutenberg_windows(model: Model, length: int) -> Iterator[Int[Tensor, " _pos"]]:
     """The first 100 books of the paper's data set, joined by the tokenizer's end-of-text token, cut into windows.
 
     The paper's scripts shuffle the books but drop the result, so the first hundred of the first shard are what they

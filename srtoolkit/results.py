@@ -5,7 +5,7 @@ Axes, everywhere in the project:
 =============  ===========================================================
 ``pair``       one pair of prompts, named by its label
 ``alpha``      place on the path from A (0) to B (1)
-``pos``        position of a token in its prompt
+``pos``        position of a token in its prompt; ``_pos`` where prompts differ in length
 ``layer``      index of a decoder block; its output is meant
 ``quantity``   name of a summarised measure
 ``d_model``    width of the residual stream

@@ -48,7 +48,7 @@ def text_model(tiny_folder):
 
 @pytest.fixture
 def hub_cache(tmp_path, monkeypatch):
-    """A local hub cache, laid out as the hub's client does, with two training checkpoints of ``lab/tiny``; no network."""
+    """A local hub cache as the hub's client lays it out, with two training checkpoints of ``lab/tiny``; no network."""
     root = tmp_path / "hub"
     repository = root / "models--lab--tiny"
     for seed, branch in enumerate(["main", "step1000"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -69,8 +70,9 @@ def test_number_formats(tiny_folder, dtype):
 
 
 def test_device_map_passes_through(tiny_folder):
-    model = srt.load_model(str(tiny_folder), device_map={"": "cpu"})
-    assert model.hf.hf_device_map == {"": "cpu"}
+    assert srt.load_model(str(tiny_folder), device_map="cpu").device.type == "cpu"
+    with pytest.raises(ValueError, match="no_such_device"):
+        srt.load_model(str(tiny_folder), device_map="no_such_device")
 
 
 @pytest.mark.parametrize(
@@ -111,10 +113,12 @@ def test_truncated_weights_are_refused(broken_copy):
 def test_a_pickle_in_place_of_weights_does_not_run(broken_copy, tmp_path):
     (broken_copy / "model.safetensors").unlink()
     trap = tmp_path / "sprung"
-    bomb = f"import pathlib\nclass Bomb:\n  def __reduce__(self): return pathlib.Path.touch, (pathlib.Path({str(trap)!r}),)\n"
-    names = {}
-    exec(bomb, names)
-    torch.save({"model.embed_tokens.weight": names["Bomb"]()}, broken_copy / "pytorch_model.bin")
+
+    class Bomb:
+        def __reduce__(self):
+            return pathlib.Path.touch, (trap,)
+
+    torch.save({"model.embed_tokens.weight": Bomb()}, broken_copy / "pytorch_model.bin")
     with pytest.raises(ValueError, match="cannot load"):
         srt.load_model(str(broken_copy))
     assert not trap.exists()
@@ -127,7 +131,7 @@ def test_a_folder_whose_weights_do_not_fit_its_configuration_is_refused(broken_c
 
 
 def test_models_without_a_context_limit_or_mlp(tmp_path):
-    model = srt.load_model(str(save_tiny(tmp_path / "mamba", "mamba")))
+    model = srt.load_model(str(save_tiny(tmp_path / "mamba", "mamba", max_position_embeddings=None)))
     assert model.context_length is None and model.anatomy.gate is None
     assert srt.interpolate(model, [("abc", "abd")], steps=3).distance.shape == (1, 3)
 
@@ -156,7 +160,7 @@ def test_the_packaged_model_loads_from_its_cache_in_seconds_without_a_network(sm
 
 
 def test_running_out_of_memory_halves_the_batch_and_goes_on():
-    """For real: the process may not grow by more than 400 MB, and one batch of everything would need far more."""
+    """For real: the process may grow by 800 MB, and one batch of all 6,000 points needs 960 for logits alone."""
     script = """
     import resource, torch
     from families import tiny
@@ -165,13 +169,13 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on():
     model.tokenizer = None
     ids = torch.randint(3, 20000, (1, 8))
     points = torch.randn(1, 6000, 32)
-    few = srt.patch(model, ids, points[:, :4], read="logits")
+    few = srt.patch(model, ids, points[:, :4], read="logprobs")
     grown = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (grown + 1_100_000_000, grown + 1_100_000_000))
+    resource.setrlimit(resource.RLIMIT_AS, (grown + 800_000_000, grown + 800_000_000))
     model.memory_budget = 10**12
     import srtoolkit.patching
     srtoolkit.patching.CPU_TOKENS = 10**9
-    found = srt.patch(model, ids, points, read="logits")
+    found = srt.patch(model, ids, points, read="logprobs")
     assert torch.allclose(found[:, :4], few, atol=1e-4)
     print(found.shape[1], model.memory_budget < 10**12)
     """
