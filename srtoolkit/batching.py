@@ -42,15 +42,20 @@ def in_batches(
     rows = filled.reshape(n * rows_each, per_row, width)
     context_of = torch.arange(n, device=points.device).repeat_interleave(rows_each)
     out: Reads = {}
-    start, step = 0, per_batch // per_row
+    start, step = 0, min(per_batch // per_row, len(rows))
     while start < len(rows):
         some = slice(start, start + step)
         found = _try(run, context_of[some], rows[some])
-        if found is not None:
+        if found is not None and step == len(rows):
+            out, start = found, step
+        elif found is not None:
             for name, values in found.items():
                 # Filled in place: a list of parts would be held a second time while it is joined.
-                out.setdefault(name, values.new_empty(len(rows), *values.shape[1:]))[some] = values
+                if name not in out:
+                    out[name] = values.new_empty(len(rows), *values.shape[1:])
+                out[name][some] = values
             start += step
+            del found, values  # not to be held through the next batch
         elif step > 1:
             step //= 2
             on_shrink()

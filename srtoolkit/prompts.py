@@ -67,6 +67,10 @@ def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
     only.
 
     Janiak et al. 2024, Appendices B and C.
+
+    Args:
+        model: Whose tokenizer is used.
+        bos: Start every prompt with the tokenizer's BOS token; the paper does not.
     """
     pairs = reference.janiak2024()["prompt_pairs"]
     names = sorted(pairs, key=lambda name: ("SD".index(name[0]), name))

@@ -104,7 +104,11 @@ def verdict(
 
 
 def scorecard(*verdicts: Verdict) -> Scorecard:
-    """Several verdicts as one table."""
+    """Several verdicts as one table, which enters the report as a whole.
+
+    Args:
+        verdicts: From :func:`verdict`.
+    """
     return Scorecard(verdicts)
 
 

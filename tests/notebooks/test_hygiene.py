@@ -11,6 +11,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 CHECK = "nbval-check-output"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 #: Least number of cells whose output is compared, and of asserts; a new notebook must enter itself here.
 FLOORS = {"00_quickstart": (1, 3), "01_stable_regions_exist": (6, 6)}
@@ -41,9 +42,7 @@ def test_stored_from_one_clean_run(notebook):
         for output in cell.outputs:
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.text
-            assert (
-                "application/vnd.jupyter.widget-view+json" not in output.get("data", {}) or "image/png" in output.data
-            )
+            assert WIDGET not in output.get("data", {}) or "image/png" in output.data
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.metadata.kernelspec.name == "python3"
 
