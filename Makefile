@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 PIP_ARGS ?=
+LAB_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -24,7 +25,7 @@ test: $(INSTALLED)
 	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 
 lab: $(INSTALLED)
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks $(LAB_ARGS)
 
 save-notebooks: $(INSTALLED)
 	$(BIN)/python -m srtoolkit.report save

@@ -5,7 +5,8 @@ __version__ = "0.1.0"
 from srtoolkit import paths, plot, prompts, reference
 from srtoolkit.controls import noise_floor
 from srtoolkit.interpolation import interpolate
-from srtoolkit.models import Model, available_models, load_model
+from srtoolkit.loading import available_models, load_model
+from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
 from srtoolkit.predictions import next_tokens
 from srtoolkit.prompts import PromptPairs, from_text, paper_pairs, sample_pairs

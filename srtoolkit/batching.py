@@ -9,8 +9,54 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from srtoolkit.models import Model
+
+#: Points of one context that share a sequence in the parallel method: attention among them is masked out but paid for.
+PARALLEL_POINTS = 128
+
+#: Tokens in one pass on a CPU: enough rows for its matrix products, few enough for activations to stay in its caches.
+CPU_TOKENS = 1536
+
 Reads = dict[str, Tensor]
 RunBatch = Callable[[Int[Tensor, " row"], Float[Tensor, "row point d_model"]], Reads]
+
+
+def points_that_fit(model: Model, method: str, length: int, n_points: int, reads: tuple[str, ...]) -> int:
+    """Number of points that fit in the model's memory budget together, and on a CPU in its caches.
+
+    Args:
+        model: Whose widths and budget count.
+        method: Patching method: what a point costs beside itself.
+        length: Tokens of the context.
+        n_points: Points of each context.
+        reads: What is read of each point; logits are the widest.
+    """
+    budget, token, key = model.memory_budget, _bytes_per_token(model, reads), _bytes_per_key(model)
+    fastest = CPU_TOKENS if model.device.type == "cpu" else budget
+    if method == "full":
+        return min(fastest // length, budget // (token * length))
+    if method == "prefix":
+        return min(fastest, budget // (token + length * key))
+    row = min(n_points, PARALLEL_POINTS)
+    rows = budget // (row * token + (length - 1) * (key + _bytes_per_token(model, ())))
+    return min(fastest, rows * row or budget // token)
+
+
+def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
+    """Rough peak of one token's activations inside a block, and of its logits where they are read."""
+    config = model.hf.config.get_text_config()
+    mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
+    logits = model.vocab_size if {"logits", "logprobs"} & set(reads) else 0
+    return int(model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp) + 8 * logits)
+
+
+def _bytes_per_key(model: Model) -> int:
+    """Keys and values of one token over all blocks."""
+    config = model.hf.config.get_text_config()
+    query_heads = int(getattr(config, "num_attention_heads", 1))
+    heads = int(getattr(config, "num_key_value_heads", None) or query_heads)
+    width = int(getattr(config, "head_dim", None) or model.d_model // query_heads)
+    return 2 * model.n_layers * heads * width * model.hf.dtype.itemsize
 
 
 def in_batches(

@@ -29,7 +29,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from srtoolkit.batching import in_batches
+from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, points_that_fit
 from srtoolkit.checks import check_layer, check_names, check_points, check_tokens
 from srtoolkit.models import Model
 
@@ -42,14 +42,6 @@ METHODS = ("parallel", "prefix", "full")
 
 #: Largest difference, relative to the largest value, at which a method counts as agreeing with the full path.
 AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
-
-#: Points of one context that share a sequence in the parallel method: attention among them is masked out but paid for.
-PARALLEL_POINTS = 128
-
-#: Tokens in one pass on a CPU: enough rows for its matrix products, few enough for activations to stay in its caches.
-CPU_TOKENS = 1536
-
-Reads = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
         ValueError: Empty or too long prompts, ids outside the vocabulary, no such block.
     """
     tokens, layer = check_tokens(model, tokens), check_layer(model, layer)
-    rows = _points_per_batch(model, "full", tokens.shape[1], 1, ())
+    rows = points_that_fit(model, "full", tokens.shape[1], 1, ())
     with model.lock:
         return torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
 
@@ -180,7 +172,7 @@ def _choose(model: Model, context: Tensor, candidates: tuple[str, ...]) -> Choic
 def _run(model: Model, method: str, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
     """One method over all contexts and points, in batches that fit the memory budget."""
     forward: Callable[..., Reads] = {"full": _full, "prefix": _prefix, "parallel": _parallel}[method]
-    per_batch = _points_per_batch(model, method, context.shape[1], points.shape[1], reads)
+    per_batch = points_that_fit(model, method, context.shape[1], points.shape[1], reads)
 
     def run_batch(rows: Tensor, batch: Tensor) -> Reads:
         return _derive(forward(model, context[rows], batch, layer, reads), reads)
@@ -188,39 +180,9 @@ def _run(model: Model, method: str, context: Tensor, points: Tensor, layer: int,
     return in_batches(run_batch, points, per_batch, PARALLEL_POINTS, on_shrink=lambda: _shrink(model))
 
 
-def _points_per_batch(model: Model, method: str, length: int, n_points: int, reads: tuple[str, ...]) -> int:
-    """Points that fit in the model's memory budget together, and on a CPU in its caches."""
-    budget, token, key = model.memory_budget, _bytes_per_token(model, reads), _bytes_per_key(model)
-    fastest = CPU_TOKENS if model.device.type == "cpu" else budget
-    if method == "full":
-        return min(fastest // length, budget // (token * length))
-    if method == "prefix":
-        return min(fastest, budget // (token + length * key))
-    row = min(n_points, PARALLEL_POINTS)
-    rows = budget // (row * token + (length - 1) * (key + _bytes_per_token(model, ())))
-    return min(fastest, rows * row or budget // token)
-
-
 def _shrink(model: Model) -> None:
     model.memory_budget //= 2
     logger.warning("%s: out of memory; batches are now bounded by %.0f MB.", model.name, model.memory_budget / 1e6)
-
-
-def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
-    """Rough peak of one token's activations inside a block, and of its logits where they are read."""
-    config = model.hf.config.get_text_config()
-    mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
-    logits = model.vocab_size if {"logits", "logprobs"} & set(reads) else 0
-    return int(model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp) + 8 * logits)
-
-
-def _bytes_per_key(model: Model) -> int:
-    """Keys and values of one token over all blocks."""
-    config = model.hf.config.get_text_config()
-    query_heads = int(getattr(config, "num_attention_heads", 1))
-    heads = int(getattr(config, "num_key_value_heads", None) or query_heads)
-    width = int(getattr(config, "head_dim", None) or model.d_model // query_heads)
-    return 2 * model.n_layers * heads * width * model.hf.dtype.itemsize
 
 
 # --- the three methods: contexts [row, pos], points [row, point, d_model] -> what was read, [row, point, width]

@@ -153,27 +153,27 @@ def medians(
     summaries: Mapping[Any, xr.Dataset],
     xlabel: str,
     ax: Axes | None = None,
-    quantity: str = "max_slope",
     label: str | None = None,
     **line: Any,
 ) -> Axes:
     """Median of a quantity with its quartiles, for several settings; the paper's Figs. 3c and 4c.
 
     Args:
-        summaries: Results of :func:`srtoolkit.summarise` by setting: numbers make a line, names make columns.
+        summaries: One quantity of a :func:`srtoolkit.summarise` result, as ``.sel(quantity="max_slope")`` picks it, by
+            setting: numbers make a line, names make columns.
         xlabel: What the settings are, with their unit.
         ax: Where to draw; a new figure by default.
-        quantity: Which summarised quantity.
         label: Of the line, in the legend.
         line: Passed to matplotlib.
     """
     ax = _axes(ax)
-    chosen = [summary.sel(quantity=quantity) for summary in summaries.values()]
-    middle, low, high = (np.array([float(row[name]) for row in chosen]) for name in ("median", "q25", "q75"))
+    rows = list(summaries.values())
+    middle, low, high = (np.array([float(row[name]) for row in rows]) for name in ("median", "q25", "q75"))
     numeric = all(isinstance(setting, int | float) for setting in summaries)
     style = {"fmt": "o-" if numeric else "o", "capsize": 3, "color": PALETTE[0], "label": label, **line}
     ax.errorbar(list(summaries), middle, yerr=[middle - low, high - middle], **style)
-    ax.set(xlabel=xlabel, ylabel=f"{_AXIS_LABELS[quantity]}\n(median, quartiles)")
+    quantity = str(rows[0]["quantity"].item())
+    ax.set(xlabel=xlabel, ylabel=f"{_AXIS_LABELS.get(quantity, quantity)}\n(median, quartiles)")
     if label:
         ax.legend(frameon=False)
     return ax

@@ -140,8 +140,13 @@ def sample_pairs(
 
 
 def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> PromptPairs:
-    """``pairs`` as they are, or made from a list of (text, text)."""
-    return pairs if isinstance(pairs, PromptPairs) else from_text(model, pairs)
+    """``pairs``, checked against the model they are to run on, or made from a list of (text, text)."""
+    if not isinstance(pairs, PromptPairs):
+        return from_text(model, pairs)
+    if not len(pairs):
+        raise ValueError("no pairs: an empty PromptPairs, perhaps a slice beyond its end.")
+    _check_lengths(model, (*pairs.tokens_a, *pairs.tokens_b))
+    return pairs
 
 
 def by_length(prompts: Iterable[Int[Tensor, " _pos"]]) -> Iterator[tuple[list[int], Int[Tensor, "prompt pos"]]]:

@@ -22,8 +22,8 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
 
 #: A module may import those before it, never those behind it.
 ORDER = (
-    *("reference", "verdicts", "settings", "anatomy", "packaged", "batching", "paths", "measures"),
-    *("models", "checks", "patching", "prompts", "results"),
+    *("reference", "verdicts", "settings", "anatomy", "packaged", "paths", "measures"),
+    *("models", "loading", "checks", "batching", "patching", "prompts", "results"),
     *("interpolation", "sharpness", "summary", "predictions", "controls"),
     *("plot", "report"),
 )

@@ -1,0 +1,90 @@
+"""Pictures draw what they are given, on the Axes they are given, and leave the results alone."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+
+import srtoolkit as srt
+from srtoolkit.sharpness import sharpness
+
+mpl.use("agg")
+ALPHAS = np.linspace(0, 1, 11)
+
+
+@pytest.fixture
+def curves():
+    values = np.stack([ALPHAS, ALPHAS**2, ALPHAS**3, np.full(11, np.nan)])
+    return xr.Dataset(
+        {
+            "relative_distance": (("pair", "alpha"), values),
+            "degenerate": ("pair", [False, False, False, True]),
+            "lengths_differ": ("pair", [False] * 4),
+            "input_distance": ("pair", [1.0, 2.0, 3.0, 4.0]),
+            "prompt_a": ("pair", [0, 1, 2, 3]),
+            "prompt_b": ("pair", [4, 5, 6, 7]),
+        },
+        {"pair": list("abcd"), "alpha": ALPHAS},
+    )
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def test_median_curve_is_the_median_of_the_pairs_that_count(curves, ax):
+    before = curves.copy(deep=True)
+    assert srt.plot.median_curve(curves, ax=ax, paper="Qwen2-0.5B") is ax
+    assert ax.lines[0].get_ydata() == pytest.approx(ALPHAS**2)
+    paper = srt.reference.janiak2024()["digitised"]["fig3_median_curve"]["Qwen2-0.5B"]
+    assert list(ax.lines[1].get_ydata()) == paper
+    assert "α" in ax.get_xlabel() and "d(α) / d(1)" in ax.get_ylabel()
+    assert curves.identical(before)
+
+
+def test_several_results_have_a_colour_and_a_name_each(curves, ax):
+    srt.plot.median_curve({"one": curves, "two": curves.assign(relative_distance=1 - curves.relative_distance)}, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+    assert ax.lines[1].get_ydata() == pytest.approx(1 - ALPHAS**2)
+
+
+def test_every_curve_is_drawn_and_few_are_named(curves, ax):
+    srt.plot.curves(curves, ax=ax)
+    assert len(ax.lines) == 4
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list("abcd")
+
+
+def test_the_histogram_counts_every_pair_that_counts(curves, ax):
+    srt.plot.slope_histogram(sharpness(curves), ax=ax, paper=True)
+    assert sum(patch.get_height() for patch in ax.patches) == 3
+    assert "median 1.90" in ax.get_legend().get_texts()[-1].get_text() + ax.get_legend().get_texts()[0].get_text()
+
+
+def test_dots_are_the_pairs(curves, ax):
+    sharp = sharpness(curves)
+    srt.plot.slope_against(sharp, "input_distance", ax=ax)
+    drawn = ax.collections[0].get_offsets()
+    assert drawn[:3, 0].tolist() == [1, 2, 3]
+    assert drawn[:3, 1].tolist() == pytest.approx(sharp.max_slope.values[:3])
+
+
+def test_medians_carry_their_quartiles(curves, ax):
+    row = srt.summarise(sharpness(curves)).sel(quantity="max_slope")
+    srt.plot.medians({1: row, 2: row}, "tokens", ax=ax)
+    assert ax.lines[0].get_ydata().tolist() == [row["median"].item()] * 2
+    segment = ax.collections[0].get_segments()[0]
+    assert segment[:, 1].tolist() == pytest.approx([row.q25.item(), row.q75.item()])
+    assert ax.get_xlabel() == "tokens" and "largest slope" in ax.get_ylabel()
+
+
+def test_without_axes_a_new_figure_is_made(curves):
+    ax = srt.plot.median_curve(curves)
+    assert ax.figure.get_size_inches().tolist() == list(srt.plot.SIZE)
+    plt.close(ax.figure)
