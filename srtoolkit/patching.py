@@ -318,9 +318,11 @@ def _prefix_cache(model: Model, ids: Int[Tensor, "context pos"]) -> Cache:
     return cache  # noqa: RET504  what is saved has its value only after the trace
 
 
-def _resid(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
     """The residual stream in a block's output: GPT-Neo, GPT-J, Bloom and Falcon return it as the first of a tuple."""
-    return output if isinstance(output, Tensor) else output[0]
+    stream = output if isinstance(output, Tensor) else output[0]
+    assert stream is not None
+    return stream
 
 
 def _as_block_output(points: Tensor, length: int) -> Tensor | tuple[Tensor | None, ...]:
