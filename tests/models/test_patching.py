@@ -12,6 +12,20 @@ import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
 from srtoolkit.patching import METHODS, READS, Unsupported
 
+#: The gate of families that do not call it mlp.gate_proj.
+GATES = {
+    "gpt2": "mlp.c_fc",
+    "gpt_neo": "mlp.c_fc",
+    "gptj": "mlp.fc_in",
+    "gpt_neox": "mlp.dense_h_to_4h",
+    "phi": "mlp.fc1",
+    "phi3": "mlp.gate_up_proj",
+    "opt": "fc1",
+    "bloom": "mlp.dense_h_to_4h",
+    "falcon": "mlp.dense_h_to_4h",
+    "mamba": None,
+}
+
 #: Methods that a family refuses, and must refuse rather than answer wrongly.
 REFUSES = {"bloom": {"parallel"}, "mamba": {"parallel", "prefix"}}
 
@@ -42,6 +56,11 @@ def test_anatomy_reads_what_the_unembedding_reads(model):
     plain = hooked(model, ids, 0)
     own = srt.capture(model, ids[None], 0)[:, None]
     assert relative(srt.patch(model, ids[None], own, 0, "final_norm", "full")[0, 0], plain["final_norm"]) < 1e-5
+
+
+def test_anatomy_names_the_gate(model):
+    assert model.anatomy.gate == GATES.get(family(model), "mlp.gate_proj")
+    assert model.anatomy.gate_is_fused == (family(model) == "phi3")
 
 
 @pytest.mark.parametrize("layer", [0, BLOCKS // 2, BLOCKS - 1])
@@ -79,11 +98,17 @@ def test_prompts_that_differ_in_the_last_token_share_f(model):
     assert relative(found[0], found[1]) < 1e-5
 
 
-def test_auto_takes_the_fastest_that_agrees(model):
-    srt.patch(model, prompts(1, 7), points(1, 2))
-    (choice,) = {choice.method for choice in model.methods.values()}
+def test_auto_takes_the_fastest_that_agrees_and_says_so_once(model, caplog):
+    model.methods.clear()
+    with caplog.at_level("INFO", logger="srtoolkit"):
+        for _ in range(3):
+            srt.patch(model, prompts(1, 7), points(1, 2))
+    (choice,) = model.methods.values()
     refused = REFUSES.get(family(model), set())
-    assert choice == next(method for method in METHODS if method not in refused)
+    assert choice.method == next(method for method in METHODS if method not in refused)
+    (said,) = [record.getMessage() for record in caplog.records if "patching by" in record.getMessage()]
+    assert repr(choice.method) in said and ("full path" in said)
+    assert all(repr(method) in said for method in refused)
 
 
 def test_one_token_prompts(model):
