@@ -96,6 +96,8 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, str | None]:
         kernel_name="python3",
         record_timing=False,
         store_widget_state=False,
+        # Without the kernel's notes on its own transport, which say nothing about the notebook.
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
     )
     try:

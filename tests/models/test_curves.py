@@ -104,6 +104,17 @@ def test_a_path_of_ones_own(text_model):
     assert bent.distance.values[0, 2] == pytest.approx(straight.distance.values[0, 1], rel=1e-5)
 
 
+def test_relative_distance_is_in_units_of_the_distance_at_the_end(text_model):
+    """Of a path that goes beyond B and comes back, so that the end is not the largest distance."""
+
+    def beyond(a, b, alphas):
+        return a[:, None] + (alphas + 8 * alphas * (1 - alphas))[None, :, None] * (b - a)[:, None]
+
+    row = srt.interpolate(text_model, PAIRS[:1], steps=5, path=beyond).isel(pair=0)
+    assert row.relative_distance.values[-1] == 1 and row.relative_distance.max() > 1.05
+    assert row.relative_distance.values == pytest.approx(row.distance.values / row.distance.values[-1])
+
+
 def test_swapped_pairs_run_in_the_other_context(text_model):
     pairs = srt.from_text(text_model, PAIRS[:1])
     assert pairs.swapped().text_a == pairs.text_b
