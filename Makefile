@@ -9,8 +9,8 @@ LAB_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-# Kernels draw no progress bars, and nothing in a test may depend on a hub.
-TEST_ENVIRONMENT := TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONHASHSEED=0
+# Kernels draw no progress bars, notebooks are compared at the size they are stored at, and no test may need a hub.
+TEST_ENVIRONMENT := SRT_PROFILE=quick TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONHASHSEED=0
 
 .PHONY: run test lab clean save-notebooks
 
