@@ -83,24 +83,24 @@ def interpolate(
     """
     layer, reads = check_layer(model, layer), check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")
-    if not isinstance(steps, int) or steps < 2:
+    if not hasattr(steps, "__index__") or steps < 2:
         raise ValueError(f"steps={steps!r}: a path has at least its two ends, so steps must be a whole number from 2.")
     path_name, path_function = find_path(path)
     pairs = as_pairs(model, pairs)
     a, b = (_capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
-    alphas = torch.linspace(0, 1, steps)
+    alphas = torch.linspace(0, 1, int(steps))
     parts: list[tuple[list[int], dict[str, Tensor]]] = []
+    used: dict[str, None] = {}  # a set that keeps its order: contexts of different kinds may need different methods
     with tqdm(total=len(pairs), desc=f"interpolating after block {layer}", unit="pair", leave=False) as bar:
         for places, context in by_length(pairs.tokens_a):
-            if method == "auto":
-                chosen = choose_method(model, context.to(model.device), steps).method
+            chosen = choose_method(model, context.to(model.device), steps).method if method == "auto" else method
+            used[chosen] = None
             for some in torch.arange(len(places)).split(_pairs_at_once(model, steps, reads)):
                 rows = [places[index] for index in some]
                 points = path_function(a[rows], b[rows], alphas)
-                used = chosen if method == "auto" else method
-                parts.append((rows, _measure(model, context[some], points, layer, reads, used)))
+                parts.append((rows, _measure(model, context[some], points, layer, reads, chosen)))
                 bar.update(len(rows))
-    return _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=used)
+    return _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=", ".join(used))
 
 
 def _capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
