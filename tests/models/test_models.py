@@ -152,7 +152,6 @@ def test_the_packaged_model_loads_from_its_cache_in_seconds_without_a_network(sm
     socket.socket.connect = socket.getaddrinfo = refuse
     import time
     import srtoolkit as srt
-from srtoolkit import packaged
     start = time.monotonic()
     model = srt.load_model("smollm2-135m")
     assert model.fingerprint == {smollm2.fingerprint!r}
@@ -181,7 +180,6 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on():
     import resource, torch
     from families import tiny
     import srtoolkit as srt
-from srtoolkit import packaged
     model = tiny("llama", vocab_size=20000)
     model.tokenizer = None
     ids = torch.randint(3, 20000, (1, 8))
