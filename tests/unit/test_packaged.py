@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from srtoolkit.packaged import MANIFEST, CacheError, _check_hash, damage, write_verified
+from srtoolkit.packaged import MANIFEST, CacheError, check_hash, damage, write_verified
 
 
 def fill(folder):
@@ -94,4 +94,4 @@ def test_two_processes_at_once_both_get_a_whole_cache(tmp_path):
 def test_a_file_with_another_hash_is_refused(tmp_path):
     (tmp_path / "wheel").write_bytes(b"something else")
     with pytest.raises(CacheError, match=r"SHA-256 is .* expected 00ff"):
-        _check_hash(tmp_path / "wheel", "00ff")
+        check_hash(tmp_path / "wheel", "00ff")

@@ -23,8 +23,9 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
 #: A module may import those before it, never those behind it.
 ORDER = (
     *("reference", "verdicts", "settings", "anatomy", "packaged", "paths", "measures"),
-    *("models", "loading", "checks", "batching", "patching", "prompts", "results"),
-    *("interpolation", "sharpness", "summary", "predictions", "controls"),
+    *("suite.configuration", "suite.shipped", "suite.corpus", "suite.tokenizer", "suite.training", "suite.__main__"),
+    *("models", "loading", "checks", "batching", "patching", "prompts", "results", "hub"),
+    *("interpolation", "sharpness", "summary", "predictions", "controls", "slices", "sweeps"),
     *("plot", "report"),
 )
 
@@ -64,20 +65,28 @@ def test_constraints_pin_every_requirement_within_its_bounds():
     assert pins["torch"] == "2.13.0"
 
 
+def dotted(path):
+    """A module's name within srtoolkit."""
+    return ".".join(path.relative_to(ROOT / "srtoolkit").with_suffix("").parts)
+
+
 def imported(path):
     """Names of srtoolkit modules that a module imports when it is imported itself."""
     names = set()
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and node.module == "srtoolkit":
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("srtoolkit."):
-            names.add(node.module.split(".")[1])
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "srtoolkit":
+            home = node.module.removeprefix("srtoolkit").removeprefix(".")
+            names |= {f"{home}.{alias.name}".removeprefix(".") for alias in node.names} if home in PACKAGES else {home}
     return names
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=lambda path: path.stem)
+#: Packages, whose imported names are modules.
+PACKAGES = {"", "suite"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=dotted)
 def test_imports_run_one_way(path):
-    before = ORDER[: ORDER.index(path.stem)]
+    before = ORDER[: ORDER.index(dotted(path))]
     assert imported(path) <= set(before)
 
 

@@ -1,0 +1,52 @@
+"""``python -m srtoolkit.suite``: make the nano suite from nothing, step by step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from srtoolkit.suite import configuration, corpus, shipped, tokenizer, training
+
+
+def main() -> None:
+    """Run one step of the making of the suite."""
+    parser = argparse.ArgumentParser(prog="python -m srtoolkit.suite", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/suite"), help="where everything is made")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("corpus", help="fetch and clean the text, train the tokenizer, tokenize")
+    command = commands.add_parser("train", help="train one model, or go on with it")
+    command.add_argument("--size", required=True, choices=configuration.names())
+    command.add_argument("--until", type=int, help="stop before this step")
+    command = commands.add_parser("ship", help="put the models into the package, in half precision, with their hashes")
+    command.add_argument("--partial", action="store_true", help="take what is there while training still runs")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if arguments.command == "corpus":
+        _corpus(arguments.folder)
+    elif arguments.command == "train":
+        chosen = configuration.configuration(arguments.size)
+        train, held_out = (np.load(arguments.folder / f"{split}.npy") for split in ("train", "held_out"))
+        training.train(chosen, train, held_out, arguments.folder / chosen.name, arguments.until)
+    else:
+        shipped.ship(arguments.folder, arguments.partial)
+
+
+def _corpus(folder: Path) -> None:
+    corpus.build(folder / "corpus")
+    bpe = tokenizer.train_tokenizer(folder / "corpus")
+    bpe.save(str(folder / "tokenizer.json"))
+    shutil.copyfile(folder / "corpus" / "sources.csv", folder / "sources.csv")
+    streams = {split: tokenizer.token_stream(folder / "corpus", split, bpe) for split in ("train", "held_out")}
+    for split, stream in streams.items():
+        np.save(folder / f"{split}.npy", stream)
+    statistics = shipped.measure_statistics(streams["train"], streams["held_out"])
+    (folder / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

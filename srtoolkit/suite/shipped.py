@@ -1,0 +1,149 @@
+"""The nano suite as the package carries it: weights in half precision, tokenizer, losses, and a manifest of hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import transformers
+from jaxtyping import UInt16
+from safetensors.torch import load, load_file, save_file
+
+from srtoolkit import packaged
+from srtoolkit.suite.configuration import VOCABULARY, Configuration, configuration, names
+
+#: Stands between documents; begins and ends a text.
+END = "<|endoftext|>"
+
+_HERE = Path(str(files("srtoolkit.suite"))) / "data"
+
+
+def revisions(name: str) -> list[str]:
+    """Revisions of the suite's model ``name``, by training step; the last is the finished model."""
+    configuration(name)
+    kept = (path.partition("/")[2] for path in _manifest() if path.startswith(f"{name}/"))
+    return [f"step{step}" for step in sorted([0, *(int(file.removeprefix("step").split(".")[0]) for file in kept)])]
+
+
+def load_suite_model(name: str, revision: str | None) -> transformers.LlamaForCausalLM:
+    """The suite's model ``name`` in float32, its weights checked against the manifest.
+
+    Args:
+        name: See :func:`srtoolkit.suite.configuration.names`.
+        revision: ``"step<n>"``; the finished model where ``None``. ``"step0"`` is drawn from the model's seed.
+
+    Raises:
+        ValueError: The model has no such revision.
+        CacheError: The weight file is missing, or is not the one that this release carries.
+    """
+    settings = configuration(name)
+    revision = revision or revisions(name)[-1]
+    if revision not in revisions(name):
+        raise ValueError(f"{name} has no revision {revision!r}; it has {revisions(name)}.")
+    model = initial_model(settings, settings.seed)
+    if revision != "step0":
+        weights = {key: value.float() for key, value in load(_checked(f"{name}/{revision}.safetensors")).items()}
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+    return model
+
+
+def initial_model(settings: Configuration, seed: int) -> transformers.LlamaForCausalLM:
+    """A model of this configuration with fresh weights drawn from ``seed``, in float32."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return transformers.LlamaForCausalLM(settings.architecture())
+
+
+def load_suite_tokenizer() -> transformers.PreTrainedTokenizerFast:
+    """The suite's tokenizer: byte-level BPE of 4,096 entries, the same for every model.
+
+    Raises:
+        CacheError: Its file is missing or is not the one that this release carries.
+    """
+    _checked("tokenizer.json")
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(_HERE / "tokenizer.json"), bos_token=END, eos_token=END
+    )
+
+
+def losses(name: str) -> pd.DataFrame:
+    """The training log of the suite's model ``name``: step, tokens, losses in nats a token, seconds."""
+    configuration(name)
+    return pd.read_csv(_HERE / name / "losses.csv")
+
+
+def statistics() -> dict[str, Any]:
+    """The corpus in numbers, as it was before any model saw it.
+
+    Returns:
+        ``train_tokens``, ``held_out_tokens``, ``train_sha256`` (of the stream of ids), and ``unigram_loss``:
+        cross-entropy, in nats a token, of the held-out split under the training split's frequencies of tokens (one
+        added to each count). A model that knows frequencies and nothing of context has this loss.
+    """
+    return dict(json.loads((_HERE / "statistics.json").read_text()))
+
+
+def measure_statistics(
+    train: UInt16[np.ndarray, " train_token"], held_out: UInt16[np.ndarray, " held_out_token"]
+) -> dict[str, Any]:
+    """What :func:`statistics` gives, from the two splits as streams of token ids."""
+    counts = np.bincount(train, minlength=VOCABULARY) + 1.0
+    unigram = -np.log(counts / counts.sum())[held_out].mean()
+    return {
+        "train_tokens": len(train),
+        "held_out_tokens": len(held_out),
+        "train_sha256": hashlib.sha256(train.tobytes()).hexdigest(),
+        "unigram_loss": round(float(unigram), 4),
+    }
+
+
+def ship(folder: Path, partial: bool = False) -> None:
+    """Copy what the package carries out of a folder in which the suite was trained.
+
+    Args:
+        folder: As ``python -m srtoolkit.suite`` leaves it.
+        partial: Take what is there while training still runs.
+
+    Raises:
+        FileNotFoundError: A model is not finished.
+    """
+    _HERE.mkdir(exist_ok=True)
+    for name in ("sources.csv", "statistics.json", "tokenizer.json"):
+        shutil.copyfile(folder / name, _HERE / name)
+    shipped = ["tokenizer.json"]
+    for name in names():
+        target = _HERE / name
+        shutil.rmtree(target, ignore_errors=True)
+        if partial and not (folder / name).is_dir():
+            continue
+        target.mkdir()
+        shutil.copyfile(folder / name / "losses.csv", target / "losses.csv")
+        for file in (f"step{step}.safetensors" for step in configuration(name).shipped):
+            if partial and not (folder / name / file).exists():
+                continue
+            half = {key: value.half() for key, value in load_file(folder / name / file).items()}
+            save_file(half, target / file)
+            shipped.append(f"{name}/{file}")
+    hashes = {path: packaged.file_sha256(_HERE / path) for path in shipped}
+    (_HERE / packaged.MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n")
+
+
+def _manifest() -> dict[str, str]:
+    """SHA-256 of every file that is checked on reading, by its path."""
+    return dict(json.loads((_HERE / packaged.MANIFEST).read_text()))
+
+
+def _checked(path: str) -> bytes:
+    """Content of a shipped file whose hash is the manifest's."""
+    if not (_HERE / path).is_file():
+        raise packaged.CacheError(f"{_HERE / path} is missing; install srtoolkit again.")
+    packaged.check_hash(_HERE / path, _manifest()[path])
+    return (_HERE / path).read_bytes()

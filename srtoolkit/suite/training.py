@@ -1,0 +1,201 @@
+"""Training a model of the nano suite: deterministic given its configuration, and resumable to the step."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from jaxtyping import Float, Int, UInt16
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from tqdm.auto import tqdm
+
+from srtoolkit.suite.configuration import Configuration
+from srtoolkit.suite.shipped import initial_model
+
+#: How often the state of a run is written, so that a stopped run goes on from there.
+SAVE_EVERY = 100
+COLUMNS = ("step", "tokens", "train_loss", "held_out_loss", "seconds")
+_BETAS = (0.9, 0.95)
+
+
+def train(
+    configuration: Configuration,
+    train_tokens: UInt16[np.ndarray, " train_token"],
+    held_out_tokens: UInt16[np.ndarray, " held_out_token"],
+    folder: Path,
+    until: int | None = None,
+) -> None:
+    """Train, from where an earlier call with the same folder stopped, or from the start.
+
+    Writes ``step<n>.safetensors`` (float32) at the configuration's checkpoints, ``losses.csv`` with losses in nats a
+    token, and ``state.safetensors``, from which a stopped run goes on.
+
+    Args:
+        configuration: The model and its schedule.
+        train_tokens: The training split as one stream.
+        held_out_tokens: The held-out split as one stream.
+        folder: Where the run lives.
+        until: Stop before this step of the schedule; the last step where ``None``.
+    """
+    torch.set_num_threads(configuration.threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = initial_model(configuration, configuration.seed)
+    optimizer = _optimizer(model, configuration)
+    start, recent = _resume(folder / "state.safetensors", model, optimizer)
+    rows = [row for row in _read_rows(folder / "losses.csv") if start and int(row["step"]) <= start]
+    seconds = float(rows[-1]["seconds"]) if rows else 0.0
+    end = configuration.steps if until is None else min(until, configuration.steps)
+    began = time.monotonic()
+    for step in tqdm(range(start, end + 1), desc=configuration.name, initial=start, total=end + 1):
+        if step in configuration.checkpoints and not (start and step == start):
+            loss = held_out_loss(model, held_out_tokens, configuration.context)
+            mean = sum(recent) / len(recent) if recent else float("nan")
+            elapsed = seconds + time.monotonic() - began
+            rows.append(_row(step, configuration, mean, loss, elapsed))
+            recent = []
+            _write_rows(folder / "losses.csv", rows)
+            _save(folder / f"step{step}.safetensors", _parameters(model))
+        if step % SAVE_EVERY == 0 and step > start:
+            _save_state(folder / "state.safetensors", model, optimizer, step, recent)
+        if step == end:
+            break
+        windows = batch(train_tokens, configuration, step)
+        recent.append(_update(model, optimizer, windows, configuration.learning_rate_at(step)))
+
+
+def batch(
+    tokens: UInt16[np.ndarray, " token"], configuration: Configuration, step: int
+) -> Int[Tensor, "window position"]:
+    """The windows of one step: each epoch cuts the stream at another offset and shuffles the windows.
+
+    Args:
+        tokens: The training split as one stream.
+        configuration: Gives the seed, the context and the number of windows.
+        step: Which step of the schedule.
+    """
+    context = configuration.context
+    per_epoch = (len(tokens) // context - 1) // configuration.batch
+    epoch, place = divmod(step, per_epoch)
+    random = np.random.default_rng([configuration.seed, epoch])
+    offset = int(random.integers(context))
+    order = random.permutation(len(tokens) // context - 1)
+    starts = offset + context * order[place * configuration.batch : (place + 1) * configuration.batch]
+    return torch.from_numpy(np.stack([tokens[start : start + context] for start in starts]).astype(np.int64))
+
+
+@torch.no_grad()
+def held_out_loss(model: transformers.LlamaForCausalLM, tokens: UInt16[np.ndarray, " token"], context: int) -> float:
+    """Mean cross-entropy of the next token on a held-out stream, in nats a token.
+
+    Args:
+        model: The model.
+        tokens: The stream; it is cut into windows of ``context`` tokens, a shorter rest is left out.
+        context: Tokens a window.
+    """
+    windows = torch.from_numpy(tokens[: len(tokens) // context * context].reshape(-1, context).astype(np.int64))
+    losses = [_loss(model, part).item() * len(part) for part in windows.split(64)]
+    return sum(losses) / len(windows)
+
+
+def _loss(model: transformers.LlamaForCausalLM, windows: Int[Tensor, "window position"]) -> Float[Tensor, ""]:
+    logits = model(input_ids=windows, use_cache=False).logits[:, :-1]
+    return cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+
+
+def _update(
+    model: transformers.LlamaForCausalLM,
+    optimizer: torch.optim.Optimizer,
+    windows: Int[Tensor, "window position"],
+    learning_rate: float,
+) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    loss = _loss(model, windows)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+
+def _optimizer(model: transformers.LlamaForCausalLM, configuration: Configuration) -> torch.optim.AdamW:
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim == 1]
+    groups = [
+        {"params": matrices, "weight_decay": configuration.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=configuration.learning_rate, betas=_BETAS, fused=True)
+
+
+def _parameters(model: transformers.LlamaForCausalLM) -> dict[str, Tensor]:
+    return {name: parameter.detach().contiguous() for name, parameter in model.named_parameters()}
+
+
+def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    part = path.with_suffix(".part")
+    save_file(tensors, part, metadata)
+    part.replace(path)
+
+
+def _save_state(
+    path: Path,
+    model: transformers.LlamaForCausalLM,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    recent: list[float],
+) -> None:
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        state = optimizer.state[parameter]
+        tensors |= {name: parameter.detach(), f"{name}/mean": state["exp_avg"], f"{name}/square": state["exp_avg_sq"]}
+    _save(path, tensors, {"step": str(step), "recent": json.dumps(recent)})
+
+
+def _resume(
+    path: Path, model: transformers.LlamaForCausalLM, optimizer: torch.optim.Optimizer
+) -> tuple[int, list[float]]:
+    """Read a stopped run's state into model and optimizer; its step, and its losses since the last kept checkpoint."""
+    if not path.exists():
+        return 0, []
+    with safe_open(path, framework="pt") as file, torch.no_grad():
+        step, recent = int(file.metadata()["step"]), json.loads(file.metadata()["recent"])
+        for name, parameter in model.named_parameters():
+            parameter.copy_(file.get_tensor(name))
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": file.get_tensor(f"{name}/mean"),
+                "exp_avg_sq": file.get_tensor(f"{name}/square"),
+            }
+    return step, recent
+
+
+def _row(step: int, configuration: Configuration, train: float, held_out: float, seconds: float) -> dict[str, str]:
+    tokens = step * configuration.tokens_per_step
+    return dict(
+        zip(COLUMNS, (str(step), str(tokens), f"{train:.4f}", f"{held_out:.4f}", f"{seconds:.0f}"), strict=True)
+    )
+
+
+def _read_rows(path: Path) -> Iterator[dict[str, str]]:
+    if path.exists():
+        with path.open(newline="") as file:
+            yield from csv.DictReader(file)
+
+
+def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows)
+    part.replace(path)

@@ -1,0 +1,83 @@
+"""2-D slices against plain hooks, and their colours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import srtoolkit as srt
+from families import hooked
+
+TRIPLE = ("the cat sat", "a dog", "rain fell on us")
+
+
+@pytest.fixture(scope="module")
+def plane(text_model):
+    return srt.slice_plane(text_model, TRIPLE, resolution=7, margin=0.5)
+
+
+def test_distances_are_those_of_plain_hooks_in_each_context(text_model, plane):
+    tokens = [text_model.tokenize(text) for text in TRIPLE]
+    a, b, c = (hooked(text_model, ids, 0)["own"] for ids in tokens)
+    foot = a + ((b - a) @ (c - a)) / ((b - a) @ (b - a)) * (b - a)
+    for row, beta in enumerate(plane["beta"].values):
+        for column, alpha in enumerate(plane["alpha"].values):
+            point = a + float(alpha) * (b - a) + float(beta) * (c - foot)
+            for anchor, (ids, own) in enumerate(zip(tokens, (a, b, c), strict=True)):
+                at_anchor, moved = (hooked(text_model, ids, 0, here)["final_norm"] for here in (own, point))
+                expected = (moved - at_anchor).norm().item()
+                assert plane["distance"].values[anchor, row, column] == pytest.approx(expected, rel=1e-3, abs=1e-5)
+
+
+def test_anchors_lie_where_the_dataset_says(text_model, plane):
+    fine = srt.slice_plane(text_model, TRIPLE, resolution=5, margin=0.0)
+    assert float(fine["distance"].sel(anchor="A", alpha=0, beta=0)) == pytest.approx(0, abs=1e-5)
+    assert float(fine["distance"].sel(anchor="B", alpha=1, beta=0)) == pytest.approx(0, abs=1e-5)
+    c = srt.capture(text_model, text_model.tokenize(TRIPLE[2])[None])[0]
+    a, b = (srt.capture(text_model, text_model.tokenize(text)[None])[0] for text in TRIPLE[:2])
+    foot = a + float(plane["c_alpha"]) * (b - a)
+    assert abs(float((c - foot) @ (b - a))) < 1e-4 * float((b - a).norm() * c.norm())
+    assert plane["alpha"].values[0] == -0.5 and plane["beta"].values[-1] == 1.5
+
+
+def test_a_side_of_the_plane_is_the_curve_of_interpolate(text_model):
+    plane = srt.slice_plane(text_model, TRIPLE, resolution=9, margin=0.0)
+    curve = srt.interpolate(text_model, [TRIPLE[:2]], steps=9, reads="final_norm")["distance"].values[0]
+    np.testing.assert_allclose(plane["distance"].sel(anchor="A", beta=0).values, curve, rtol=1e-3, atol=1e-5)
+
+
+def test_token_ids_give_what_their_text_gives(text_model, plane):
+    ids = [text_model.tokenize(text) for text in TRIPLE]
+    again = srt.slice_plane(text_model, ids, resolution=7, margin=0.5)
+    np.testing.assert_array_equal(again["distance"], plane["distance"])
+    assert again["text"].values.tolist() == list(TRIPLE)
+
+
+def test_colours_per_picture_reach_0_and_joint_ones_share_a_scale(plane):
+    other = plane.assign(distance=plane["distance"] * 2, largest_distance=plane["largest_distance"] * 2)
+    both = xr.concat([plane, other], "model")
+    apart, jointly = srt.slice_colours(both, jointly=False), srt.slice_colours(both)
+    np.testing.assert_allclose(apart.min(("alpha", "beta")), 0, atol=1e-6)
+    np.testing.assert_allclose(apart[0], apart[1], atol=1e-6)
+    np.testing.assert_allclose(1 - jointly[1], 2 * (1 - jointly[0]), atol=1e-6)
+    assert jointly.dims == ("model", "beta", "alpha", "anchor") and float(jointly.max()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("triple", "settings", "said"),
+    [
+        (TRIPLE[:2], {}, "expected three prompts, got 2"),
+        ("abc", {}, "expected three prompts"),
+        (("a", "b", ""), {}, "prompt C: an empty prompt"),
+        (("the cat", "a dog", "the cat"), {}, "span no plane"),
+        (("the cat", "the cat", "a dog"), {}, "span no plane"),
+        (TRIPLE, {"resolution": 1}, "resolution=1"),
+        (TRIPLE, {"margin": -1.0}, "margin=-1"),
+        (TRIPLE, {"layer": 99}, "layer=99"),
+        (TRIPLE, {"method": "fast"}, "method"),
+    ],
+)
+def test_bad_input_is_refused(text_model, triple, settings, said):
+    with pytest.raises(ValueError, match=said):
+        srt.slice_plane(text_model, triple, **settings)

