@@ -2,13 +2,15 @@
 
 __version__ = "0.1.0"
 
-from srtoolkit import hub, paths, plot, prompts, reference
-from srtoolkit.controls import noise_floor
+from srtoolkit import paths, plot, prompts, reference
+from srtoolkit.checkpoints import checkpoints
+from srtoolkit.comparisons import Estimate, interquartile_range, ratio, trend
+from srtoolkit.controls import noise_floor, output_spread
 from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import available_models, load_model
 from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
-from srtoolkit.predictions import next_tokens
+from srtoolkit.predictions import next_tokens, text_loss
 from srtoolkit.prompts import PromptPairs, from_text, paper_pairs, sample_pairs
 from srtoolkit.results import load, save
 from srtoolkit.settings import Profile, preset, profile
@@ -19,18 +21,21 @@ from srtoolkit.sweeps import sweep
 from srtoolkit.verdicts import scorecard, verdict
 
 __all__ = [
+    "Estimate",
     "Model",
     "Profile",
     "PromptPairs",
     "available_models",
     "capture",
+    "checkpoints",
     "from_text",
-    "hub",
     "interpolate",
+    "interquartile_range",
     "load",
     "load_model",
     "next_tokens",
     "noise_floor",
+    "output_spread",
     "paper_pairs",
     "patch",
     "paths",
@@ -38,6 +43,7 @@ __all__ = [
     "preset",
     "profile",
     "prompts",
+    "ratio",
     "reference",
     "sample_pairs",
     "save",
@@ -47,5 +53,7 @@ __all__ = [
     "slice_plane",
     "summarise",
     "sweep",
+    "text_loss",
+    "trend",
     "verdict",
 ]

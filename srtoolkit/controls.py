@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import xarray as xr
+from torch import Tensor
 
 from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
@@ -47,11 +49,46 @@ def noise_floor(
         outputs = torch.stack([found[0, 0] for found in (*alone, *among)])  # type: ignore[index]
         noise[index] = torch.cdist(outputs[None], outputs[None], compute_mode="donot_use_mm_for_euclid_dist").max()
         d1[index] = (among[0][0, 0] - among[0][0, 1]).norm()  # type: ignore[index]
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
     data = {
         "noise": ("pair", noise.numpy()),
         "d1": ("pair", d1.numpy()),
         "relative_noise": ("pair", (noise / d1).numpy()),
     }
-    return xr.Dataset(data | about, coords, provenance(model, pairs, layer=layer, neighbours=neighbours))
+    return _dataset(model, pairs, data, layer=layer, neighbours=neighbours)
+
+
+@torch.no_grad()
+def output_spread(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> xr.Dataset:
+    """How far each prompt's output lies from the mean of all prompts' outputs: L2 after the final norm.
+
+    Where prompts hardly differ in their outputs, ``d(1)`` is small for every pair, and a large slope of ``d / d(1)``
+    says little: an early checkpoint that knows frequencies of tokens and nothing of context is like that.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        pairs: Pairs of prompts, or a list of (text, text); their A is what counts.
+
+    Returns:
+        Dim ``pair``: ``from_mean``, ``output_norm``, and ``relative_spread``, their ratio, without unit.
+    """
+    pairs = as_pairs(model, pairs)
+    last = model.n_layers - 1
+    outputs = torch.empty(len(pairs), model.d_model)
+    for indices, tokens in by_length(pairs.tokens_a):
+        points = capture(model, tokens, last)[:, None]
+        found = patch(model, tokens, points, last)
+        assert isinstance(found, Tensor)
+        outputs[indices] = found[:, 0].float().cpu()
+    from_mean, norm = (outputs - outputs.mean(0)).norm(dim=-1).numpy(), outputs.norm(dim=-1).numpy()
+    data = {
+        "from_mean": ("pair", from_mean, {"long_name": "distance of A's output from the mean output"}),
+        "output_norm": ("pair", norm),
+        "relative_spread": ("pair", from_mean / norm),
+    }
+    return _dataset(model, pairs, data)
+
+
+def _dataset(model: Model, pairs: PromptPairs, data: dict[str, Any], **settings: Any) -> xr.Dataset:
+    about = describe_pairs(pairs)
+    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
+    return xr.Dataset(data | about, coords, provenance(model, pairs, **settings))

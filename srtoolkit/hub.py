@@ -1,4 +1,4 @@
-"""What the Hugging Face hub's cache holds: what a sweep will download, and dropping it again; checkpoints by tokens."""
+"""What the Hugging Face hub's cache holds: what a sweep will download, and dropping it again; branches by tokens."""
 
 from __future__ import annotations
 
@@ -93,20 +93,19 @@ def drop(commit: str) -> None:
     strategy.execute()
 
 
-def checkpoints(name: str, tokens_b: Sequence[float]) -> list[str]:
-    """The training checkpoints of a hub model nearest to some numbers of tokens, as revisions.
+def branch_tokens(name: str) -> dict[str, float]:
+    """Tokens of training by branch, of a repository whose branches are named ``step<n>-tokens<n>B``.
 
     Args:
-        name: Id of a repository whose branches are named ``step<n>-tokens<n>B``, as OLMo's are.
-        tokens_b: Billions of tokens.
+        name: Id of the repository.
 
     Raises:
         ValueError: The repository has no such branches, or cannot be reached.
     """
-    branches = {int(match[2]): branch for branch in _branches(name) if (match := _BRANCH.fullmatch(branch))}
-    if not branches:
+    found = {branch: float(match[2]) * 1e9 for branch in _branches(name) if (match := _BRANCH.fullmatch(branch))}
+    if not found:
         raise ValueError(f"{name} has no branches named step<n>-tokens<n>B, here or on the hub.")
-    return [branches[min(branches, key=lambda found: abs(found - wanted))] for wanted in tokens_b]
+    return found
 
 
 def _branches(name: str) -> list[str]:

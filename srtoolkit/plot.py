@@ -13,6 +13,7 @@ import numpy as np
 import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from srtoolkit import reference
 from srtoolkit.slices import slice_colours
@@ -40,6 +41,8 @@ _AXIS_LABELS = {
     "plateau_fraction": "share of the path on a plateau",
     "jumps": "number of jumps",
     "input_distance": "|A − B|, L2",
+    "d1": "d(1), L2 after the final norm",
+    "from_mean": "output's distance from the mean output",
 }
 
 
@@ -180,6 +183,64 @@ def medians(
     ax.set(xlabel=xlabel, ylabel=f"{_AXIS_LABELS.get(quantity, quantity)}\n(median, quartiles)")
     if label:
         ax.legend(frameon=False)
+    return ax
+
+
+def growth(
+    series: Mapping[str, Mapping[float | int, xr.Dataset]], ax: Axes | None = None, paper: bool = True, **line: Any
+) -> Axes:
+    """Median of a quantity with its quartiles against tokens of training, on a logarithmic axis; the paper's Fig. 4c.
+
+    Args:
+        series: By model, and then by tokens: one quantity of a :func:`srtoolkit.summarise` result.
+        ax: Where to draw; a new figure by default.
+        paper: Draw the paper's OLMo-1B and OLMo-7B beside.
+        line: Passed to matplotlib.
+    """
+    ax = _axes(ax)
+    for index, (label, summaries) in enumerate(series.items()):
+        medians(summaries, "tokens of training", ax, label, **{"color": PALETTE[index], "ms": 4, **line})
+    if paper:
+        digitised = reference.janiak2024()["digitised"]["fig4c_median_max_slope_by_tokens_b"]
+        for (name, points), marker in zip(digitised.items(), "os", strict=True):
+            tokens = [1e9 * float(billions) for billions in points]
+            ax.plot(tokens, list(points.values()), "k--", marker=marker, ms=3, lw=1, label=f"paper: {name}")
+        ax.legend(frameon=False)
+    seen = [tokens for summaries in series.values() for tokens in summaries if tokens > 0]
+    ax.set_xscale("symlog", linthresh=min(seen), linscale=0.5)  # the untrained model has seen 0 tokens
+    decades = [10.0**power for power in range(3, 14) if 10.0**power >= min(seen) / 3]
+    steps = (1, 3) if max(seen) < 100 * min(seen) and not paper else (1,)
+    ax.xaxis.set_major_locator(FixedLocator([0.0, *(step * decade for decade in decades for step in steps)]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    return ax
+
+
+def scaling(
+    series: Mapping[str, Mapping[float | int, xr.Dataset]], ax: Axes | None = None, paper: bool = True, **line: Any
+) -> Axes:
+    """Median of a quantity with its quartiles against the number of parameters; the paper's Fig. 3c.
+
+    Args:
+        series: By family, and then by number of parameters: one quantity of a :func:`srtoolkit.summarise` result.
+        ax: Where to draw; a new figure by default.
+        paper: Draw the paper's OLMo and Qwen2 beside.
+        line: Passed to matplotlib.
+    """
+    ax = _axes(ax)
+    for index, (label, summaries) in enumerate(series.items()):
+        medians(summaries, "parameters", ax, label, **{"color": PALETTE[index], "ms": 5, **line})
+    if paper:
+        models = reference.janiak2024()["models"]
+        quartiles = reference.janiak2024()["digitised"]["fig3c_max_slope_q25_q50_q75"]
+        for family, marker in (("OLMo", "o"), ("Qwen2", "s")):
+            names = [name for name in quartiles if name.startswith(family)]
+            sizes = [1e9 * models[name]["params_b"] for name in names]
+            low, middle, high = np.array([quartiles[name] for name in names]).T
+            style: dict[str, Any] = {"fmt": "k--", "marker": marker, "ms": 3, "lw": 1, "capsize": 3}
+            ax.errorbar(sizes, middle, yerr=[middle - low, high - middle], label=f"paper: {family}", **style)
+        ax.legend(frameon=False)
+    ax.set_xscale("log")
     return ax
 
 

@@ -1,4 +1,4 @@
-"""What the model would say next at points of a path."""
+"""What the model would say next: at points of a path, and how well it knows a text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import xarray as xr
+from torch.nn.functional import cross_entropy
 
 from srtoolkit.checks import check_layer
 from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
 from srtoolkit.paths import Path, find_path
-from srtoolkit.prompts import PromptPairs, as_pairs
+from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance
 
 
@@ -64,3 +65,35 @@ def next_tokens(
     data = {"token": (dims, tokens), "text": (dims, texts), "probability": (dims, probabilities)}
     coords |= {"alpha": list(alphas), "rank": np.arange(1, top + 1)}
     return xr.Dataset(data | about, coords, provenance(model, pairs, layer=layer, path=path_name))
+
+
+@torch.no_grad()
+def text_loss(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> xr.Dataset:
+    """Mean cross-entropy of the next token within each prompt A, in nats a token; no activation is replaced.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        pairs: Pairs of prompts, or a list of (text, text), of two tokens or more; their A is what counts.
+
+    Returns:
+        Dim ``pair``: ``loss``.
+
+    Raises:
+        ValueError: Bad prompts, or one of a single token.
+    """
+    pairs = as_pairs(model, pairs)
+    losses = np.zeros(len(pairs))
+    for indices, tokens in by_length(pairs.tokens_a):
+        if tokens.shape[1] < 2:
+            raise ValueError(
+                f"prompt {pairs.labels[indices[0]]} has one token; a loss needs one to predict another from."
+            )
+        for chosen in torch.arange(len(tokens)).split(16):
+            ids = tokens[chosen].to(model.device)
+            logits = model.hf(input_ids=ids, use_cache=False).logits[:, :-1].float()
+            found = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none").mean(1)
+            losses[np.array(indices)[chosen]] = found.cpu().numpy()
+    about = describe_pairs(pairs)
+    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
+    data = {"loss": ("pair", losses, {"long_name": "cross-entropy of the next token", "units": "nats a token"})}
+    return xr.Dataset(data | about, coords, provenance(model, pairs))

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 #: Every setting of Janiak et al. 2024, by the call that takes it.
 JANIAK2024: dict[str, dict[str, Any]] = {
@@ -13,6 +19,8 @@ JANIAK2024: dict[str, dict[str, Any]] = {
     "paper_pairs": {"bos": False},
     "interpolate": {"layer": 0, "steps": 50, "path": "linear", "reads": ("final_norm", "logits")},
     "sharpness": {"of": "relative_distance"},
+    "slice_plane": {"layer": 0, "resolution": 61, "margin": 0.25},
+    "slice_colours": {"jointly": False},
 }
 
 PRESETS = {"janiak2024": JANIAK2024}
@@ -28,6 +36,11 @@ class Profile:
         pairs: Random pairs of the main measurement.
         few_pairs: Random pairs where many settings are compared.
         source: Where random prompts come from.
+        growth: Models whose checkpoints are measured, the one that is shown in detail first.
+        growth_tokens: Which checkpoints, by tokens of training; all that there are where ``None``.
+        families: Models that differ in size, smallest first, by family.
+        outside: A model of another kind, beside the families.
+        resolution: Points along each axis of a 2-D slice.
     """
 
     name: str
@@ -35,13 +48,58 @@ class Profile:
     pairs: int
     few_pairs: int
     source: str
+    growth: tuple[str, ...]
+    growth_tokens: tuple[float, ...] | None
+    families: Mapping[str, tuple[str, ...]]
+    outside: str | None
+    resolution: int
+
+    def store(self, name: str) -> Path:
+        """Folder where a notebook's sweep keeps its results: gone with the kernel if ``quick``, else kept and resumed.
+
+        Kept ones lie in ``$SRT_STORE``, or in the platform's cache folder.
+        """
+        if self.name == "quick":
+            return Path(_scratch().name) / name
+        root = os.environ.get("SRT_STORE") or platformdirs.user_cache_path("srtoolkit") / "sweeps"
+        return Path(root) / self.name / name
 
 
-PROFILES = {
-    "quick": Profile("quick", "smollm2-135m", 200, 60, "prose"),
-    "full": Profile("full", "smollm2-135m", 999, 300, "prose"),
-    "paper": Profile("paper", "Qwen/Qwen2-0.5B", 999, 999, "gutenberg"),
-}
+_QUICK = Profile(
+    name="quick",
+    model="smollm2-135m",
+    pairs=200,
+    few_pairs=60,
+    source="prose",
+    growth=("nano-1m", "nano-1m-seed1"),
+    growth_tokens=None,
+    families={"nano": ("nano-0.4m", "nano-0.7m", "nano-1m", "nano-2m", "nano-7m")},
+    outside="smollm2-135m",
+    resolution=61,
+)
+_PAPER = Profile(
+    name="paper",
+    model="Qwen/Qwen2-0.5B",
+    pairs=999,
+    few_pairs=999,
+    source="gutenberg",
+    growth=("allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"),
+    # Of Fig. 4c; the last is beyond the end of training, and so takes the last checkpoint.
+    growth_tokens=(0, 4e9, 10e9, 31e9, 100e9, 500e9, 1e12, 4e12),
+    families={
+        "OLMo": ("allenai/OLMo-1B-0724-hf", "allenai/OLMo-7B-0724-hf"),
+        "Qwen2": ("Qwen/Qwen2-0.5B", "Qwen/Qwen2-1.5B", "Qwen/Qwen2-7B"),
+    },
+    outside=None,
+    resolution=61,
+)
+PROFILES = {"quick": _QUICK, "full": replace(_QUICK, name="full", pairs=999, few_pairs=300), "paper": _PAPER}
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder that lives as long as the process."""
+    return tempfile.TemporaryDirectory(prefix="srtoolkit-")
 
 
 def preset(name: str) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 #: Quantities of a sharpness Dataset that are summarised unless others are named.
 QUANTITIES = ("max_slope", "jump_at", "width_10_90", "plateau_fraction", "jumps")
@@ -88,9 +88,26 @@ def median_interval(
     """Percentile interval of the weighted median over resamples; NaN for no values."""
     if not len(values):
         return float("nan"), float("nan")
+    medians = weighted_quantile(values, weights, 0.5)
+    low, high = np.nanquantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def weighted_quantile(
+    values: Float[np.ndarray, " pair"], weights: Real[np.ndarray, "resample pair"], share: float
+) -> Float[np.ndarray, " resample"]:
+    """The value below which ``share`` of each resample's weight lies.
+
+    The mean of the two values on either side where the weights meet the share exactly, as a median of an even number
+    has it. NaN values have no weight; a resample without weight gives NaN.
+    """
+    finite = np.isfinite(values)
+    values, weights = values[finite], weights[:, finite]
+    if not len(values):
+        return np.full(len(weights), np.nan)
     order = np.argsort(values)
     heap = np.cumsum(weights[:, order], axis=1)
-    used = heap[:, -1] > 0
-    middle = np.argmax(heap[used] >= heap[used, -1:] / 2, axis=1)
-    low, high = np.quantile(values[order][middle], [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    wanted = share * heap[:, -1:]
+    below, above = np.argmax(heap >= wanted, axis=1), np.argmax(heap > wanted, axis=1)
+    middle = (values[order][below] + values[order][above]) / 2
+    return np.where(heap[:, -1] > 0, middle, np.nan)

@@ -91,6 +91,15 @@ def statistics() -> dict[str, Any]:
     return dict(json.loads((_HERE / "statistics.json").read_text()))
 
 
+def unigram_stage_end(name: str) -> float:
+    """Tokens after which the suite's model ``name`` has left the unigram stage: it then knows more than frequencies.
+
+    The first checkpoint of the training log whose held-out loss is 5% below ``statistics()["unigram_loss"]``.
+    """
+    log = losses(name)
+    return float(log["tokens"][log["held_out_loss"] <= 0.95 * statistics()["unigram_loss"]].min())
+
+
 def measure_statistics(
     train: UInt16[np.ndarray, " train_token"], held_out: UInt16[np.ndarray, " held_out_token"]
 ) -> dict[str, Any]:

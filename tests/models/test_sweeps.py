@@ -50,7 +50,7 @@ def test_a_result_has_every_model_in_order_and_says_what_it_was(folders, tmp_pat
     assert not any(found["error"].values)
     assert found.attrs["steps"] == 5 and "model" not in found.attrs
     srt.save(found, tmp_path / "joined.nc")
-    assert found.identical(srt.load(tmp_path / "joined.nc"))
+    xr.testing.assert_identical(found, srt.load(tmp_path / "joined.nc"))
 
 
 def test_a_second_call_loads_no_model(folders, tmp_path, monkeypatch):
@@ -137,7 +137,7 @@ def test_processes_give_what_one_process_gives(folders, tmp_path):
     alone = srt.sweep(folders, measure, store=tmp_path / "alone")
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         shared = srt.sweep(folders, measure, store=tmp_path / "shared", executor=pool)
-    assert shared.identical(alone)
+    xr.testing.assert_identical(shared, alone)
 
 
 SCRIPT = """
@@ -214,13 +214,12 @@ def test_what_was_downloaded_for_a_sweep_is_dropped_again(hub_cache):
 def test_checkpoints_are_found_by_tokens(hub_cache):
     for branch in ("step500-tokens2B", "step1000-tokens4B", "step7500-tokens31B"):
         (hub_cache / "refs" / branch).write_text("1".zfill(40))
-    assert hub.checkpoints("lab/tiny", [0.0, 4.0, 30.0]) == [
-        "step500-tokens2B",
-        "step1000-tokens4B",
-        "step7500-tokens31B",
-    ]
+    every = {"step500-tokens2B": 2e9, "step1000-tokens4B": 4e9, "step7500-tokens31B": 31e9}
+    assert srt.checkpoints("lab/tiny") == every
+    assert list(srt.checkpoints("lab/tiny")) == list(every)
+    assert srt.checkpoints("lab/tiny", [0.0, 30e9, 1e12]) == {"step500-tokens2B": 2e9, "step7500-tokens31B": 31e9}
     with pytest.raises(ValueError, match="no branches named"):
-        hub.checkpoints("lab/none", [1.0])
+        srt.checkpoints("lab/none")
 
 
 def test_the_disk_a_sweep_needs_is_said(monkeypatch, caplog):

@@ -84,6 +84,25 @@ def test_medians_carry_their_quartiles(curves, ax):
     assert ax.get_xlabel() == "tokens" and "largest slope" in ax.get_ylabel()
 
 
+@pytest.mark.parametrize(("draw", "key"), [("growth", "fig4c"), ("scaling", "fig3c")])
+def test_settings_have_their_axis_and_the_paper_its_lines(curves, ax, draw, key):
+    row = srt.summarise(sharpness(curves)).sel(quantity="max_slope")
+    settings = (0.0, 2e6, 4e6) if draw == "growth" else (1e6, 2e6, 4e6)
+    assert getattr(srt.plot, draw)({"one": dict.fromkeys(settings, row)}, ax=ax) is ax
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[-1].startswith("one") or labels[0].startswith("one")
+    assert sum(label.startswith("paper: ") for label in labels) == 2
+    drawn = [value for line in ax.lines for value in np.asarray(line.get_ydata()).tolist()]
+    digitised = srt.reference.janiak2024()["digitised"]
+    assert (
+        {14.2} <= set(drawn)
+        if key == "fig4c"
+        else {digitised["fig3c_max_slope_q25_q50_q75"]["OLMo-7B"][1]} <= set(drawn)
+    )
+    x = ax.transData.transform([(value, 1.0) for value in settings])[:, 0]
+    assert (np.diff(x) > 0).all() and np.isfinite(x).all()  # 0 tokens have a place
+
+
 def test_without_axes_a_new_figure_is_made(curves):
     ax = srt.plot.median_curve(curves)
     assert ax.figure.get_size_inches().tolist() == list(srt.plot.SIZE)

@@ -25,7 +25,17 @@ ORDER = (
     *("reference", "verdicts", "settings", "anatomy", "packaged", "paths", "measures"),
     *("suite.configuration", "suite.shipped", "suite.corpus", "suite.tokenizer", "suite.training", "suite.__main__"),
     *("models", "loading", "checks", "batching", "patching", "prompts", "results", "hub"),
-    *("interpolation", "sharpness", "summary", "predictions", "controls", "slices", "sweeps"),
+    *(
+        "interpolation",
+        "sharpness",
+        "summary",
+        "comparisons",
+        "predictions",
+        "controls",
+        "slices",
+        "checkpoints",
+        "sweeps",
+    ),
     *("plot", "report"),
 )
 

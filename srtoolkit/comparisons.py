@@ -1,0 +1,151 @@
+"""How medians compare between models that were measured on the same pairs: ratios and trends, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from scipy.stats import rankdata
+
+from srtoolkit.summary import bootstrap_weights, weighted_quantile
+
+Medians = Float[np.ndarray, "resample setting"]
+
+
+class Estimate(NamedTuple):
+    """A number with its bootstrap interval, as :func:`srtoolkit.verdict` takes them.
+
+    Attributes:
+        value: As measured.
+        low: Lower end of the interval.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio(
+    later: xr.Dataset,
+    earlier: xr.Dataset,
+    quantity: str = "max_slope",
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Median of a quantity in one model over its median in another, without unit.
+
+    Args:
+        later: From :func:`srtoolkit.sharpness`.
+        earlier: The same of another model or checkpoint, on the same pairs.
+        quantity: Variable over ``pair``.
+        level: Coverage of the interval.
+        resamples: Bootstrap resamples; both models see the same one each time, so what prompts have in common cancels.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: The two were not measured on the same pairs.
+    """
+
+    def divide(medians: Medians) -> Float[np.ndarray, " resample"]:
+        return medians[:, 0] / medians[:, 1]
+
+    return _estimate([later, earlier], divide, quantity, level, resamples, seed)
+
+
+def trend(
+    series: Mapping[float | int, xr.Dataset],
+    quantity: str = "max_slope",
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Spearman rank correlation between a setting and the median of a quantity: 1 where it grows at every step.
+
+    Args:
+        series: Results of :func:`srtoolkit.sharpness` on the same pairs, by tokens of training, parameters, or loss.
+        quantity: Variable over ``pair``.
+        level: Coverage of the interval.
+        resamples: Bootstrap resamples of the prompts.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: Fewer than three settings, or not the same pairs everywhere.
+    """
+    if len(series) < 3:
+        raise ValueError(f"a trend needs three or more settings, got {list(series)}.")
+    places = rankdata(list(series))
+
+    def correlate(medians: Medians) -> Float[np.ndarray, " resample"]:
+        ranks = rankdata(medians, axis=1)
+        ranks, wanted = ranks - ranks.mean(1, keepdims=True), places - places.mean()
+        return ranks @ wanted / np.maximum(np.linalg.norm(ranks, axis=1) * np.linalg.norm(wanted), 1e-12)
+
+    return _estimate(list(series.values()), correlate, quantity, level, resamples, seed)
+
+
+def interquartile_range(
+    sharp: xr.Dataset,
+    quantity: str = "jump_at",
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """How far a quantity spreads over pairs: third less first quartile, in the quantity's own unit.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`.
+        quantity: Variable over ``pair``.
+        level: Coverage of the interval.
+        resamples: Bootstrap resamples.
+        seed: Of the bootstrap.
+    """
+    weights = _weights(sharp, resamples, seed)
+    values = _values(sharp, quantity)
+    low, high = (weighted_quantile(values, weights, share) for share in (0.25, 0.75))
+    return _with_interval(high - low, level)
+
+
+def _estimate(
+    sharps: Sequence[xr.Dataset],
+    statistic: Callable[[Medians], Float[np.ndarray, " resample"]],
+    quantity: str,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> Estimate:
+    """A statistic of several medians, each resample drawn once for all of them."""
+    first = sharps[0]
+    for other in sharps[1:]:
+        if not all(np.array_equal(first[key], other[key]) for key in ("prompt_a", "prompt_b", "text_a", "text_b")):
+            raise ValueError(
+                "these results were not measured on the same pairs of prompts, so they cannot be compared pair by "
+                "pair; give sample_pairs the same arguments, and models of one tokenizer."
+            )
+    weights = _weights(first, resamples, seed)
+    medians = [weighted_quantile(_values(sharp, quantity), weights, 0.5) for sharp in sharps]
+    return _with_interval(statistic(np.stack(medians, axis=1)), level)
+
+
+def _weights(sharp: xr.Dataset, resamples: int, seed: int) -> Float[np.ndarray, "resample pair"]:
+    """Weights of the pairs as they are, then of every resample."""
+    drawn = bootstrap_weights(sharp["prompt_a"].values, sharp["prompt_b"].values, resamples, seed)
+    return np.concatenate([np.ones((1, drawn.shape[1])), drawn])
+
+
+def _values(sharp: xr.Dataset, quantity: str) -> Float[np.ndarray, " pair"]:
+    if quantity not in sharp:
+        raise ValueError(f"quantity {quantity!r} is not in this Dataset; it has {list(sharp.data_vars)}.")
+    return np.where(sharp["excluded"].values, np.nan, sharp[quantity].values.astype(np.float64))
+
+
+def _with_interval(found: Float[np.ndarray, " resample"], level: float) -> Estimate:
+    low, high = np.nanquantile(found[1:], [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(found[0]), float(low), float(high))

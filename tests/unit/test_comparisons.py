@@ -1,0 +1,61 @@
+"""Ratios, trends and spreads, on series whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_summary import sharp as unnamed
+
+from srtoolkit.comparisons import interquartile_range, ratio, trend
+
+
+def sharp(values, prompts=None, excluded=None):
+    found = unnamed(values, excluded=excluded)
+    texts = [f"prompt {number}" for number in (range(len(values)) if prompts is None else prompts)]
+    return found.assign(text_a=("pair", texts), text_b=("pair", texts))
+
+
+def test_a_ratio_of_medians_and_its_interval():
+    rng = np.random.default_rng(0)
+    before = rng.lognormal(size=400)
+    found = ratio(sharp(before * rng.lognormal(0.7, 0.1, 400)), sharp(before))
+    assert found.low < np.exp(0.7) < found.high
+    assert found.value == pytest.approx(np.exp(0.7), rel=0.1)
+    alike = ratio(sharp(3 * before), sharp(before))
+    assert alike == pytest.approx((3, 3, 3))  # the same resample for both: what they share cancels
+
+
+def test_a_trend_is_a_rank_correlation_of_medians():
+    rng = np.random.default_rng(0)
+    rising = {10.0**step: sharp(rng.normal(step, 0.1, 100)) for step in range(5)}
+    assert trend(rising) == pytest.approx((1, 1, 1))
+    assert trend({-tokens: result for tokens, result in rising.items()}).value == pytest.approx(-1)
+    swapped = dict(zip([1, 2, 3, 5, 4], rising.values(), strict=True))
+    assert trend(swapped).value == pytest.approx(0.9)
+
+
+def test_a_trend_of_nothing_has_an_interval_that_says_so():
+    rng = np.random.default_rng(1)
+    found = trend({float(step): sharp(rng.normal(size=100)) for step in range(6)})
+    assert found.low < 0 < found.high
+    assert found.high - found.low > 0.5
+
+
+def test_the_spread_is_that_between_quartiles():
+    found = interquartile_range(sharp(np.arange(1001)), "max_slope")
+    assert found.value == pytest.approx(500, abs=1)
+    assert found.low < 500 < found.high
+
+
+def test_pairs_that_are_excluded_do_not_count():
+    found = ratio(sharp([2, 2, 2, 1000], excluded=[0, 0, 0, 1]), sharp([1, 1, 1, 1]))
+    assert found == (2, 2, 2)
+
+
+def test_other_prompts_are_refused():
+    with pytest.raises(ValueError, match="not measured on the same pairs"):
+        ratio(sharp([1.0, 2.0]), sharp([1.0, 2.0], prompts=[0, 2]))
+    with pytest.raises(ValueError, match="three or more"):
+        trend({1.0: sharp([1.0]), 2.0: sharp([2.0])})
+    with pytest.raises(ValueError, match="sharpest"):
+        interquartile_range(sharp([1.0]), "sharpest")
