@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srtoolkit.suite import configuration, corpus, shipped, tokenizer, training
+from srtoolkit.suite import card, configuration, corpus, shipped, tokenizer, training
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
     command.add_argument("--until", type=int, help="stop before this step")
     command = commands.add_parser("ship", help="put the models into the package, in half precision, with their hashes")
     command.add_argument("--partial", action="store_true", help="take what is there while training still runs")
+    commands.add_parser("card", help="write the model card of what the package carries")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.command == "corpus":
@@ -32,6 +33,8 @@ def main() -> None:
         chosen = configuration.configuration(arguments.size)
         train, held_out = (np.load(arguments.folder / f"{split}.npy") for split in ("train", "held_out"))
         training.train(chosen, train, held_out, arguments.folder / chosen.name, arguments.until)
+    elif arguments.command == "card":
+        card.write_card()
     else:
         shipped.ship(arguments.folder, arguments.partial)
 

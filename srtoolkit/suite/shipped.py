@@ -22,7 +22,8 @@ from srtoolkit.suite.configuration import VOCABULARY, Configuration, configurati
 #: Stands between documents; begins and ends a text.
 END = "<|endoftext|>"
 
-_HERE = Path(str(files("srtoolkit.suite"))) / "data"
+#: Where the package carries the suite's files.
+DATA = Path(str(files("srtoolkit.suite"))) / "data"
 
 
 def revisions(name: str) -> list[str]:
@@ -70,14 +71,14 @@ def load_suite_tokenizer() -> transformers.PreTrainedTokenizerFast:
     """
     _checked("tokenizer.json")
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(_HERE / "tokenizer.json"), bos_token=END, eos_token=END
+        tokenizer_file=str(DATA / "tokenizer.json"), bos_token=END, eos_token=END
     )
 
 
 def losses(name: str) -> pd.DataFrame:
     """The training log of the suite's model ``name``: step, tokens, losses in nats a token, seconds."""
     configuration(name)
-    return pd.read_csv(_HERE / name / "losses.csv")
+    return pd.read_csv(DATA / name / "losses.csv")
 
 
 def statistics() -> dict[str, Any]:
@@ -88,7 +89,7 @@ def statistics() -> dict[str, Any]:
         cross-entropy, in nats a token, of the held-out split under the training split's frequencies of tokens (one
         added to each count). A model that knows frequencies and nothing of context has this loss.
     """
-    return dict(json.loads((_HERE / "statistics.json").read_text()))
+    return dict(json.loads((DATA / "statistics.json").read_text()))
 
 
 def unigram_stage_end(name: str) -> float:
@@ -124,12 +125,12 @@ def ship(folder: Path, partial: bool = False) -> None:
     Raises:
         FileNotFoundError: A model is not finished.
     """
-    _HERE.mkdir(exist_ok=True)
+    DATA.mkdir(exist_ok=True)
     for name in ("sources.csv", "statistics.json", "tokenizer.json"):
-        shutil.copyfile(folder / name, _HERE / name)
+        shutil.copyfile(folder / name, DATA / name)
     shipped = ["tokenizer.json"]
     for name in names():
-        target = _HERE / name
+        target = DATA / name
         shutil.rmtree(target, ignore_errors=True)
         if partial and not (folder / name).is_dir():
             continue
@@ -141,18 +142,18 @@ def ship(folder: Path, partial: bool = False) -> None:
             half = {key: value.half() for key, value in load_file(folder / name / file).items()}
             save_file(half, target / file)
             shipped.append(f"{name}/{file}")
-    hashes = {path: packaged.file_sha256(_HERE / path) for path in shipped}
-    (_HERE / packaged.MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n")
+    hashes = {path: packaged.file_sha256(DATA / path) for path in shipped}
+    (DATA / packaged.MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n")
 
 
 def _manifest() -> dict[str, str]:
     """SHA-256 of every file that is checked on reading, by its path."""
-    return dict(json.loads((_HERE / packaged.MANIFEST).read_text()))
+    return dict(json.loads((DATA / packaged.MANIFEST).read_text()))
 
 
 def _checked(path: str) -> bytes:
     """Content of a shipped file whose hash is the manifest's."""
-    if not (_HERE / path).is_file():
-        raise packaged.CacheError(f"{_HERE / path} is missing; install srtoolkit again.")
-    packaged.check_hash(_HERE / path, _manifest()[path])
-    return (_HERE / path).read_bytes()
+    if not (DATA / path).is_file():
+        raise packaged.CacheError(f"{DATA / path} is missing; install srtoolkit again.")
+    packaged.check_hash(DATA / path, _manifest()[path])
+    return (DATA / path).read_bytes()

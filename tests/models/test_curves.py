@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from conftest import byte_tokenizer
+from checkpoints_on_disk import byte_tokenizer
 from families import hooked, tiny
 from srtoolkit import interpolation, prompts
 

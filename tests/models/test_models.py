@@ -13,7 +13,8 @@ import torch
 import transformers
 
 import srtoolkit as srt
-from conftest import edit_config, save_tiny
+from checkpoints_on_disk import save_tiny
+from conftest import edit_config
 from families import tiny
 from srtoolkit import packaged
 

@@ -20,7 +20,7 @@ import pytest
 import xarray as xr
 
 import srtoolkit as srt
-from conftest import save_tiny
+from checkpoints_on_disk import save_tiny
 from srtoolkit import hub
 from srtoolkit.sweeps import label
 

@@ -235,7 +235,7 @@ def first_tokens(settings):
 
 
 def held_out_tokens():
-    bpe = tokenizers.Tokenizer.from_file(str(shipped._HERE / "tokenizer.json"))
+    bpe = tokenizers.Tokenizer.from_file(str(shipped.DATA / "tokenizer.json"))
     texts = [shipped.END + path.read_text() for path in sorted(PROSE.glob("*.txt"))]
     return np.concatenate([np.array(text.ids, dtype=np.uint16) for text in bpe.encode_batch(texts)])
 

@@ -1,0 +1,176 @@
+"""The suite's model card, with every number read from what the package carries."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+import torch
+
+from srtoolkit.suite import shipped
+from srtoolkit.suite.configuration import Configuration, configuration, names
+
+CARD = Path(__file__).with_name("MODEL_CARD.md")
+
+PROMPTS = ("In the beginning", "My dear lord,", "The Congress of the United States")
+
+_TEXT = Template("""# The nano suite
+
+Seven decoder models of the Llama architecture, from $smallest to $largest parameters, trained by this project on
+public-domain English so that the emergence and the scaling of stable regions can be seen on any machine, without a
+network. Weights are in the package, Apache-2.0 like the code.
+
+```python
+import srtoolkit as srt
+
+srt.load_model("nano-1m")                        # the finished model
+srt.load_model("nano-1m", revision="step800")    # a checkpoint of its training
+srt.load_model("nano-1m", init="random", seed=0) # its starting weights, the same as revision="step0"
+```
+
+## Models
+
+$models
+
+All have RMSNorm, rotary positions, SwiGLU, tied embeddings and a byte-level BPE tokenizer of 4,096 entries. Depth and
+width grow together; `nano-1m-deep` has the parameters of `nano-1m` in twice as many blocks, `nano-1m-seed1` differs
+from it in the seed of weights and data order alone. Losses are on the whole held-out split, windows of $context
+tokens; a model that knows how frequent tokens are and nothing else has $unigram.
+
+Checkpoints in the package, by training step ($per_step tokens each):
+
+$checkpoints
+
+`losses.csv` beside each model's weights logs the loss at all of: $grid. Weights are kept in half precision and used
+in float32.
+
+## Data
+
+$sources
+
+$train_tokens tokens for training, $held_out_tokens held out. The split is by document. What is held out is what the
+package ships as `srtoolkit/data/prose`, from which the notebooks' prompts are drawn; the same books of the Bible in
+the other translation are left out of training. Every archive is pinned by version and SHA-256 and read as data; no
+code of it runs.
+
+## Training
+
+AdamW (betas 0.9 and 0.95, weight decay $decay on matrices), gradients clipped at 1, $batch windows of $context tokens
+a step, $steps steps: $seen tokens, $epochs of an epoch. The learning rate rises over $warmup steps, stays, and falls
+to 0 over the last $fall, so that checkpoints before that differ in the number of steps alone. Its peak is 0.08 over
+the width. That was chosen by trial: at five times the rate the first block's output grew to a norm of hundreds, the
+later blocks' part in the output became small, and slopes stayed near 1.4, although the loss was a little lower.
+
+Float32, one thread a model, two at a time on two cores of an AMD EPYC. `python -m srtoolkit.suite corpus`, `train
+--size nano-1m` and `ship` make everything anew; a stopped training goes on where it was. Given the configuration,
+training is deterministic on one kind of machine: a test trains the smallest model's first 100 steps again and
+compares losses and weights.
+
+## Samples
+
+Drawn at temperature 0.8 from the 40 likeliest tokens.
+
+$samples
+
+## Limits
+
+Far too small to be of use as language models: they know spelling, frequent words and the sound of their sources, and
+little of meaning. Their texts are old, religious and political, and carry the views of their time. $seen tokens are
+little even for their size, and none is trained to convergence. That a claim holds on them says that it can be seen at
+this scale, not that it holds at others.
+""")
+
+
+def write_card() -> None:
+    """Write ``MODEL_CARD.md``."""
+    CARD.write_text(_TEXT.substitute(numbers() | {"samples": samples()}), encoding="utf-8")
+
+
+def numbers() -> dict[str, str]:
+    """Everything in the card that is read from files, by its name in the text."""
+    first, every = configuration(names()[0]), [configuration(name) for name in names()]
+    statistics, tokens = shipped.statistics(), first.steps * first.tokens_per_step
+    return {
+        "smallest": f"{every[0].parameters / 1e6:.1f}",
+        "largest": f"{every[-1].parameters / 1e6:.1f} million",
+        "models": _table(
+            ("model", "blocks", "width", "MLP", "heads", "parameters", "peak learning rate", "held-out loss", "time"),
+            [_model_row(one) for one in every],
+        ),
+        "checkpoints": "\n".join(
+            f"- `{name}`: {', '.join(revision.removeprefix('step') for revision in shipped.revisions(name))}"
+            for name in names()
+        ),
+        "grid": ", ".join(str(step) for step in first.checkpoints),
+        "sources": _sources(),
+        "unigram": f"{statistics['unigram_loss']:.2f} nats a token",
+        "train_tokens": f"{statistics['train_tokens']:,}",
+        "held_out_tokens": f"{statistics['held_out_tokens']:,}",
+        "per_step": f"{first.tokens_per_step:,}",
+        "context": str(first.context),
+        "batch": str(first.batch),
+        "steps": f"{first.steps:,}",
+        "warmup": str(first.warmup),
+        "fall": str(first.decay),
+        "decay": str(first.weight_decay),
+        "seen": f"{tokens / 1e6:.1f} million",
+        "epochs": f"{tokens / statistics['train_tokens']:.2f}",
+    }
+
+
+@torch.no_grad()
+def samples(length: int = 60) -> str:
+    """Texts that the smallest, the middle and the largest model go on with, as a list."""
+    tokenizer, lines = shipped.load_suite_tokenizer(), []
+    for name in (names()[0], "nano-1m", names()[-1]):
+        model = shipped.load_suite_model(name, None).eval()
+        for prompt in PROMPTS:
+            torch.manual_seed(0)
+            ids = torch.tensor([tokenizer(prompt)["input_ids"]])
+            found = model.generate(  # type: ignore[operator]
+                ids,
+                max_new_tokens=length,
+                do_sample=True,
+                temperature=0.8,
+                top_k=40,
+                attention_mask=torch.ones_like(ids),
+            )
+            text = " ".join(str(tokenizer.decode(found[0, ids.shape[1] :].tolist())).split())
+            lines.append(f"- `{name}`: **{prompt}** {text}")
+    return "\n".join(lines)
+
+
+def _model_row(one: Configuration) -> tuple[str, ...]:
+    last = shipped.losses(one.name).iloc[-1]
+    shape = (one.blocks, one.width, one.mlp_width, one.heads)
+    return (
+        f"`{one.name}`",
+        *map(str, shape),
+        f"{one.parameters:,}",
+        f"{one.learning_rate:.2g}",
+        f"{last['held_out_loss']:.2f}",
+        f"{last['seconds'] / 60:.0f} min",
+    )
+
+
+def _sources() -> str:
+    with (shipped.DATA / "sources.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    cells = [
+        (
+            f"`{row['archive'].rpartition('/')[2]}`",
+            row["what"],
+            row["rights"],
+            f"{int(row['train_bytes']) / 1e6:.1f} MB",
+            f"{int(row['held_out_bytes']) / 1e6:.2f} MB",
+        )
+        for row in rows
+    ]
+    return _table(("archive", "texts", "rights", "train", "held out"), cells)
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
