@@ -33,7 +33,7 @@ def add_repository(root, name, branches, **shape):
     (repository / "refs").mkdir(parents=True)
     for seed, branch in enumerate(branches):
         commit = f"{abs(hash((name, branch))):040x}"[-40:]
-        save_tiny(repository / "snapshots" / commit, seed=seed, **shape)
+        save_tiny(repository / "snapshots" / commit, seed=seed, max_position_embeddings=128, **shape)
         (repository / "refs" / branch).write_text(commit)
 
 
