@@ -10,6 +10,7 @@ from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import available_models, load_model
 from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
+from srtoolkit.polytopes import count_gate_flips, locate_gate_flips
 from srtoolkit.predictions import next_tokens, text_loss
 from srtoolkit.prompts import PromptPairs, from_text, paper_pairs, sample_pairs
 from srtoolkit.results import load, save
@@ -28,11 +29,13 @@ __all__ = [
     "available_models",
     "capture",
     "checkpoints",
+    "count_gate_flips",
     "from_text",
     "interpolate",
     "interquartile_range",
     "load",
     "load_model",
+    "locate_gate_flips",
     "next_tokens",
     "noise_floor",
     "output_spread",

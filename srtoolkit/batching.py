@@ -47,7 +47,8 @@ def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
     config = model.hf.config.get_text_config()
     mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
     logits = model.vocab_size if {"logits", "logprobs"} & set(reads) else 0
-    return int(model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp) + 8 * logits)
+    gates = mlp * model.n_layers if "gates" in reads else 0
+    return int(model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp + 2 * gates) + 8 * logits)
 
 
 def _bytes_per_key(model: Model) -> int:

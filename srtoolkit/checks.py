@@ -57,6 +57,21 @@ def check_layer(model: Model, layer: Any) -> int:
     return int(layer.__index__())
 
 
+def check_gates(model: Model, layer: int) -> None:
+    """Refuse to read MLP pre-activations where there are none behind block ``layer``.
+
+    Raises:
+        ValueError: The blocks have no MLP that is known, or ``layer`` is the last.
+    """
+    if model.anatomy.gate is None:
+        raise ValueError(
+            f"{model.name}: its blocks ({type(model.hf).__name__}) have no MLP whose pre-activations are known, so "
+            "there are no gates to read."
+        )
+    if layer == model.n_layers - 1:
+        raise ValueError(f"layer={layer}: the last block of {model.name}, so no block behind it has gates to read.")
+
+
 def check_points(
     model: Model, points: Any, n_contexts: int, what: str = "points"
 ) -> Float[Tensor, "context point d_model"]:

@@ -30,7 +30,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, points_that_fit
-from srtoolkit.checks import check_layer, check_names, check_points, check_tokens
+from srtoolkit.checks import check_gates, check_layer, check_names, check_points, check_tokens
 from srtoolkit.models import Model
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 #: What can be read of the last position: the residual stream after the last block, the same after the final norm (what
 #: the paper's scripts read), the next-token logits and log-probabilities.
 READS = ("resid", "final_norm", "logits", "logprobs")
+
+#: Read point beside ``READS``: the MLP's pre-activations in every block behind the patch, one block after the other.
+GATES = "gates"
 METHODS = ("parallel", "prefix", "full")
 
 #: Largest difference, relative to the largest value, at which a method counts as agreeing with the full path.
@@ -100,7 +103,7 @@ def patch(
         context: Token ids of the prompts p, of one length; the last token's own activation is what gets replaced.
         points: The X to put in, any number for each context.
         layer: Block whose output is replaced.
-        read: One of ``READS``, or several: all come from one pass.
+        read: One of ``READS`` or ``GATES``, or several: all come from one pass.
         method: One of ``METHODS``, or ``"auto"``.
 
     Returns:
@@ -110,7 +113,9 @@ def patch(
         ValueError: Bad tokens, block, points, read point or method; said before the model runs.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
-    reads = check_names(read, READS, "read")
+    reads = check_names(read, (*READS, GATES), "read")
+    if GATES in reads:
+        check_gates(model, layer)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     points = check_points(model, points, len(context)).to(model.device, model.hf.dtype)
     with model.lock:
@@ -290,6 +295,9 @@ def _trace(
             block.skip(start)
         if not skip:
             _resid(blocks[layer].output)[:, -1:] = points
+        if GATES in reads:
+            maps = [block.get(model.anatomy.gate) for block in list(blocks)[layer + 1 :]]
+            found[GATES] = torch.cat([_gate(model, gate.output, len(points))[:, tail] for gate in maps], dim=-1)
         if "resid" in reads:
             found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
         if "final_norm" in reads:
@@ -323,6 +331,12 @@ def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
     stream = output if isinstance(output, Tensor) else output[0]
     assert stream is not None
     return stream
+
+
+def _gate(model: Model, output: Tensor, rows: int) -> Float[Tensor, "row pos gate"]:
+    """The gate in the output of its map, which OPT flattens over rows and positions."""
+    width = output.shape[-1] // (2 if model.anatomy.gate_is_fused else 1)
+    return output.reshape(rows, -1, output.shape[-1])[..., :width]
 
 
 def _as_block_output(points: Tensor, length: int) -> Tensor | tuple[Tensor | None, ...]:

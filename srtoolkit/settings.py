@@ -19,6 +19,7 @@ JANIAK2024: dict[str, dict[str, Any]] = {
     "paper_pairs": {"bos": False},
     "interpolate": {"layer": 0, "steps": 50, "path": "linear", "reads": ("final_norm", "logits")},
     "sharpness": {"of": "relative_distance"},
+    "count_gate_flips": {"layer": 0, "steps": 50, "path": "linear"},
     "slice_plane": {"layer": 0, "resolution": 61, "margin": 0.25},
     "slice_colours": {"jointly": False},
 }
@@ -35,6 +36,7 @@ class Profile:
         model: The model of the notebooks that need one.
         pairs: Random pairs of the main measurement.
         few_pairs: Random pairs where many settings are compared.
+        sweep_pairs: Random pairs where checkpoints and sizes are, whose differences are small.
         source: Where random prompts come from.
         growth: Models whose checkpoints are measured, the one that is shown in detail first.
         growth_tokens: Which checkpoints, by tokens of training; all that there are where ``None``.
@@ -47,6 +49,7 @@ class Profile:
     model: str
     pairs: int
     few_pairs: int
+    sweep_pairs: int
     source: str
     growth: tuple[str, ...]
     growth_tokens: tuple[float, ...] | None
@@ -70,6 +73,7 @@ _QUICK = Profile(
     model="smollm2-135m",
     pairs=200,
     few_pairs=60,
+    sweep_pairs=500,
     source="prose",
     growth=("nano-1m", "nano-1m-seed1"),
     growth_tokens=None,
@@ -82,10 +86,11 @@ _PAPER = Profile(
     model="Qwen/Qwen2-0.5B",
     pairs=999,
     few_pairs=999,
+    sweep_pairs=999,
     source="gutenberg",
     growth=("allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"),
     # Of Fig. 4c; the last is beyond the end of training, and so takes the last checkpoint.
-    growth_tokens=(0, 4e9, 10e9, 31e9, 100e9, 500e9, 1e12, 4e12),
+    growth_tokens=(0.0, 4e9, 10e9, 31e9, 100e9, 500e9, 1e12, 4e12),
     families={
         "OLMo": ("allenai/OLMo-1B-0724-hf", "allenai/OLMo-7B-0724-hf"),
         "Qwen2": ("Qwen/Qwen2-0.5B", "Qwen/Qwen2-1.5B", "Qwen/Qwen2-7B"),
@@ -93,7 +98,11 @@ _PAPER = Profile(
     outside=None,
     resolution=61,
 )
-PROFILES = {"quick": _QUICK, "full": replace(_QUICK, name="full", pairs=999, few_pairs=300), "paper": _PAPER}
+PROFILES = {
+    "quick": _QUICK,
+    "full": replace(_QUICK, name="full", pairs=999, few_pairs=300, sweep_pairs=999),
+    "paper": _PAPER,
+}
 
 
 @cache

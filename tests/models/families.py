@@ -99,7 +99,8 @@ def hooked(model: Model, ids: Tensor, layer: int, point: Tensor | None = None) -
         point: Put in at the last position; ``None`` leaves the run as it is.
 
     Returns:
-        ``own`` (the block's output at the last position), ``resid``, ``final_norm``, ``logits``, ``logprobs``.
+        ``own`` (the block's output at the last position), ``resid``, ``final_norm``, ``logits``, ``logprobs``, and, of
+        every block with a known one, ``gate<n>``.
     """
     blocks = model.hf.get_submodule(model.anatomy.blocks)
     seen: dict[str, Tensor] = {}
@@ -118,7 +119,17 @@ def hooked(model: Model, ids: Tensor, layer: int, point: Tensor | None = None) -
     def read(module: Any, inputs: Any, output: Any) -> None:
         seen["resid"] = stream(output)[:, -1]
 
+    def read_gate(name: str) -> Any:
+        def hook(module: Any, inputs: Any, output: Any) -> None:
+            own = output.reshape(1, -1, output.shape[-1])[:, -1]  # OPT flattens rows and positions
+            seen[name] = own[:, : output.shape[-1] // (1 + model.anatomy.gate_is_fused)]
+
+        return hook
+
     handles = [blocks[layer].register_forward_hook(replace), blocks[-1].register_forward_hook(read)]
+    if model.anatomy.gate is not None:
+        gates = [block.get_submodule(model.anatomy.gate) for block in blocks]
+        handles += [gate.register_forward_hook(read_gate(f"gate{index}")) for index, gate in enumerate(gates)]
     try:
         # The base model's last hidden state is what transformers itself hands to the unembedding.
         seen["final_norm"] = model.hf.base_model(ids[None]).last_hidden_state[:, -1]

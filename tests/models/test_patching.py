@@ -10,6 +10,7 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
+from srtoolkit.patching import GATES as READ_GATES
 from srtoolkit.patching import METHODS, READS, Unsupported
 
 #: The gate of families that do not call it mlp.gate_proj.
@@ -49,6 +50,25 @@ def points(n, k, seed=1):
 
 def relative(found, expected):
     return float((found - expected).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gates_behind_the_patch_equal_plain_hooks(model, method):
+    if GATES.get(family(model), "") is None:
+        with pytest.raises(ValueError, match="no MLP"):
+            srt.patch(model, prompts(1, 7), points(1, 2), 0, READ_GATES)
+        return
+    if method in REFUSES.get(family(model), ()):
+        return
+    ids, given = prompts(2, 7), points(2, 3)
+    found = srt.patch(model, ids, given, 1, READ_GATES, method)
+    for row in range(2):
+        for k in range(3):
+            plain = hooked(model, ids[row], 1, given[row, k])
+            expected = torch.cat([plain[f"gate{block}"] for block in range(2, BLOCKS)])
+            assert relative(found[row, k], expected) < 1e-4
+    with pytest.raises(ValueError, match="last block"):
+        srt.patch(model, ids, given, BLOCKS - 1, READ_GATES)
 
 
 def test_anatomy_reads_what_the_unembedding_reads(model):

@@ -77,6 +77,6 @@ def test_the_papers_models_run_through_the_same_cells(hub, tmp_path, notebook, m
     (store,) = (path for path in (tmp_path / "paper").iterdir() if path.name in ("growth", "scaling"))
     kept = [srt.load(path) for path in store.glob("*.nc")]
     assert len(kept) == members
-    assert {one.sizes["pair"] for one in kept} == {PAPER.pairs}
+    assert {one.sizes["pair"] for one in kept} == {PAPER.sweep_pairs}
     assert all(one.attrs["commit"] or one.attrs["init"] == "random" for one in kept)
     assert all("gutenberg" in one.attrs["prompts"] for one in kept)

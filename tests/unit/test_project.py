@@ -23,27 +23,11 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
 #: A module may import those before it, never those behind it.
 ORDER = (
     *("reference", "verdicts", "settings", "anatomy", "packaged", "paths", "measures"),
-    *(
-        "suite.configuration",
-        "suite.shipped",
-        "suite.corpus",
-        "suite.tokenizer",
-        "suite.training",
-        "suite.card",
-        "suite.__main__",
-    ),
+    *("suite.configuration", "suite.shipped", "suite.corpus", "suite.tokenizer", "suite.training"),
+    *("suite.card", "suite.__main__"),
     *("models", "loading", "checks", "batching", "patching", "prompts", "results", "hub"),
-    *(
-        "interpolation",
-        "sharpness",
-        "summary",
-        "comparisons",
-        "predictions",
-        "controls",
-        "slices",
-        "checkpoints",
-        "sweeps",
-    ),
+    *("interpolation", "sharpness", "summary", "comparisons", "predictions", "controls"),
+    *("slices", "polytopes", "checkpoints", "sweeps"),
     *("plot", "report"),
 )
 

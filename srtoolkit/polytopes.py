@@ -1,0 +1,186 @@
+"""Polytope boundaries: where along a path an MLP's gates change sign, in every block, beside where the output jumps.
+
+Within a polytope of a piecewise linear network every gate keeps its sign. Gates of SwiGLU, GEGLU or GELU bend instead
+of breaking, so what is counted there is where a pre-activation passes 0, as in the paper's Appendix F.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from srtoolkit.checks import check_gates, check_layer
+from srtoolkit.models import Model
+from srtoolkit.patching import GATES, capture, patch
+from srtoolkit.paths import Path, find_path
+from srtoolkit.prompts import PromptPairs, as_pairs, by_length
+from srtoolkit.results import describe_pairs, provenance
+
+#: Pre-activations that are held at one time.
+GATES_AT_ONCE = 2**26
+
+
+@torch.no_grad()
+def count_gate_flips(
+    model: Model,
+    pairs: PromptPairs | Sequence[tuple[str, str]],
+    *,
+    layer: int = 0,
+    layers: str | Sequence[int] = "all",
+    steps: int = 50,
+    path: str | Path = "linear",
+) -> xr.Dataset:
+    """Number of MLP gates that change sign in each step of each pair's path, in every block behind the patch.
+
+    The paper (Appendix F, Fig. 25) compares the two ends of the path in one block, which misses every gate that flips
+    and flips back: that is ``ends_differ``. ``flips`` counts along the way; what flips twice within one step is missed
+    still, so more steps find more, and :func:`locate_gate_flips` finds where.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        pairs: Pairs of prompts, or a list of (text, text); every point is put into prompt A's context.
+        layer: Block whose output is replaced.
+        layers: ``"all"`` blocks behind it, or some of them.
+        steps: Points of the path, both ends included.
+        path: ``"linear"``, or a function of (A, B, alphas).
+
+    Returns:
+        Dims ``pair``, ``alpha``, ``layer``: ``flips`` in the step that ends at alpha (0 at the first);
+        ``ends_differ`` (``pair``, ``layer``), ``gates`` (``layer``), with texts, token ids and provenance.
+
+    Raises:
+        ValueError: Bad prompts, blocks, steps or path, or a model whose MLPs are not known.
+    """
+    layer = check_layer(model, layer)
+    check_gates(model, layer)
+    blocks = _blocks(model, layer, layers)
+    if not hasattr(steps, "__index__") or steps < 2:
+        raise ValueError(f"steps={steps!r}: a path has at least its two ends, so steps must be a whole number from 2.")
+    path_name, path_function = find_path(path)
+    pairs = as_pairs(model, pairs)
+    alphas = torch.linspace(0, 1, int(steps))
+    flips = np.zeros((len(pairs), len(alphas), len(blocks)), dtype=np.int64)
+    ends = np.zeros((len(pairs), len(blocks)), dtype=np.int64)
+    width = 0
+    with tqdm(total=len(pairs), desc=f"gates behind block {layer}", unit="pair", leave=False) as bar:
+        for places, context in by_length(pairs.tokens_a):
+            for some in torch.arange(len(places)).split(_pairs_at_once(model, len(alphas))):
+                rows = [places[index] for index in some]
+                a, b = _ends(model, context[some], [pairs.tokens_b[row] for row in rows], layer)
+                signs = _signs(model, context[some], path_function(a, b, alphas), layer)[:, :, blocks - layer - 1]
+                flips[rows, 1:] = (signs[:, 1:] != signs[:, :-1]).sum(-1).cpu().numpy()
+                ends[rows] = (signs[:, -1] != signs[:, 0]).sum(-1).cpu().numpy()
+                width = signs.shape[-1]
+                bar.update(len(rows))
+    about = describe_pairs(pairs)
+    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
+    data = {
+        "flips": (("pair", "alpha", "layer"), flips, {"long_name": "gates that change sign in the step ending here"}),
+        "ends_differ": (("pair", "layer"), ends, {"long_name": "gates whose sign differs between A and B"}),
+        "gates": ("layer", np.full(len(blocks), width)),
+    }
+    coords |= {"alpha": alphas.double().numpy(), "layer": blocks}
+    return xr.Dataset(data | about, coords, provenance(model, pairs, steps=len(alphas), layer=layer, path=path_name))
+
+
+@torch.no_grad()
+def locate_gate_flips(
+    model: Model,
+    pair: PromptPairs | Sequence[tuple[str, str]],
+    block: int,
+    *,
+    layer: int = 0,
+    steps: int = 50,
+    halvings: int = 7,
+    path: str | Path = "linear",
+) -> xr.Dataset:
+    """Where on one pair's path each gate of one block changes sign, in alpha, by bisection between steps.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        pair: One pair of prompts.
+        block: Block whose gates are looked at.
+        layer: Block whose output is replaced, before ``block``.
+        steps: Points of the path that are compared first; a gate that flips twice between two of them is missed.
+        halvings: How often each step with a flip is halved: the place is exact to 1 / (steps - 1) / 2 ** halvings.
+        path: ``"linear"``, or a function of (A, B, alphas).
+
+    Returns:
+        Dim ``flip``, in the order of the path: ``alpha`` (middle of the last interval), ``gate`` (index), ``sign`` (1
+        where the gate opens, -1 where it closes).
+
+    Raises:
+        ValueError: Not one pair, bad prompts, blocks, steps or path.
+    """
+    layer = check_layer(model, layer)
+    check_gates(model, layer)
+    (block,) = _blocks(model, layer, [block]).tolist()
+    path_name, path_function = find_path(path)
+    pairs = as_pairs(model, pair)
+    if len(pairs) != 1:
+        raise ValueError(f"expected one pair, got {len(pairs)}; take one with pairs[i : i + 1].")
+    context = pairs.tokens_a[0][None]
+    a, b = _ends(model, context, pairs.tokens_b, layer)
+
+    def signs_at(alphas: Float[Tensor, " alpha"]) -> Bool[Tensor, "alpha gate"]:
+        return _signs(model, context, path_function(a, b, alphas.float()), layer)[0, :, block - layer - 1]
+
+    alphas = torch.linspace(0, 1, int(steps), dtype=torch.float64)
+    signs = signs_at(alphas)
+    step, gate = torch.nonzero(signs[1:] != signs[:-1], as_tuple=True)
+    low, high, before = alphas[step], alphas[step + 1], signs[step, gate]
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        places, which = torch.unique(middle, return_inverse=True)
+        changed = signs_at(places)[which, gate] != before
+        low, high = torch.where(changed, low, middle), torch.where(changed, middle, high)
+    order = torch.argsort(low)
+    data = {
+        "alpha": ("flip", ((low + high) / 2)[order].numpy()),
+        "gate": ("flip", gate[order].numpy()),
+        "sign": ("flip", torch.where(before, -1, 1)[order].numpy()),
+    }
+    settings = {"layer": layer, "block": block, "steps": len(alphas), "halvings": halvings, "path": path_name}
+    return xr.Dataset(data, attrs=provenance(model, pairs, **settings))
+
+
+def _blocks(model: Model, layer: int, layers: str | Sequence[int]) -> Int[np.ndarray, " layer"]:
+    behind = range(layer + 1, model.n_layers)
+    chosen = list(behind) if isinstance(layers, str) and layers == "all" else layers
+    if isinstance(chosen, str) or not len(chosen) or any(block not in behind for block in chosen):
+        raise ValueError(
+            f"layers={layers!r}: the patch is after block {layer} of {model.name}, so its gates are those of blocks "
+            f"{behind[0]} to {behind[-1]}; give some of these, or 'all'."
+        )
+    return np.array([int(block) for block in chosen])
+
+
+def _pairs_at_once(model: Model, steps: int) -> int:
+    mlp = int(getattr(model.hf.config.get_text_config(), "intermediate_size", None) or 4 * model.d_model)
+    return max(1, GATES_AT_ONCE // (steps * mlp * model.n_layers))
+
+
+def _ends(
+    model: Model, context: Int[Tensor, "pair pos"], prompts_b: Sequence[Int[Tensor, " _pos"]], layer: int
+) -> tuple[Float[Tensor, "pair d_model"], Float[Tensor, "pair d_model"]]:
+    """Activations A and B of some pairs."""
+    a = capture(model, context, layer)
+    b = torch.empty_like(a)
+    for places, tokens in by_length(prompts_b):
+        b[places] = capture(model, tokens, layer)
+    return a, b
+
+
+def _signs(
+    model: Model, context: Int[Tensor, "pair pos"], points: Float[Tensor, "pair alpha d_model"], layer: int
+) -> Bool[Tensor, "pair alpha layer gate"]:
+    """Which gates are open, in every block behind ``layer``."""
+    found = patch(model, context, points, layer, GATES)
+    assert isinstance(found, Tensor)
+    return (found > 0).unflatten(-1, (model.n_layers - layer - 1, -1))

@@ -1,0 +1,105 @@
+"""Gate flips along a path: against plain hooks, against a network counted by hand, and against finer grids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import srtoolkit as srt
+from families import BLOCKS, hooked, tiny
+from srtoolkit import paths
+
+PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls"), ("so it was", "and then")]
+
+
+@pytest.fixture(scope="module")
+def flips(text_model):
+    return srt.count_gate_flips(text_model, PAIRS, steps=11)
+
+
+def test_flips_are_sign_changes_of_every_gate_in_every_block(text_model, flips):
+    pairs = srt.from_text(text_model, PAIRS)
+    for pair in range(len(PAIRS)):
+        a, b = (srt.capture(text_model, ids[None]) for ids in (pairs.tokens_a[pair], pairs.tokens_b[pair]))
+        points = paths.linear(a, b, torch.linspace(0, 1, 11))[0]
+        seen = [hooked(text_model, pairs.tokens_a[pair], 0, point) for point in points]
+        for block in flips["layer"].values:
+            signs = torch.stack([one[f"gate{block}"] > 0 for one in seen])
+            expected = (signs[1:] != signs[:-1]).sum(1).tolist()
+            assert flips["flips"].isel(pair=pair, alpha=slice(1, None)).sel(layer=block).values.tolist() == expected
+            assert flips["ends_differ"].isel(pair=pair).sel(layer=block) == (signs[0] != signs[-1]).sum()
+    assert flips["layer"].values.tolist() == list(range(1, BLOCKS))
+    assert (flips["flips"].isel(alpha=0) == 0).all() and (flips["gates"] == 64).all()
+
+
+def test_the_ends_see_at_most_what_the_way_does_and_of_the_same_parity(flips):
+    along = flips["flips"].sum("alpha")
+    assert (along >= flips["ends_differ"]).all()
+    assert ((along - flips["ends_differ"]) % 2 == 0).all()  # a gate that flips back has flipped twice
+    assert along.sum() > 0
+
+
+def test_some_blocks_are_a_part_of_all(text_model, flips):
+    some = srt.count_gate_flips(text_model, PAIRS, steps=11, layers=[3, 1])
+    assert some["layer"].values.tolist() == [3, 1]
+    assert (some["flips"] == flips["flips"].sel(layer=[3, 1])).all()
+
+
+def test_a_network_counted_by_hand(text_model):
+    """The last MLP's gate map is set to a few known planes in a direction that the path runs along."""
+    model = tiny("opt")
+    model.tokenizer = text_model.tokenizer
+    ids = torch.tensor([[3, 4, 5]]), torch.tensor([[6, 7, 8]])
+    block = model.hf.get_submodule(model.anatomy.blocks)[1]
+    pairs = srt.PromptPairs(tuple(ids[0]), tuple(ids[1]), ("a",), ("b",), ("p",), False, "made up")
+    points = torch.cat([srt.capture(model, one) for one in ids])
+    seen = {}
+    gate = block.get_submodule(model.anatomy.gate)
+    handle = gate.register_forward_hook(lambda _, inputs, __: seen.setdefault("inputs", []).append(inputs[0].flatten()))
+    way = paths.linear(points[:1], points[1:], torch.linspace(0, 1, 101))
+    srt.patch(model, ids[0], way, 0, "final_norm", "prefix")
+    handle.remove()
+    inputs = torch.cat(seen["inputs"]).reshape(-1, model.d_model)[-101:]
+    direction = inputs[-1] - inputs[0]
+    heights = inputs @ direction
+    assert (heights.diff() > 0).all()  # so a plane across the direction is crossed once
+    with torch.no_grad():
+        gate.weight.zero_()
+        gate.bias.fill_(1.0)  # always open
+        for unit, place in enumerate((10, 45, 45, 80)):
+            gate.weight[unit] = direction
+            gate.bias[unit] = -(heights[place] + heights[place + 1]) / 2
+    found = srt.count_gate_flips(model, pairs, steps=101, layers=[1])["flips"].squeeze()
+    assert np.flatnonzero(found).tolist() == [11, 46, 81]
+    assert found.values[[11, 46, 81]].tolist() == [1, 2, 1]
+    placed = srt.locate_gate_flips(model, pairs, 1, steps=11)
+    assert placed["gate"].values.tolist() in ([0, 1, 2, 3], [0, 2, 1, 3])
+    assert ((placed["alpha"].values * 100).astype(int) == [10, 45, 45, 80]).all() and (placed["sign"] == 1).all()
+
+
+def test_bisection_agrees_with_a_ten_times_finer_grid(text_model):
+    """But for gates that flip twice within a coarse step, which only the finer grid sees, in twos."""
+    for pair in PAIRS:
+        placed, fine = (
+            srt.locate_gate_flips(text_model, [pair], 2, steps=steps, halvings=halvings)
+            for steps, halvings in ((50, 7), (491, 0))
+        )
+        counted = int(srt.count_gate_flips(text_model, [pair], steps=491, layers=[2])["flips"].sum())
+        assert fine.sizes["flip"] == counted > 10
+        for alpha, gate, sign in zip(*(placed[name].values for name in ("alpha", "gate", "sign")), strict=True):
+            same = (fine["gate"] == gate) & (fine["sign"] == sign)
+            assert np.abs(fine["alpha"].values[same.values] - alpha).min() < 1 / 490
+        missed = counted - placed.sizes["flip"]
+        assert missed % 2 == 0 and 0 <= missed <= 0.1 * counted
+
+
+def test_bad_input_is_refused_by_name(text_model):
+    with pytest.raises(ValueError, match=r"blocks 1 to 3"):
+        srt.count_gate_flips(text_model, PAIRS, layers=[0])
+    with pytest.raises(ValueError, match=r"blocks 2 to 3"):
+        srt.count_gate_flips(text_model, PAIRS, layer=1, layers="some")
+    with pytest.raises(ValueError, match="steps=1"):
+        srt.count_gate_flips(text_model, PAIRS, steps=1)
+    with pytest.raises(ValueError, match="one pair, got 3"):
+        srt.locate_gate_flips(text_model, PAIRS, 2)
