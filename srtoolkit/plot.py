@@ -258,7 +258,7 @@ def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, ax: Axes | N
     low, high = float(picture["alpha"][0]) - half, float(picture["alpha"][-1]) + half
     # As in the paper, beta grows downwards.
     ax.imshow(colours.transpose("beta", "alpha", "anchor").values.clip(0, 1), extent=(low, high, high, low))
-    corners = {"A": (0.0, 0.0), "B": (1.0, 0.0), "C": (float(picture["c_alpha"]), 1.0)}
+    corners = {"A": (0.0, 0.0), "B": (1.0, 0.0), "C": (float(picture["c_alpha"]), float(picture["c_beta"]))}
     for (name, (alpha, beta)), color in zip(corners.items(), ANCHOR_COLOURS, strict=True):
         if low < alpha < high:
             ax.scatter(alpha, beta, s=90, color=color, edgecolor="k", zorder=3)

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import srtoolkit as srt
+import srtoolkit.slices
 from families import hooked
 
 TRIPLE = ("the cat sat", "a dog", "rain fell on us")
@@ -81,3 +82,53 @@ def test_colours_per_picture_reach_0_and_joint_ones_share_a_scale(plane):
 def test_bad_input_is_refused(text_model, triple, settings, said):
     with pytest.raises(ValueError, match=said):
         srt.slice_plane(text_model, triple, **settings)
+
+
+def test_predictions_are_those_of_plain_hooks(text_model, plane):
+    tokens = [text_model.tokenize(text) for text in TRIPLE]
+    a, b, c = (hooked(text_model, ids, 0)["own"] for ids in tokens)
+    foot = a + ((b - a) @ (c - a)) / ((b - a) @ (b - a)) * (b - a)
+    for row, column in ((0, 0), (3, 2), (6, 6)):
+        point = a + float(plane["alpha"][column]) * (b - a) + float(plane["beta"][row]) * (c - foot)
+        for anchor, ids in enumerate(tokens):
+            best = hooked(text_model, ids, 0, point)["logprobs"].topk(2)
+            here = plane.isel(anchor=anchor, beta=row, alpha=column)
+            assert here["top_token"] == best.indices[0]
+            assert float(here["margin"]) == pytest.approx(float(best.values[0] - best.values[1]), abs=1e-4)
+    own = [int(hooked(text_model, ids, 0)["logits"].argmax()) for ids in tokens]
+    assert plane["anchor_token"].values.tolist() == own
+
+
+def test_regions_are_the_nearest_anchor_or_none():
+    """On a made-up picture: distances that grow from each anchor, in units in which the anchors are 1 apart."""
+    model_plane = srt.slices.Plane(None, None, None, (0.5, 1.0))
+    place = np.linspace(0, 1, 3)
+    own = [np.full((3, 3), value) for value in (0.4, 0.3, 0.9)]
+    own[1][0, 0], own[0][0, 0], own[2][0, 0] = 0.8, 0.9, 0.7  # far from all
+    own[2][2, 2] = 0.1
+    pictures = [{"distance": distance} for distance in own]
+    ends = [{"distance": np.where(np.arange(3) == index, 0.0, 1.0)} for index in range(3)]
+    found = srt.slices._to_dataset(pictures, ends, model_plane, place, ["a", "b", "c"], {})
+    assert found["region"].values.tolist() == [[-1, 1, 1], [1, 1, 1], [1, 1, 2]]
+    assert found["rgb"].dims == ("beta", "alpha", "anchor")
+    assert float(found["rgb"].min()) == 0
+
+
+def test_an_orthonormal_picture_keeps_lengths_and_holds_all_anchors(text_model):
+    found = srt.slice_plane(text_model, TRIPLE, resolution=5, orthonormal=True, reads="final_norm")
+    a, b, c = (srt.capture(text_model, text_model.tokenize(text)[None])[0] for text in TRIPLE)
+    unit = float((b - a).norm())
+    assert float(found["c_alpha"] ** 2 + found["c_beta"] ** 2) ** 0.5 * unit == pytest.approx(
+        float((c - a).norm()), rel=1e-4
+    )
+    assert found["beta"].values[-1] >= float(found["c_beta"]) + 0.25 - 1e-6
+    assert "top_token" not in found and found.attrs["orthonormal"] == 1
+
+
+def test_a_tolerance_saves_points_and_says_where(text_model):
+    full = srt.slice_plane(text_model, TRIPLE, resolution=41)
+    some = srt.slice_plane(text_model, TRIPLE, resolution=41, tolerance=0.02)
+    assert full["measured"].all() and 0.02 < float(some["measured"].mean()) < 0.8
+    assert float(np.abs(some["rgb"] - full["rgb"]).max()) < 0.1
+    same = some["measured"].values
+    np.testing.assert_allclose(some["distance"].values[same], full["distance"].values[same], rtol=1e-4, atol=1e-5)

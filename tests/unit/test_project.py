@@ -27,7 +27,7 @@ ORDER = (
     *("suite.card", "suite.__main__"),
     *("models", "loading", "checks", "batching", "patching", "prompts", "results", "hub"),
     *("interpolation", "sharpness", "summary", "comparisons", "predictions", "controls"),
-    *("slices", "polytopes", "checkpoints", "sweeps"),
+    *("refinement", "slices", "polytopes", "checkpoints", "sweeps"),
     *("plot", "report"),
 )
 
