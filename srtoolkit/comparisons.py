@@ -85,7 +85,8 @@ def trend(
     def correlate(medians: Medians) -> Float[np.ndarray, " resample"]:
         ranks = rankdata(medians, axis=1)
         ranks, wanted = ranks - ranks.mean(1, keepdims=True), places - places.mean()
-        return ranks @ wanted / np.maximum(np.linalg.norm(ranks, axis=1) * np.linalg.norm(wanted), 1e-12)
+        found = ranks @ wanted / np.maximum(np.linalg.norm(ranks, axis=1) * np.linalg.norm(wanted), 1e-12)
+        return found.round(9)  # ranks are whole numbers, so what is beyond is rounding, and 0.9 should be 0.9
 
     return _estimate(list(series.values()), correlate, quantity, level, resamples, seed)
 

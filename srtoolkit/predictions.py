@@ -92,7 +92,7 @@ def text_loss(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> x
             ids = tokens[chosen].to(model.device)
             logits = model.hf(input_ids=ids, use_cache=False).logits[:, :-1].float()
             found = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none").mean(1)
-            losses[np.array(indices)[chosen]] = found.cpu().numpy()
+            losses[[indices[row] for row in chosen]] = found.cpu().numpy()
     about = describe_pairs(pairs)
     coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
     data = {"loss": ("pair", losses, {"long_name": "cross-entropy of the next token", "units": "nats a token"})}

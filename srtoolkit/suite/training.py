@@ -82,14 +82,26 @@ def batch(
         configuration: Gives the seed, the context and the number of windows.
         step: Which step of the schedule.
     """
-    context = configuration.context
-    per_epoch = (len(tokens) // context - 1) // configuration.batch
-    epoch, place = divmod(step, per_epoch)
+    starts = window_starts(len(tokens), configuration, step)
+    return torch.from_numpy(
+        np.stack([tokens[start : start + configuration.context] for start in starts]).astype(np.int64)
+    )
+
+
+def window_starts(n_tokens: int, configuration: Configuration, step: int) -> Int[np.ndarray, " window"]:
+    """Where in the stream the windows of one step start.
+
+    Args:
+        n_tokens: Length of the stream.
+        configuration: Gives the seed, the context and the number of windows.
+        step: Which step of the schedule.
+    """
+    context, windows = configuration.context, n_tokens // configuration.context - 1
+    epoch, place = divmod(step, windows // configuration.batch)
     random = np.random.default_rng([configuration.seed, epoch])
     offset = int(random.integers(context))
-    order = random.permutation(len(tokens) // context - 1)
-    starts = offset + context * order[place * configuration.batch : (place + 1) * configuration.batch]
-    return torch.from_numpy(np.stack([tokens[start : start + context] for start in starts]).astype(np.int64))
+    order = random.permutation(windows)
+    return offset + context * order[place * configuration.batch : (place + 1) * configuration.batch]
 
 
 @torch.no_grad()

@@ -226,9 +226,8 @@ def first_tokens(settings):
     """The stream of the training split as far as the first 100 steps see it; zeros elsewhere."""
     windows = np.load(DATA / "first_100_steps.npz")["windows"]
     stream = np.zeros(shipped.statistics()["train_tokens"], dtype=np.uint16)
-    places = np.arange(len(stream)).astype(np.uint32)
     for step in range(100):
-        starts = training.batch(places, settings, step)[:, 0].tolist()
+        starts = training.window_starts(len(stream), settings, step)
         for start, window in zip(starts, windows[step * settings.batch :], strict=False):
             stream[start : start + settings.context] = window
     return stream
