@@ -60,8 +60,9 @@ code of it runs.
 AdamW (betas 0.9 and 0.95, weight decay $decay on matrices), gradients clipped at 1, $batch windows of $context tokens
 a step, $steps steps: $seen tokens, $epochs of an epoch. The learning rate rises over $warmup steps, stays, and falls
 to 0 over the last $fall, so that checkpoints before that differ in the number of steps alone. Its peak is 0.08 over
-the width. That was chosen by trial: at five times the rate the first block's output grew to a norm of hundreds, the
-later blocks' part in the output became small, and slopes stayed near 1.4, although the loss was a little lower.
+the width. That was chosen by trial: at 0.005 for every model, the wider ones' first block came to give outputs
+hundreds apart, the later blocks' part in the output became small, and slopes stayed near 1.4, although the loss was a
+little lower.
 
 Float32, one thread a model, two at a time on two cores of an AMD EPYC. `python -m srtoolkit.suite corpus`, `train
 --size nano-1m` and `ship` make everything anew; a stopped training goes on where it was. Given the configuration,

@@ -46,7 +46,7 @@ def test_revisions_are_training_steps():
     assert steps[0] == 0 and len(steps) >= 12 and steps == sorted(steps)
     assert steps[-1] == configuration.configuration("nano-1m").steps
     assert all(table.loc[name, "works_offline"] for name in configuration.names())
-    seen = srt.checkpoints("nano-1m", near=[0, 2e5, 1e9])
+    seen = srt.checkpoints("nano-1m", near=[0.0, 2e5, 1e9])
     assert seen == {"step0": 0, "step100": 204_800, f"step{steps[-1]}": 2048 * steps[-1]}
     early, late = (srt.load_model("nano-1m", revision=revision) for revision in ("step100", "step800"))
     assert early.revision == "step100" and early.fingerprint != late.fingerprint

@@ -14,7 +14,12 @@ CHECK = "nbval-check-output"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 #: Least number of cells whose output is compared, and of asserts; a new notebook must enter itself here.
-FLOORS = {"00_quickstart": (1, 3), "01_stable_regions_exist": (6, 6)}
+FLOORS = {
+    "00_quickstart": (1, 3),
+    "01_stable_regions_exist": (6, 6),
+    "02_growth_during_training": (4, 4),
+    "03_scaling_with_size": (4, 4),
+}
 
 
 def test_every_notebook_has_a_floor():
