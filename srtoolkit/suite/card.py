@@ -25,9 +25,9 @@ network. Weights are in the package, Apache-2.0 like the code.
 ```python
 import srtoolkit as srt
 
-srt.load_model("nano-1m")                        # the finished model
-srt.load_model("nano-1m", revision="step800")    # a checkpoint of its training
-srt.load_model("nano-1m", init="random", seed=0) # its starting weights, the same as revision="step0"
+srt.load_model("nano-1m")  # the finished model
+srt.load_model("nano-1m", revision="step800")  # a checkpoint of its training
+srt.load_model("nano-1m", init="random", seed=0)  # its starting weights, the same as revision="step0"
 ```
 
 ## Models
