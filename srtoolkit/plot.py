@@ -13,7 +13,7 @@ import numpy as np
 import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocator
 
 from srtoolkit import reference
 from srtoolkit.slices import slice_colours
@@ -241,6 +241,9 @@ def scaling(
             ax.errorbar(sizes, middle, yerr=[middle - low, high - middle], label=f"paper: {family}", **style)
         ax.legend(frameon=False)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if paper else (1.0, 3.0)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     return ax
 
 
