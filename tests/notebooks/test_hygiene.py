@@ -18,7 +18,7 @@ FLOORS = {
     "00_quickstart": (1, 3),
     "01_stable_regions_exist": (6, 6),
     "02_growth_during_training": (4, 4),
-    "03_scaling_with_size": (4, 4),
+    "03_scaling_with_size": (3, 4),
 }
 
 
