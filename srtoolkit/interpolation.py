@@ -87,7 +87,7 @@ def interpolate(
         raise ValueError(f"steps={steps!r}: a path has at least its two ends, so steps must be a whole number from 2.")
     path_name, path_function = find_path(path)
     pairs = as_pairs(model, pairs)
-    a, b = (_capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
+    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
     alphas = torch.linspace(0, 1, int(steps))
     parts: list[tuple[list[int], dict[str, Tensor]]] = []
     used: dict[str, None] = {}  # a set that keeps its order: contexts of different kinds may need different methods
@@ -103,7 +103,7 @@ def interpolate(
     return _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=", ".join(used))
 
 
-def _capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
+def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
     """Activations of prompts of any lengths, in their order."""
     out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
     for places, tokens in by_length(prompts):

@@ -16,8 +16,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srtoolkit.checks import check_gates, check_layer
+from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
-from srtoolkit.patching import GATES, capture, patch
+from srtoolkit.patching import GATES, patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance
@@ -65,6 +66,7 @@ def count_gate_flips(
     path_name, path_function = find_path(path)
     pairs = as_pairs(model, pairs)
     alphas = torch.linspace(0, 1, int(steps))
+    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
     flips = np.zeros((len(pairs), len(alphas), len(blocks)), dtype=np.int64)
     ends = np.zeros((len(pairs), len(blocks)), dtype=np.int64)
     width = 0
@@ -72,8 +74,8 @@ def count_gate_flips(
         for places, context in by_length(pairs.tokens_a):
             for some in torch.arange(len(places)).split(_pairs_at_once(model, len(alphas))):
                 rows = [places[index] for index in some]
-                a, b = _ends(model, context[some], [pairs.tokens_b[row] for row in rows], layer)
-                signs = _signs(model, context[some], path_function(a, b, alphas), layer)[:, :, blocks - layer - 1]
+                points = path_function(a[rows], b[rows], alphas)
+                signs = _signs(model, context[some], points, layer)[:, :, blocks - layer - 1]
                 flips[rows, 1:] = (signs[:, 1:] != signs[:, :-1]).sum(-1).cpu().numpy()
                 ends[rows] = (signs[:, -1] != signs[:, 0]).sum(-1).cpu().numpy()
                 width = signs.shape[-1]
@@ -126,7 +128,7 @@ def locate_gate_flips(
     if len(pairs) != 1:
         raise ValueError(f"expected one pair, got {len(pairs)}; take one with pairs[i : i + 1].")
     context = pairs.tokens_a[0][None]
-    a, b = _ends(model, context, pairs.tokens_b, layer)
+    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
 
     def signs_at(alphas: Float[Tensor, " alpha"]) -> Bool[Tensor, "alpha gate"]:
         return _signs(model, context, path_function(a, b, alphas.float()), layer)[0, :, block - layer - 1]
@@ -164,17 +166,6 @@ def _blocks(model: Model, layer: int, layers: str | Sequence[int]) -> Int[np.nda
 def _pairs_at_once(model: Model, steps: int) -> int:
     mlp = int(getattr(model.hf.config.get_text_config(), "intermediate_size", None) or 4 * model.d_model)
     return max(1, GATES_AT_ONCE // (steps * mlp * model.n_layers))
-
-
-def _ends(
-    model: Model, context: Int[Tensor, "pair pos"], prompts_b: Sequence[Int[Tensor, " _pos"]], layer: int
-) -> tuple[Float[Tensor, "pair d_model"], Float[Tensor, "pair d_model"]]:
-    """Activations A and B of some pairs."""
-    a = capture(model, context, layer)
-    b = torch.empty_like(a)
-    for places, tokens in by_length(prompts_b):
-        b[places] = capture(model, tokens, layer)
-    return a, b
 
 
 def _signs(
