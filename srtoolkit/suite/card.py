@@ -60,7 +60,7 @@ code of it runs.
 AdamW (betas 0.9 and 0.95, weight decay $decay on matrices), gradients clipped at 1, $batch windows of $context tokens
 a step, $steps steps: $seen tokens, $epochs of an epoch. The learning rate rises over $warmup steps, stays, and falls
 to 0 over the last $fall, so that checkpoints before that differ in the number of steps alone. Its peak is 0.08 over
-the width. That was chosen by trial: at 0.005 for every model, the wider ones' first block came to give outputs
+the width. That was chosen by trial: at 0.005 for every model, the widest one's first block came to give outputs
 hundreds apart, the later blocks' part in the output became small, and slopes stayed near 1.4, although the loss was a
 little lower.
 
