@@ -3,20 +3,31 @@
 __version__ = "0.1.0"
 
 from srtoolkit import paths, plot, prompts, reference
+from srtoolkit.boundaries import around_jumps, polytopes_by_region
 from srtoolkit.checkpoints import checkpoints
-from srtoolkit.comparisons import Estimate, interquartile_range, ratio, trend
+from srtoolkit.comparisons import Estimate, contrast, correlation, interquartile_range, ratio, share_below, trend
 from srtoolkit.controls import noise_floor, output_spread
 from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import available_models, load_model
+from srtoolkit.matching import match
 from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
 from srtoolkit.polytopes import count_gate_flips, locate_gate_flips
-from srtoolkit.predictions import next_tokens, text_loss
-from srtoolkit.prompts import PromptPairs, from_text, paper_pairs, sample_pairs
+from srtoolkit.predictions import divergence, divergence_by_region, next_tokens, text_loss, token_change_at
+from srtoolkit.prompts import PromptPairs, all_pairs, from_text, paper_pairs, sample_pairs
+from srtoolkit.regions import (
+    agreement,
+    chance_agreement,
+    cluster,
+    map_prompts,
+    null_threshold,
+    path_matrix,
+    region_graph,
+)
 from srtoolkit.results import load, save
 from srtoolkit.settings import Profile, preset, profile
 from srtoolkit.sharpness import sharpness
-from srtoolkit.slices import slice_colours, slice_plane
+from srtoolkit.slices import slice_colours, slice_gates, slice_plane
 from srtoolkit.summary import summarise
 from srtoolkit.sweeps import sweep
 from srtoolkit.verdicts import scorecard, verdict
@@ -26,37 +37,55 @@ __all__ = [
     "Model",
     "Profile",
     "PromptPairs",
+    "agreement",
+    "all_pairs",
+    "around_jumps",
     "available_models",
     "capture",
+    "chance_agreement",
     "checkpoints",
+    "cluster",
+    "contrast",
+    "correlation",
     "count_gate_flips",
+    "divergence",
+    "divergence_by_region",
     "from_text",
     "interpolate",
     "interquartile_range",
     "load",
     "load_model",
     "locate_gate_flips",
+    "map_prompts",
+    "match",
     "next_tokens",
     "noise_floor",
+    "null_threshold",
     "output_spread",
     "paper_pairs",
     "patch",
+    "path_matrix",
     "paths",
     "plot",
+    "polytopes_by_region",
     "preset",
     "profile",
     "prompts",
     "ratio",
     "reference",
+    "region_graph",
     "sample_pairs",
     "save",
     "scorecard",
+    "share_below",
     "sharpness",
     "slice_colours",
+    "slice_gates",
     "slice_plane",
     "summarise",
     "sweep",
     "text_loss",
+    "token_change_at",
     "trend",
     "verdict",
 ]

@@ -1,4 +1,4 @@
-"""How medians compare between models that were measured on the same pairs: ratios and trends, with their intervals."""
+"""How medians compare, with their intervals: between models on the same pairs, and between pairs of one model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from scipy.stats import rankdata
+from scipy.stats import rankdata, spearmanr
 
 from srtoolkit.summary import bootstrap_weights, weighted_quantile
 
@@ -27,6 +27,10 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+    def __format__(self, spec: str) -> str:
+        """All three in the format of a number: ``f"{estimate:.1f}"`` is ``"2.1 [1.8, 2.4]"``."""
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if spec else str(self)
 
 
 def ratio(
@@ -112,6 +116,109 @@ def interquartile_range(
     values = _values(sharp, quantity)
     low, high = (weighted_quantile(values, weights, share) for share in (0.25, 0.75))
     return _with_interval(high - low, level)
+
+
+def correlation(
+    sharp: xr.Dataset, x: str, y: str, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> Estimate:
+    """Spearman rank correlation between two quantities of the pairs, without unit.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`.
+        x: Variable over ``pair``.
+        y: Another; pairs that lack either are left out.
+        level: Coverage of the interval.
+        resamples: Bootstrap resamples of the prompts.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: No such variable, or fewer than three pairs that have both.
+    """
+    first, second = _values(sharp, x), _values(sharp, y)
+    known = np.isfinite(first) & np.isfinite(second)
+    if known.sum() < 3:
+        raise ValueError(f"{known.sum()} of {len(known)} pairs have both {x!r} and {y!r}; a correlation needs three.")
+    weights = _weights(sharp, resamples, seed)[:, known].astype(np.int64)
+    found = [
+        spearmanr(np.repeat(first[known], times), np.repeat(second[known], times)).statistic
+        for times in weights
+        if times.astype(bool).sum() > 2
+    ]
+    return _with_interval(np.array(found), level)
+
+
+def contrast(
+    first: xr.Dataset,
+    second: xr.Dataset,
+    quantity: str = "max_slope",
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Median of a quantity over some pairs, over its median over others, without unit.
+
+    Args:
+        first: Some pairs of a :func:`srtoolkit.sharpness` result, as ``isel`` or :func:`srtoolkit.match` picks them.
+        second: Other pairs, of the same model.
+        quantity: Variable over ``pair``.
+        level: Coverage of the interval.
+        resamples: Bootstrap resamples of the prompts, drawn once for both: a prompt may be in pairs of either.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: No such variable.
+    """
+    weights, split = _joint_weights(first, second, resamples, seed), first.sizes["pair"]
+    above = weighted_quantile(_values(first, quantity), weights[:, :split], 0.5)
+    below = weighted_quantile(_values(second, quantity), weights[:, split:], 0.5)
+    return _with_interval(above / below, level)
+
+
+def share_below(
+    first: xr.Dataset,
+    second: xr.Dataset,
+    quantity: str = "max_slope",
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Share of couples whose first has less of a quantity than its second; 0.5 where couples differ by chance.
+
+    Args:
+        first: From :func:`srtoolkit.match`: pair by pair the partner of ``second``.
+        second: The other part.
+        quantity: Variable over ``pair``.
+        level: Coverage of the interval.
+        resamples: Bootstrap resamples of the prompts.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: Not as many pairs in both, or no such variable.
+    """
+    if first.sizes["pair"] != second.sizes["pair"]:
+        raise ValueError(
+            f"{first.sizes['pair']} and {second.sizes['pair']} pairs are no couples; srtoolkit.match makes them."
+        )
+    weights, split = _joint_weights(first, second, resamples, seed), first.sizes["pair"]
+    # A couple counts as often as both of its pairs do: an A that they share is then drawn once, not twice.
+    counts = np.sqrt(weights[:, :split] * weights[:, split:])
+    values = _values(first, quantity), _values(second, quantity)
+    known = np.isfinite(values[0]) & np.isfinite(values[1])
+    below = (values[0] < values[1]) + 0.5 * (values[0] == values[1])
+    with np.errstate(invalid="ignore"):
+        return _with_interval(counts[:, known] @ below[known] / counts[:, known].sum(1), level)
+
+
+def _joint_weights(
+    first: xr.Dataset, second: xr.Dataset, resamples: int, seed: int
+) -> Float[np.ndarray, "resample pair"]:
+    """Weights of the pairs of both, then of every resample; equal prompts are known by their text."""
+    texts = [np.concatenate([part[key].values for part in (first, second)]) for key in ("text_a", "text_b")]
+    numbers = np.unique(np.concatenate(texts), return_inverse=True)[1].astype(np.int64).reshape(2, -1)
+    drawn = bootstrap_weights(numbers[0], numbers[1], resamples, seed)
+    return np.concatenate([np.ones((1, drawn.shape[1])), drawn])
 
 
 def _estimate(

@@ -25,11 +25,17 @@ def kl_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " p
 
 def jsd_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
     """Jensen-Shannon divergence of next-token distributions from the first, in nats: from 0 to log 2."""
-    probabilities = logprobs.exp()
-    entropies = -(probabilities * logprobs).sum(dim=-1)
-    middle = probabilities.add_(probabilities[0].clone()).mul_(0.5)
-    middle_entropies = -torch.xlogy(middle, middle).sum(dim=-1)
-    return (middle_entropies - (entropies + entropies[0]) / 2).clamp_min(0)
+    return jsd_between(logprobs[:1], logprobs)
+
+
+def jsd_between(
+    first: Float[Tensor, "#point d_vocab"], second: Float[Tensor, "#point d_vocab"]
+) -> Float[Tensor, " point"]:
+    """Jensen-Shannon divergence of next-token distributions, row by row, in nats: from 0 to log 2."""
+    p, q = first.exp(), second.exp()
+    entropies = (-(p * first).sum(dim=-1), -(q * second).sum(dim=-1))
+    middle = (p + q).mul_(0.5)
+    return (-torch.xlogy(middle, middle).sum(dim=-1) - (entropies[0] + entropies[1]) / 2).clamp_min(0)
 
 
 def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:

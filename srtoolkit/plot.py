@@ -5,26 +5,57 @@ Colours are seaborn's colour-blind-safe palette; the paper's digitised values ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocator
 
 from srtoolkit import reference
-from srtoolkit.slices import slice_colours
+from srtoolkit.canvas import PALETTE, SIZE, axes_or_new
+from srtoolkit.region_plots import dendrogram, estimates, prompt_map, tokens_around_jump
+from srtoolkit.slice_plots import (
+    ANCHOR_COLOURS,
+    flip_histogram,
+    flips_around_jump,
+    flips_by_block,
+    gate_boundaries,
+    gate_crossings,
+    margin,
+    plane,
+    plane_strip,
+    regions,
+    tokens,
+)
 
-PALETTE = sns.color_palette("colorblind")
-
-#: Width and height of a single picture, in inches, at which a notebook shows text in its natural size.
-SIZE = (6.4, 3.8)
-
-#: Of the dots that mark A, B and C in a plane, whose own colours are red, green and blue.
-ANCHOR_COLOURS = ((1.0, 0.6, 0.6), (0.6, 1.0, 0.6), (0.65, 0.65, 1.0))
+__all__ = [
+    "ANCHOR_COLOURS",
+    "PALETTE",
+    "SIZE",
+    "curves",
+    "dendrogram",
+    "estimates",
+    "flip_histogram",
+    "flips_around_jump",
+    "flips_by_block",
+    "gate_boundaries",
+    "gate_crossings",
+    "growth",
+    "margin",
+    "median_curve",
+    "medians",
+    "plane",
+    "plane_strip",
+    "prompt_map",
+    "regions",
+    "scaling",
+    "slope_against",
+    "slope_histogram",
+    "tokens",
+    "tokens_around_jump",
+]
 
 _AXIS_LABELS = {
     "relative_distance": "relative distance d(α) / d(1)",
@@ -42,6 +73,7 @@ _AXIS_LABELS = {
     "jumps": "number of jumps",
     "input_distance": "|A − B|, L2",
     "d1": "d(1), L2 after the final norm",
+    "token_change_at": "α where the top token stops being A's",
     "from_mean": "output's distance from the mean output",
 }
 
@@ -55,7 +87,7 @@ def curves(dataset: xr.Dataset, of: str = "relative_distance", ax: Axes | None =
         ax: Where to draw; a new figure by default.
         line: Passed to matplotlib.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     named = dataset.sizes["pair"] <= 12
     for index, label in enumerate(dataset["pair"].values):
         style = (
@@ -83,7 +115,7 @@ def median_curve(
         paper: One of the paper's models, whose digitised median curve (Fig. 3) is drawn beside.
         straight: Draw the straight line, too: what a network without regions would do.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     results = _by_name(dataset)
     for index, (name, result) in enumerate(results.items()):
         values = result[of].isel(pair=np.flatnonzero(~result["degenerate"].values)).values
@@ -123,7 +155,7 @@ def slope_histogram(
         bins: Number of bins over the range of all results together.
         log: Count on a logarithmic axis, for results of very different width.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     results = _by_name(sharp)
     slopes = {name: result["max_slope"].values[~result["excluded"].values] for name, result in results.items()}
     edges = np.histogram_bin_edges(np.concatenate(list(slopes.values())), bins).tolist()
@@ -150,7 +182,7 @@ def slope_against(sharp: xr.Dataset, x: str, ax: Axes | None = None, of: str = "
         of: The variable on the vertical axis.
         points: Passed to matplotlib.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     ax.scatter(sharp[x], sharp[of], **{"s": 12, "alpha": 0.6, "color": PALETTE[0], "lw": 0, **points})
     ax.set(xlabel=_AXIS_LABELS.get(x, x), ylabel=_AXIS_LABELS.get(of, of))
     return ax
@@ -173,7 +205,7 @@ def medians(
         label: Of the line, in the legend.
         line: Passed to matplotlib.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     rows = list(summaries.values())
     middle, low, high = (np.array([float(row[name]) for row in rows]) for name in ("median", "q25", "q75"))
     numeric = all(isinstance(setting, int | float) for setting in summaries)
@@ -197,7 +229,7 @@ def growth(
         paper: Draw the paper's OLMo-1B and OLMo-7B beside.
         line: Passed to matplotlib.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for index, (label, summaries) in enumerate(series.items()):
         medians(summaries, "tokens of training", ax, label, **{"color": PALETTE[index], "ms": 4, **line})
     if paper:
@@ -227,7 +259,7 @@ def scaling(
         paper: Draw the paper's OLMo and Qwen2 beside.
         line: Passed to matplotlib.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for index, (label, summaries) in enumerate(series.items()):
         medians(summaries, "parameters", ax, label, **{"color": PALETTE[index], "ms": 5, **line})
     if paper:
@@ -247,59 +279,9 @@ def scaling(
     return ax
 
 
-def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, ax: Axes | None = None) -> Axes:
-    """A 2-D slice: red, green and blue say how near the output is to that of A, B and C; the paper's Fig. 1.
-
-    Args:
-        picture: From :func:`srtoolkit.slice_plane`, of one model.
-        colours: From :func:`srtoolkit.slice_colours`, for colours that several pictures share.
-        ax: Where to draw; a new figure by default.
-    """
-    ax = _axes(ax)
-    colours = slice_colours(picture) if colours is None else colours
-    half = float(picture["alpha"][1] - picture["alpha"][0]) / 2
-    low, high = float(picture["alpha"][0]) - half, float(picture["alpha"][-1]) + half
-    # As in the paper, beta grows downwards.
-    ax.imshow(colours.transpose("beta", "alpha", "anchor").values.clip(0, 1), extent=(low, high, high, low))
-    corners = {"A": (0.0, 0.0), "B": (1.0, 0.0), "C": (float(picture["c_alpha"]), float(picture["c_beta"]))}
-    for (name, (alpha, beta)), color in zip(corners.items(), ANCHOR_COLOURS, strict=True):
-        if low < alpha < high:
-            ax.scatter(alpha, beta, s=90, color=color, edgecolor="k", zorder=3)
-            ax.annotate(name, (alpha, beta), ha="center", va="center", fontsize=8, zorder=4)
-    ax.set(xlabel="α, along AB", ylabel="β, towards C", xlim=(low, high), ylim=(high, low))
-    return ax
-
-
-def plane_strip(
-    planes: xr.Dataset, jointly: bool = True, titles: Sequence[str] | None = None, axes: Sequence[Axes] | None = None
-) -> list[Axes]:
-    """The same 2-D slice in several models or checkpoints, side by side; the paper's Figs. 1 and 5 to 22.
-
-    Args:
-        planes: Slices along ``model``, as :func:`srtoolkit.sweep` gives them.
-        jointly: One scale of colours for all pictures; the paper's pictures have one each.
-        titles: One a picture; the models' labels by default.
-        axes: Where to draw; a new figure by default.
-    """
-    count = planes.sizes["model"]
-    if axes is None:
-        axes = list(plt.subplots(1, count, figsize=(2.05 * count, 2.5), layout="constrained", sharey=True)[1].flat)
-    colours = slice_colours(planes, jointly)
-    for index, ax in enumerate(axes):
-        plane(planes.isel(model=index), colours.isel(model=index), ax)
-        ax.set_title(str(planes["model"].values[index]) if titles is None else titles[index], fontsize=9)
-        if index:
-            ax.set_ylabel("")
-    return list(axes)
-
-
 def _by_name(results: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     # A Dataset is a mapping itself, of its variables.
     return {"": results} if isinstance(results, xr.Dataset) else dict(results)
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return ax if ax is not None else plt.subplots(figsize=SIZE, layout="constrained")[1]
 
 
 def _along_alpha(ax: Axes, of: str, legend: bool = True) -> Axes:

@@ -1,7 +1,8 @@
-"""Polytope boundaries: where along a path an MLP's gates change sign, in every block, beside where the output jumps.
+"""Polytope boundaries: where along a path an MLP's gates change sign, in every block.
 
 Within a polytope of a piecewise linear network every gate keeps its sign. Gates of SwiGLU, GEGLU or GELU bend instead
-of breaking, so what is counted there is where a pre-activation passes 0, as in the paper's Appendix F.
+of breaking, so what is counted there is where a pre-activation passes 0, as in the paper's Appendix F. An MLP without a
+gate has one pre-activation for each hidden unit, and these are counted; ``attrs["counted"]`` says which.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance
 
+#: Maps whose output is multiplied by another's; the other maps of :data:`srtoolkit.anatomy.GATES` stand alone.
+GATED = ("gate_proj", "gate_up_proj", "w1")
+
 #: Pre-activations that are held at one time.
 GATES_AT_ONCE = 2**26
 
@@ -39,6 +43,8 @@ def count_gate_flips(
 ) -> xr.Dataset:
     """Number of MLP gates that change sign in each step of each pair's path, in every block behind the patch.
 
+    Every gate is a boundary of its own: ten that change sign within one step are ten polytope boundaries.
+
     The paper (Appendix F, Fig. 25) compares the two ends of the path in one block, which misses every gate that flips
     and flips back: that is ``ends_differ``. ``flips`` counts along the way; what flips twice within one step is missed
     still, so more steps find more, and :func:`locate_gate_flips` finds where.
@@ -53,14 +59,15 @@ def count_gate_flips(
 
     Returns:
         Dims ``pair``, ``alpha``, ``layer``: ``flips`` in the step that ends at alpha (0 at the first);
-        ``ends_differ`` (``pair``, ``layer``), ``gates`` (``layer``), with texts, token ids and provenance.
+        ``ends_differ`` (``pair``, ``layer``), ``gates`` (``layer``), with texts, token ids and provenance;
+        ``attrs["counted"]`` says whether a gate is one, or the pre-activation of an MLP that has none.
 
     Raises:
         ValueError: Bad prompts, blocks, steps or path, or a model whose MLPs are not known.
     """
     layer = check_layer(model, layer)
     check_gates(model, layer)
-    blocks = _blocks(model, layer, layers)
+    blocks = find_blocks(model, layer, layers)
     if not hasattr(steps, "__index__") or steps < 2:
         raise ValueError(f"steps={steps!r}: a path has at least its two ends, so steps must be a whole number from 2.")
     path_name, path_function = find_path(path)
@@ -70,9 +77,10 @@ def count_gate_flips(
     flips = np.zeros((len(pairs), len(alphas), len(blocks)), dtype=np.int64)
     ends = np.zeros((len(pairs), len(blocks)), dtype=np.int64)
     width = 0
-    with tqdm(total=len(pairs), desc=f"gates behind block {layer}", unit="pair", leave=False) as bar:
+    at_once = max(1, points_at_once(model) // len(alphas))
+    with tqdm(total=len(pairs), desc=f"{counted(model)} behind block {layer}", unit="pair", leave=False) as bar:
         for places, context in by_length(pairs.tokens_a):
-            for some in torch.arange(len(places)).split(_pairs_at_once(model, len(alphas))):
+            for some in torch.arange(len(places)).split(at_once):
                 rows = [places[index] for index in some]
                 points = path_function(a[rows], b[rows], alphas)
                 signs = _signs(model, context[some], points, layer)[:, :, blocks - layer - 1]
@@ -88,7 +96,8 @@ def count_gate_flips(
         "gates": ("layer", np.full(len(blocks), width)),
     }
     coords |= {"alpha": alphas.double().numpy(), "layer": blocks}
-    return xr.Dataset(data | about, coords, provenance(model, pairs, steps=len(alphas), layer=layer, path=path_name))
+    settings = {"steps": len(alphas), "layer": layer, "path": path_name, "counted": counted(model)}
+    return xr.Dataset(data | about, coords, provenance(model, pairs, **settings))
 
 
 @torch.no_grad()
@@ -122,7 +131,7 @@ def locate_gate_flips(
     """
     layer = check_layer(model, layer)
     check_gates(model, layer)
-    (block,) = _blocks(model, layer, [block]).tolist()
+    (block,) = find_blocks(model, layer, [block]).tolist()
     path_name, path_function = find_path(path)
     pairs = as_pairs(model, pair)
     if len(pairs) != 1:
@@ -149,10 +158,31 @@ def locate_gate_flips(
         "sign": ("flip", torch.where(before, -1, 1)[order].numpy()),
     }
     settings = {"layer": layer, "block": block, "steps": len(alphas), "halvings": halvings, "path": path_name}
+    settings["counted"] = counted(model)
     return xr.Dataset(data, attrs=provenance(model, pairs, **settings))
 
 
-def _blocks(model: Model, layer: int, layers: str | Sequence[int]) -> Int[np.ndarray, " layer"]:
+def counted(model: Model) -> str:
+    """What this model's MLPs have for gates: ``"gate pre-activations"`` or ``"MLP pre-activations (no gate)"``.
+
+    Args:
+        model: One with an MLP that is known.
+    """
+    gated = (model.anatomy.gate or "").split(".")[-1] in GATED
+    return "gate pre-activations" if gated else "MLP pre-activations (no gate)"
+
+
+def find_blocks(model: Model, layer: int, layers: str | Sequence[int]) -> Int[np.ndarray, " layer"]:
+    """Indices of the blocks whose gates are asked for.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        layer: Block whose output is replaced.
+        layers: ``"all"`` blocks behind it, or some of them.
+
+    Raises:
+        ValueError: A block that is not behind ``layer``.
+    """
     behind = range(layer + 1, model.n_layers)
     chosen = list(behind) if isinstance(layers, str) and layers == "all" else layers
     if isinstance(chosen, str) or not len(chosen) or any(block not in behind for block in chosen):
@@ -163,9 +193,14 @@ def _blocks(model: Model, layer: int, layers: str | Sequence[int]) -> Int[np.nda
     return np.array([int(block) for block in chosen])
 
 
-def _pairs_at_once(model: Model, steps: int) -> int:
+def points_at_once(model: Model) -> int:
+    """Points whose gates, those of all blocks, fit into ``GATES_AT_ONCE``.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+    """
     mlp = int(getattr(model.hf.config.get_text_config(), "intermediate_size", None) or 4 * model.d_model)
-    return max(1, GATES_AT_ONCE // (steps * mlp * model.n_layers))
+    return max(1, GATES_AT_ONCE // (mlp * model.n_layers))
 
 
 def _signs(

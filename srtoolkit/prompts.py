@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -95,8 +96,35 @@ def from_text(
     return _from_text(model, pairs, labels, bos, "user")
 
 
+def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPairs:
+    """Every pair of different prompts of a list, once: the earlier one is A, whose context the path runs in.
+
+    Args:
+        model: Whose tokenizer is used.
+        texts: Two or more different prompts.
+        bos: Start every prompt with the tokenizer's BOS token.
+
+    Raises:
+        ValueError: Fewer than two prompts, one that stands twice, or an empty or too long one.
+    """
+    texts = list(texts)
+    if len(texts) < 2 or len(set(texts)) != len(texts):
+        raise ValueError(
+            f"{len(texts)} prompts, {len(set(texts))} of them different: expected two or more, all different."
+        )
+    places = list(itertools.combinations(range(len(texts)), 2))
+    pairs = [(texts[a], texts[b]) for a, b in places]
+    return _from_text(model, pairs, [f"{a}-{b}" for a, b in places], bos, "user, all pairs")
+
+
 def sample_pairs(
-    model: Model, n: int, length: int = 10, bos: bool = False, seed: int = 0, source: str = "prose"
+    model: Model,
+    n: int,
+    length: int = 10,
+    bos: bool = False,
+    seed: int = 0,
+    source: str = "prose",
+    same_last_token: bool = False,
 ) -> PromptPairs:
     """``n`` pairs of unrelated prompts of exactly ``length`` tokens, drawn from English prose.
 
@@ -110,6 +138,7 @@ def sample_pairs(
         bos: Start every prompt with the tokenizer's BOS token; the paper does not.
         seed: Of the draw.
         source: ``"prose"``, shipped with the package, or ``"gutenberg"``, the paper's data set, from the hub.
+        same_last_token: Draw pairs whose prompts end in the same token; no two pairs share a prompt.
 
     Raises:
         ValueError: More pairs than the prose has windows, or an option out of range.
@@ -120,23 +149,39 @@ def sample_pairs(
     if n < 1 or words < 1:
         raise ValueError(f"n={n}, length={length}, bos={bos}: at least one pair and one token of text are needed.")
     windows = list(_prose_windows(model, words) if source == "prose" else _gutenberg_windows(model, words))
-    if n + 1 > len(windows):
-        raise ValueError(f"n={n} pairs need {n + 1} prompts of {words} tokens; source={source!r} has {len(windows)}.")
-    drawn = [windows[index] for index in random.Random(seed).sample(range(len(windows)), n + 1)]
-    if bos:
-        start = model.tokenize("", bos=True)
-        drawn = [torch.cat([start, window]) for window in drawn]
-    texts = tuple(str(model.tokenizer.decode(window.tolist())) for window in drawn)
-    _check_lengths(model, drawn)
+    drawn = random.Random(seed).sample(windows, len(windows) if same_last_token else min(n + 1, len(windows)))
+    sides = _with_same_last_token(drawn) if same_last_token else (drawn[:-1], drawn[1:])
+    if n > len(sides[0]):
+        raise ValueError(
+            f"n={n} pairs of prompts of {words} tokens{' with the same last token' * same_last_token}: "
+            f"source={source!r} has {len(sides[0])}."
+        )
+    start = model.tokenize("", bos=True) if bos else windows[0][:0]
+    a, b = (tuple(torch.cat([start, window]) for window in side[:n]) for side in sides)
+    _check_lengths(model, (*a, *b))
     return PromptPairs(
-        tokens_a=tuple(drawn[:-1]),
-        tokens_b=tuple(drawn[1:]),
-        text_a=texts[:-1],
-        text_b=texts[1:],
+        tokens_a=a,
+        tokens_b=b,
+        text_a=tuple(str(model.tokenizer.decode(ids.tolist())) for ids in a),
+        text_b=tuple(str(model.tokenizer.decode(ids.tolist())) for ids in b),
         labels=tuple(str(index) for index in range(n)),
         bos=bos,
-        source=f"{source}, length {length}, seed {seed}, consecutive",
+        source=f"{source}, length {length}, seed {seed}, {'same last token' if same_last_token else 'consecutive'}",
     )
+
+
+def _with_same_last_token(windows: list[Int[Tensor, " _pos"]]) -> tuple[list[Tensor], list[Tensor]]:
+    """Two windows at a time that end alike, in the order in which the second of them comes."""
+    waiting: dict[int, Tensor] = {}
+    a, b = [], []
+    for window in windows:
+        other = waiting.pop(int(window[-1]), None)
+        if other is None:
+            waiting[int(window[-1])] = window
+        elif not torch.equal(other, window):
+            a.append(other)
+            b.append(window)
+    return a, b
 
 
 def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> PromptPairs:

@@ -23,15 +23,17 @@ def fill_grid(
 ) -> tuple[Values, Bool[np.ndarray, "row column"]]:
     """Values of ``measure`` on an ``n`` x ``n`` grid, measured where needed and interpolated elsewhere.
 
-    Starts on a coarse grid. A cell is cut in four where the second difference of ``bends`` at one of its corners says
-    that bilinear interpolation would be off by more than ``tolerance`` of the largest value, or where the corners'
-    ``label`` differ. In other cells what lies between is interpolated; whole numbers are those of a corner.
+    Starts on a coarse grid, and halves its spacing twice. A point half-way between two known ones is measured where
+    the second difference of ``bends`` at either says that a straight line would be off by more than ``tolerance`` of
+    the largest value, or where their ``label`` differs; a point amid four, where this holds on any side of their
+    square. The others are interpolated by cubics, which are off by less than a straight line where it is trusted; whole
+    numbers are those of a neighbour.
 
     Args:
         measure: Takes flat indices into the grid, row by row.
         n: Points along each side.
-        tolerance: Largest error of interpolation that is aimed at, as a share of the largest value; nothing is
-            interpolated where ``None``.
+        tolerance: Largest error of a straight line between known points that is left to interpolation, as a share of
+            the largest value; nothing is interpolated where ``None``.
         bends: Which of the values decides.
         label: Which of them changes in jumps, if one does.
 
@@ -44,16 +46,13 @@ def fill_grid(
     values: Values = {}
     _measure_at(measure, _on_grid(n, strides[0]), known, values)
     for stride in strides[:-1]:
-        half = stride // 2
-        wanted = _on_grid(n, half) & ~_on_grid(n, stride)
         assert tolerance is not None
-        bad = _bad_cells({name: grid[::stride, ::stride] for name, grid in values.items()}, tolerance, bends, label)
-        cut = np.zeros((n, n), dtype=bool)
-        for row, column in np.argwhere(bad):
-            cut[row * stride : (row + 1) * stride + 1, column * stride : (column + 1) * stride + 1] = True
-        for grid in values.values():
-            _interpolate(grid, stride, nearest=grid.dtype.kind in "iub")
-        _measure_at(measure, wanted & cut, known, values)
+        half, coarse = stride // 2, {name: grid[::stride, ::stride].copy() for name, grid in values.items()}
+        wanted = np.zeros((n, n), dtype=bool)
+        wanted[::half, ::half] = _doubtful(coarse, tolerance, bends, label)
+        for name, grid in values.items():
+            grid[::half, ::half] = _halved(_halved(coarse[name]).T).T
+        _measure_at(measure, wanted, known, values)
     return values, known
 
 
@@ -74,37 +73,38 @@ def _measure_at(
     known |= mask
 
 
-def _bad_cells(corners: Values, tolerance: float, bends: str, label: str | None) -> Bool[np.ndarray, "row column"]:
-    """Cells of the coarse grid whose inside cannot be had from their corners."""
-    surface = corners[bends].astype(np.float64)
-    # A parabola is off a chord by an eighth of its second difference.
-    error = np.zeros_like(surface)
-    error[1:-1] = np.abs(np.diff(surface, 2, axis=0)) / 8
-    error[:, 1:-1] = np.maximum(error[:, 1:-1], np.abs(np.diff(surface, 2, axis=1)) / 8)
-    bad = _any_corner(error > tolerance * np.abs(surface).max())
-    if label is not None:
-        names = corners[label]
-        bad |= (
-            (names[:-1, :-1] != names[1:, :-1])
-            | (names[:-1, :-1] != names[:-1, 1:])
-            | (names[:-1, :-1] != names[1:, 1:])
-        )
-    return bad
+def _doubtful(
+    coarse: Values, tolerance: float, bends: str, label: str | None
+) -> Bool[np.ndarray, "fine_row fine_column"]:
+    """Points of the grid of half the spacing that cannot be had from those that are known."""
+    surface = coarse[bends].astype(np.float64)
+    limit = tolerance * np.abs(surface).max()
+    names = np.zeros_like(surface) if label is None else coarse[label]
+    down = (_chord_error(surface) > limit) | (names[1:] != names[:-1])
+    across = ((_chord_error(surface.T) > limit) | (names.T[1:] != names.T[:-1])).T
+    fine = np.zeros(tuple(2 * side - 1 for side in surface.shape), dtype=bool)
+    fine[1::2, ::2], fine[::2, 1::2] = down, across
+    fine[1::2, 1::2] = down[:, 1:] | down[:, :-1] | across[1:] | across[:-1]
+    return fine
 
 
-def _any_corner(points: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "cell_row cell_column"]:
-    return points[:-1, :-1] | points[1:, :-1] | points[:-1, 1:] | points[1:, 1:]
+def _bend(grid: Grid) -> Grid:
+    """Second difference down the rows; the outermost rows have their neighbours'."""
+    return np.pad(np.diff(grid, 2, axis=0), ((1, 1), (0, 0)), mode="edge")
 
 
-def _interpolate(grid: np.ndarray, stride: int, nearest: bool) -> None:
-    """Fill, in place, the points half-way between those of a coarse grid."""
-    half = stride // 2
-    coarse = grid[::stride, ::stride].copy()
-    if nearest:
-        grid[half::stride, ::stride] = coarse[:-1]
-        grid[::stride, half::stride] = coarse[:, :-1]
-        grid[half::stride, half::stride] = coarse[:-1, :-1]
-        return
-    grid[half::stride, ::stride] = (coarse[:-1] + coarse[1:]) / 2
-    grid[::stride, half::stride] = (coarse[:, :-1] + coarse[:, 1:]) / 2
-    grid[half::stride, half::stride] = (coarse[:-1, :-1] + coarse[1:, :-1] + coarse[:-1, 1:] + coarse[1:, 1:]) / 4
+def _chord_error(grid: Grid) -> Float[np.ndarray, "step column"]:
+    """How far a parabola is off the straight line half-way between rows: an eighth of its second difference."""
+    bend = np.abs(_bend(grid)) / 8
+    return np.maximum(bend[1:], bend[:-1])
+
+
+def _halved(grid: np.ndarray) -> np.ndarray:
+    """The grid with a row put in between any two: on the cubic through the nearest four, or as the row before it."""
+    between = grid[:-1]
+    if grid.dtype.kind not in "iub":
+        bend = _bend(grid)
+        between = (grid[1:] + grid[:-1]) / 2 - (bend[1:] + bend[:-1]) / 16
+    out = np.empty((2 * len(grid) - 1, grid.shape[1]), dtype=grid.dtype)
+    out[::2], out[1::2] = grid, between
+    return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 #: A jump is a run of steps steeper than this many times the straight line...
 JUMP_SLOPE = 2.0
@@ -97,14 +97,26 @@ def plateau_fraction(alphas: Float[np.ndarray, " alpha"], relative: Curves) -> F
 
 def count_jumps(alphas: Float[np.ndarray, " alpha"], relative: Curves) -> Float[np.ndarray, " pair"]:
     """Number of runs of steps steeper than ``JUMP_SLOPE`` that climb at least ``JUMP_RISE`` each."""
+    return _starts(jump_steps(alphas, relative)).sum(axis=1).astype(float)
+
+
+def jump_steps(alphas: Float[np.ndarray, " alpha"], relative: Curves) -> Bool[np.ndarray, "pair step"]:
+    """Which steps of each curve belong to a jump; the others lie in a region.
+
+    A jump is a run of steps steeper than ``JUMP_SLOPE`` that together climb at least ``JUMP_RISE``.
+    """
     rises, steep = np.diff(relative, axis=1), _slopes(alphas, relative) > JUMP_SLOPE
-    starts = steep & ~np.pad(steep, ((0, 0), (1, 0)))[:, :-1]
-    run = np.cumsum(starts, axis=1)
-    counts = np.zeros(len(relative))
+    run = np.cumsum(_starts(steep), axis=1)
+    jumps = np.zeros_like(steep)
     for pair in range(len(relative)):
         climbed = np.bincount(run[pair][steep[pair]], weights=rises[pair][steep[pair]], minlength=1)
-        counts[pair] = (climbed >= JUMP_RISE).sum()
-    return counts
+        jumps[pair] = steep[pair] & (climbed >= JUMP_RISE)[np.minimum(run[pair], len(climbed) - 1)]
+    return jumps
+
+
+def _starts(steps: Bool[np.ndarray, "pair step"]) -> Bool[np.ndarray, "pair step"]:
+    """The first step of every run."""
+    return steps & ~np.pad(steps, ((0, 0), (1, 0)))[:, :-1]
 
 
 def _slopes(alphas: Float[np.ndarray, " alpha"], relative: Curves) -> Float[np.ndarray, "pair step"]:

@@ -221,7 +221,7 @@ IDS, POINTS = torch.tensor([[5, 6, 7]]), torch.zeros(1, 2, 32)
         (lambda m: srt.interpolate(m, PAIRS, reads=("kl",)), ValueError, r"unknown \['kl'\]"),
         (lambda m: srt.from_text(m, PAIRS, labels=["x"] * 4), ValueError, "different labels"),
         (lambda m: srt.sample_pairs(m, 0), ValueError, "n=0"),
-        (lambda m: srt.sample_pairs(m, 10**9), ValueError, "1000000001 prompts"),
+        (lambda m: srt.sample_pairs(m, 10**9), ValueError, "n=1000000000 pairs of prompts of 10 tokens"),
         (lambda m: srt.sample_pairs(m, 2, length=65), ValueError, "takes at most 64"),
         (lambda m: srt.sample_pairs(m, 2, source="web"), ValueError, "source='web'"),
         (lambda m: srt.next_tokens(m, PAIRS, alphas=[]), ValueError, "alphas"),
@@ -245,3 +245,13 @@ def test_bos_of_a_tokenizer_without_one_is_refused(text_model, monkeypatch):
 
 def test_json_of_the_reference_is_whole():
     assert json.loads(json.dumps(srt.reference.janiak2024()))["protocol"]
+
+
+def test_pairs_with_the_same_last_token_differ_before_it(text_model):
+    pairs = srt.sample_pairs(text_model, 40, length=6, same_last_token=True)
+    assert all(a[-1] == b[-1] and not torch.equal(a, b) for a, b in zip(pairs.tokens_a, pairs.tokens_b, strict=True))
+    ids = [tuple(ids.tolist()) for ids in (*pairs.tokens_a, *pairs.tokens_b)]
+    assert len(set(ids)) > 70  # windows are drawn once; a text may hold the same six letters twice
+    assert srt.sample_pairs(text_model, 40, length=6, same_last_token=True).text_b == pairs.text_b
+    with pytest.raises(ValueError, match="with the same last token"):
+        srt.sample_pairs(text_model, 10**6, length=6, same_last_token=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import srtoolkit as srt
 from families import BLOCKS, hooked, tiny
@@ -73,9 +74,67 @@ def test_a_network_counted_by_hand(text_model):
     found = srt.count_gate_flips(model, pairs, steps=101, layers=[1])["flips"].squeeze()
     assert np.flatnonzero(found).tolist() == [11, 46, 81]
     assert found.values[[11, 46, 81]].tolist() == [1, 2, 1]
+    by_region = srt.polytopes_by_region(
+        srt.count_gate_flips(model, pairs, steps=101, layers=[1]), one_jump(pairs, jump=(40, 50))
+    )
+    counted = {name: by_region[name].values.item() for name in ("flips", "flips_in_jumps", "flips_in_regions")}
+    assert counted == {"flips": 4, "flips_in_jumps": 2, "flips_in_regions": 2}
+    assert by_region["regions"].item() == 2 and by_region["flips_per_region"].item() == 1
+    assert by_region["density_ratio"].item() == pytest.approx((2 / 0.1) / (2 / 0.9))
     placed = srt.locate_gate_flips(model, pairs, 1, steps=11)
     assert placed["gate"].values.tolist() in ([0, 1, 2, 3], [0, 2, 1, 3])
     assert ((placed["alpha"].values * 100).astype(int) == [10, 45, 45, 80]).all() and (placed["sign"] == 1).all()
+
+
+def one_jump(pairs, jump, steps=101):
+    """A made-up curve of each pair that is flat but for some steps in the middle, which climb from 0 to 1."""
+    alphas = np.linspace(0, 1, steps)
+    curve = np.interp(alphas, [alphas[step] for step in jump], [0, 1])
+    return xr.Dataset(
+        {
+            "relative_distance": (("pair", "alpha"), np.tile(curve, (len(pairs), 1))),
+            "degenerate": ("pair", np.zeros(len(pairs), dtype=bool)),
+        },
+        {"alpha": alphas, "text_a": ("pair", list(pairs.text_a)), "text_b": ("pair", list(pairs.text_b))},
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "what"),
+    [
+        ("llama", "gate pre-activations"),
+        ("gemma2", "gate pre-activations"),
+        ("phi3", "gate pre-activations"),
+        ("gpt2", "MLP pre-activations (no gate)"),
+        ("opt", "MLP pre-activations (no gate)"),
+        ("gpt_neox", "MLP pre-activations (no gate)"),
+        ("phi", "MLP pre-activations (no gate)"),
+    ],
+)
+def test_the_result_says_what_was_counted(family, what):
+    model = tiny(family)
+    ids = [torch.tensor([[3, 4, 5]]), torch.tensor([[6, 7, 8]])]
+    pairs = srt.PromptPairs(tuple(ids[0]), tuple(ids[1]), ("a",), ("b",), ("p",), False, "made up")
+    found = srt.count_gate_flips(model, pairs, steps=5)
+    assert found.attrs["counted"] == what
+    assert found.gates.values[0] == (4 * 32 if family == "gpt2" else 64)
+    assert int(found.flips.sum()) > 0
+    assert srt.locate_gate_flips(model, pairs, 2, steps=5).attrs["counted"] == what
+
+
+def test_a_model_without_a_known_mlp_is_refused():
+    ids = [torch.tensor([[3, 4, 5]]), torch.tensor([[6, 7, 8]])]
+    pairs = srt.PromptPairs(tuple(ids[0]), tuple(ids[1]), ("a",), ("b",), ("p",), False, "made up")
+    with pytest.raises(ValueError, match="no MLP whose pre-activations are known"):
+        srt.count_gate_flips(tiny("mamba"), pairs)
+
+
+def test_curves_and_flips_of_the_same_paths_go_together(text_model, flips):
+    curves = srt.interpolate(text_model, PAIRS, steps=11, reads="final_norm")
+    found = srt.polytopes_by_region(flips, curves)
+    assert (found.flips == flips.flips.sum("alpha")).all()
+    row = srt.summarise(found, ["flips_per_region"]).sel(quantity="flips_per_region")
+    assert row.n == 3 and row.low <= row["median"] <= row.high
 
 
 def test_bisection_agrees_with_a_ten_times_finer_grid(text_model):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import srtoolkit as srt
 import srtoolkit.slices
 from families import hooked
+from srtoolkit.planes import Layout, Plane
 
 TRIPLE = ("the cat sat", "a dog", "rain fell on us")
 
@@ -101,14 +103,14 @@ def test_predictions_are_those_of_plain_hooks(text_model, plane):
 
 def test_regions_are_the_nearest_anchor_or_none():
     """On a made-up picture: distances that grow from each anchor, in units in which the anchors are 1 apart."""
-    model_plane = srt.slices.Plane(None, None, None, (0.5, 1.0))
-    place = np.linspace(0, 1, 3)
+    plane = Plane(torch.zeros(2), torch.zeros(2), torch.zeros(2), (0.5, 1.0))
+    layout = Layout([], ["a", "b", "c"], torch.zeros(3, 2), plane, torch.linspace(0, 1, 3), {})
     own = [np.full((3, 3), value) for value in (0.4, 0.3, 0.9)]
     own[1][0, 0], own[0][0, 0], own[2][0, 0] = 0.8, 0.9, 0.7  # far from all
     own[2][2, 2] = 0.1
     pictures = [{"distance": distance} for distance in own]
     ends = [{"distance": np.where(np.arange(3) == index, 0.0, 1.0)} for index in range(3)]
-    found = srt.slices._to_dataset(pictures, ends, model_plane, place, ["a", "b", "c"], {})
+    found = srt.slices._to_dataset(layout, pictures, ends)
     assert found["region"].values.tolist() == [[-1, 1, 1], [1, 1, 1], [1, 1, 2]]
     assert found["rgb"].dims == ("beta", "alpha", "anchor")
     assert float(found["rgb"].min()) == 0
@@ -132,3 +134,72 @@ def test_a_tolerance_saves_points_and_says_where(text_model):
     assert float(np.abs(some["rgb"] - full["rgb"]).max()) < 0.1
     same = some["measured"].values
     np.testing.assert_allclose(some["distance"].values[same], full["distance"].values[same], rtol=1e-4, atol=1e-5)
+
+
+def test_the_paper_s_resolution_takes_a_third_of_the_passes():
+    """On a trained model at the paper's resolution, the difference measured."""
+    model = srt.load_model("nano-1m")
+    prompts = srt.sample_pairs(model, 3).text_a
+    full, some = (srt.slice_plane(model, prompts, tolerance=tolerance) for tolerance in (None, 0.01))
+    assert float(some["measured"].mean()) < 1 / 3
+    assert float(np.abs(some["rgb"] - full["rgb"]).max()) < 0.03
+    assert float((some["top_token"] == full["top_token"]).mean()) > 0.98
+    assert float((some["region"] == full["region"]).mean()) > 0.98
+
+
+@pytest.fixture(scope="module")
+def gates(text_model):
+    return srt.slice_gates(text_model, TRIPLE, 2, resolution=7, margin=0.5, anchor="B")
+
+
+def test_gates_are_those_of_plain_hooks_in_the_anchor_s_context(text_model, plane, gates):
+    tokens = [text_model.tokenize(text) for text in TRIPLE]
+    a, b, c = (hooked(text_model, ids, 0)["own"] for ids in tokens)
+    foot = a + ((b - a) @ (c - a)) / ((b - a) @ (b - a)) * (b - a)
+    for row, column in ((0, 0), (3, 2), (6, 6), (1, 5)):
+        point = a + float(gates["alpha"][column]) * (b - a) + float(gates["beta"][row]) * (c - foot)
+        expected = hooked(text_model, tokens[1], 0, point)["gate2"]
+        found = gates["pre_activation"].values[row, column]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    assert gates["pre_activation"].dtype == np.float32 and gates.sizes["gate"] == 64
+    assert (gates["alpha"] == plane["alpha"]).all() and gates["c_alpha"] == plane["c_alpha"]
+    assert gates.attrs["block"] == 2 and gates.attrs["context"] == "B"
+    assert gates.attrs["counted"] == "gate pre-activations"
+
+
+def test_crossings_count_sign_changes_to_the_next_point(gates):
+    signs = gates["pre_activation"].values > 0
+    expected = np.zeros((7, 7), dtype=int)
+    for row in range(7):
+        for column in range(7):
+            changed = np.zeros(64, dtype=bool)
+            if row < 6:
+                changed |= signs[row, column] != signs[row + 1, column]
+            if column < 6:
+                changed |= signs[row, column] != signs[row, column + 1]
+            expected[row, column] = changed.sum()
+    assert gates["crossings"].values.tolist() == expected.tolist() and expected.sum() > 20
+    by_hand = np.array([[1, -1, 1], [1, 1, 1], [-1, 1, 1]])[..., None] > 0
+    assert srt.slices._crossings(by_hand).tolist() == [[1, 1, 0], [1, 0, 0], [1, 0, 0]]
+
+
+def test_gates_in_a_context_are_on_the_path_of_count_gate_flips(text_model):
+    """The row beta = 0 in A's context is the path from A to B."""
+    row = srt.slice_gates(text_model, TRIPLE, 3, resolution=11, margin=0.0).sel(beta=0)["pre_activation"].values > 0
+    flips = srt.count_gate_flips(text_model, [TRIPLE[:2]], steps=11, layers=[3])["flips"].squeeze().values
+    assert (row[1:] != row[:-1]).sum(1).tolist() == flips[1:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("block", "settings", "said"),
+    [
+        (2, {"anchor": "D"}, "anchor='D'"),
+        (0, {}, "blocks 1 to 3"),
+        (1, {"layer": 1}, "blocks 2 to 3"),
+        (1, {"layer": 3}, "no block behind it"),
+        (2, {"resolution": 1}, "resolution=1"),
+    ],
+)
+def test_bad_gate_slices_are_refused(text_model, block, settings, said):
+    with pytest.raises(ValueError, match=said):
+        srt.slice_gates(text_model, TRIPLE, block, **settings)

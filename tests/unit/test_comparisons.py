@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_summary import sharp as unnamed
 
-from srtoolkit.comparisons import interquartile_range, ratio, trend
+from srtoolkit.comparisons import Estimate, correlation, interquartile_range, ratio, trend
 
 
 def sharp(values, prompts=None, excluded=None):
@@ -59,3 +59,19 @@ def test_other_prompts_are_refused():
         trend({1.0: sharp([1.0]), 2.0: sharp([2.0])})
     with pytest.raises(ValueError, match="sharpest"):
         interquartile_range(sharp([1.0]), "sharpest")
+
+
+def test_a_correlation_is_of_ranks_and_has_an_interval():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=200)
+    result = sharp(x).assign(other=("pair", np.exp(x)), noise=("pair", rng.normal(size=200)))
+    assert correlation(result, "max_slope", "other") == pytest.approx((1, 1, 1))
+    found = correlation(result, "max_slope", "noise")
+    assert found.low < 0 < found.high and found.high - found.low < 0.5
+    gaps = result.assign(other=("pair", np.where(np.arange(200) < 198, np.nan, x)))
+    with pytest.raises(ValueError, match="2 of 200 pairs have both"):
+        correlation(gaps, "max_slope", "other")
+
+
+def test_an_estimate_is_written_with_its_interval():
+    assert f"{Estimate(2.14, 1.8, 2.52):.1f}" == "2.1 [1.8, 2.5]"

@@ -26,9 +26,9 @@ ORDER = (
     *("suite.configuration", "suite.shipped", "suite.corpus", "suite.tokenizer", "suite.training"),
     *("suite.card", "suite.__main__"),
     *("models", "loading", "checks", "batching", "patching", "prompts", "results", "hub"),
-    *("interpolation", "sharpness", "summary", "comparisons", "predictions", "controls"),
-    *("refinement", "slices", "polytopes", "checkpoints", "sweeps"),
-    *("plot", "report"),
+    *("interpolation", "sharpness", "summary", "comparisons", "matching", "regions", "predictions", "controls"),
+    *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "sweeps"),
+    *("canvas", "slice_plots", "region_plots", "plot", "report"),
 )
 
 
@@ -83,7 +83,7 @@ def imported(path):
 
 
 #: Packages, whose imported names are modules.
-PACKAGES = {"", "suite"}
+PACKAGES = {"", "suite", "stimuli"}
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=dotted)

@@ -1,0 +1,317 @@
+"""Pictures of slices and of polytopes: results in, Axes out. All of them are :mod:`srtoolkit.plot`'s, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
+
+from srtoolkit import reference
+from srtoolkit.canvas import PALETTE, axes_or_new
+from srtoolkit.slices import slice_colours
+
+#: Width and height of one square picture, in inches, with room for a colour bar or legend.
+PLANE_SIZE = (5.2, 4.2)
+
+#: Of the dots that mark A, B and C in a plane, whose own colours are red, green and blue.
+ANCHOR_COLOURS = ((1.0, 0.6, 0.6), (0.6, 1.0, 0.6), (0.65, 0.65, 1.0))
+
+#: Of what belongs to A, to B and to C, told apart by the colour-blind, too.
+REGION_COLOURS = (PALETTE[3], PALETTE[2], PALETTE[0])
+
+#: Of tokens, most frequent first; without the palette's grey, which is for the rest.
+TOKEN_COLOURS = [PALETTE[index] for index in (0, 1, 2, 4, 8, 9, 5, 6, 3)]
+
+GREY = "0.88"
+
+
+def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, ax: Axes | None = None) -> Axes:
+    """A 2-D slice: red, green and blue say how near the output is to that of A, B and C; the paper's Fig. 1.
+
+    Args:
+        picture: From :func:`srtoolkit.slice_plane`, of one model.
+        colours: From :func:`srtoolkit.slice_colours`, for colours that several pictures share.
+        ax: Where to draw; a new figure by default.
+    """
+    colours = slice_colours(picture) if colours is None else colours
+    ax, _ = _image(picture, colours.transpose("beta", "alpha", "anchor").values.clip(0, 1), ax)
+    return ax
+
+
+def plane_strip(
+    planes: xr.Dataset, jointly: bool = True, titles: Sequence[str] | None = None, axes: Sequence[Axes] | None = None
+) -> list[Axes]:
+    """The same 2-D slice in several models or checkpoints, side by side; the paper's Figs. 1 and 5 to 22.
+
+    Args:
+        planes: Slices along ``model``, as :func:`srtoolkit.sweep` gives them.
+        jointly: One scale of colours for all pictures; the paper's pictures have one each.
+        titles: One a picture; the models' labels by default.
+        axes: Where to draw; a new figure by default.
+    """
+    count = planes.sizes["model"]
+    if axes is None:
+        axes = list(plt.subplots(1, count, figsize=(2.05 * count, 2.5), layout="constrained", sharey=True)[1].flat)
+    colours = slice_colours(planes, jointly)
+    for index, ax in enumerate(axes):
+        plane(planes.isel(model=index), colours.isel(model=index), ax)
+        ax.set_title(str(planes["model"].values[index]) if titles is None else titles[index], fontsize=9)
+        if index:
+            ax.set_ylabel("")
+    return list(axes)
+
+
+def tokens(
+    picture: xr.Dataset,
+    text: Callable[[int], str],
+    anchor: str = "A",
+    ax: Axes | None = None,
+    *,
+    top: int = 8,
+    legend: bool = True,
+) -> Axes:
+    """The most probable next token at every point of a slice, in one anchor's context.
+
+    Args:
+        picture: From :func:`srtoolkit.slice_plane`, with ``"logits"`` among its reads.
+        text: From token id to text, as ``model.token_text``.
+        anchor: Whose prompt is the context.
+        ax: Where to draw; a new figure by default.
+        top: How many tokens have a colour: those that are most frequent in all three contexts together, so that the
+            colours of the three are the same. The others are grey.
+        legend: Name them beside the picture.
+    """
+    _check_read(picture, "top_token", "logits")
+    ids, counts = np.unique(picture["top_token"].values, return_counts=True)
+    named = ids[np.argsort(-counts, kind="stable")][: min(top, len(TOKEN_COLOURS))]
+    places = np.full((int(ids.max()) + 1,), len(named))
+    places[named] = np.arange(len(named))
+    colours = np.array([*TOKEN_COLOURS[: len(named)], to_rgb(GREY)])
+    ax, _ = _image(picture, colours[places[picture["top_token"].sel(anchor=_known(picture, anchor)).values]], ax)
+    if legend:
+        names = [_shown(text(int(token))) for token in named]
+        entries = [Patch(color=colour, label=name) for name, colour in zip(names, colours[:-1], strict=True)]
+        rest = [Patch(color=GREY, label=f"{len(ids) - len(named)} others")] if len(ids) > len(named) else []
+        _legend(ax, entries + rest, "next token")
+    return ax
+
+
+def margin(picture: xr.Dataset, anchor: str = "A", ax: Axes | None = None, vmax: float | None = None) -> Axes:
+    """How sure the next token is at every point of a slice: its log-probability less the second's, in nats.
+
+    Args:
+        picture: From :func:`srtoolkit.slice_plane`, with ``"logits"`` among its reads.
+        anchor: Whose prompt is the context.
+        ax: Where to draw; a new figure by default.
+        vmax: End of the colour scale; the largest margin by default.
+    """
+    _check_read(picture, "margin", "logits")
+    values = picture["margin"].sel(anchor=_known(picture, anchor)).values
+    ax, image = _image(picture, values, ax, cmap="viridis", vmin=0, vmax=vmax)
+    return _colour_bar(ax, image, "margin of the top token (nats)")
+
+
+def regions(picture: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Whose output is nearest at every point of a slice, with its share of the plane; hatched where it is nobody's.
+
+    Args:
+        picture: From :func:`srtoolkit.slice_plane`, with ``"final_norm"`` among its reads.
+        ax: Where to draw; a new figure by default.
+    """
+    _check_read(picture, "region", "final_norm")
+    region = picture["region"].values
+    colours = [*REGION_COLOURS, to_rgb(GREY)]
+    ax, _ = _image(picture, np.array(colours)[region], ax)  # -1, none of the three, is the last
+    if (region < 0).any():
+        nobody = (region < 0).astype(float)
+        ax.contourf(picture["alpha"], picture["beta"], nobody, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    names = [f"as {name}" for name in picture["anchor"].values] + ["none of the three"]
+    shares = [(region == index).mean() for index in (0, 1, 2, -1)]
+    entries = [
+        Patch(facecolor=colour, edgecolor="k", hatch="////" if index == 3 else None, label=f"{name}: {share:.0%}")
+        for index, (name, colour, share) in enumerate(zip(names, colours, shares, strict=True))
+    ]
+    _legend(ax, entries, "output")
+    return ax
+
+
+def gate_boundaries(
+    slices: xr.Dataset, ax: Axes | None = None, *, gates: Sequence[int] | None = None, count: int = 40, **lines: Any
+) -> Axes:
+    """Where some gates of one block change sign on a slice, as lines; over another picture of the same plane.
+
+    Args:
+        slices: From :func:`srtoolkit.slice_gates`.
+        ax: Where to draw; a new figure by default.
+        gates: Which gates; by default ``count`` of those that change sign on the slice, evenly spaced.
+        count: How many.
+        lines: Passed to matplotlib.
+    """
+    if ax is None:
+        ax = _frame(slices, axes_or_new(ax, PLANE_SIZE))
+    values = slices["pre_activation"].transpose("gate", "beta", "alpha").values
+    if gates is None:
+        crossing = np.flatnonzero((values.min(axis=(1, 2)) < 0) & (values.max(axis=(1, 2)) > 0))
+        gates = crossing[np.linspace(0, len(crossing) - 1, min(count, len(crossing))).round().astype(int)].tolist()
+    style = {"colors": "k", "linewidths": 0.7, "alpha": 0.7, **lines}
+    for gate in gates:
+        if values[gate].min() < 0 < values[gate].max():
+            ax.contour(slices["alpha"], slices["beta"], values[gate], levels=[0.0], **style)
+    return ax
+
+
+def gate_crossings(slices: xr.Dataset, ax: Axes | None = None, vmax: float | None = None) -> Axes:
+    """How densely polytope boundaries lie on a slice: gates that change sign from a point to the next.
+
+    Args:
+        slices: From :func:`srtoolkit.slice_gates`.
+        ax: Where to draw; a new figure by default.
+        vmax: End of the colour scale; the largest number by default.
+    """
+    # The last row and column have a neighbour on one side only.
+    values = slices["crossings"].values.astype(float)
+    values[-1], values[:, -1] = np.nan, np.nan
+    ax, image = _image(slices, values, ax, cmap="magma", vmin=0, vmax=vmax)
+    step = float(slices["alpha"][1] - slices["alpha"][0])
+    return _colour_bar(ax, image, f"gates that change sign over {step:.2g}")
+
+
+def flip_histogram(results: Mapping[str, xr.Dataset], ax: Axes | None = None, paper: bool = False) -> Axes:
+    """How many pairs have which share of a block's gates on different sides at the path's ends; the paper's Fig. 25.
+
+    Args:
+        results: By name, :func:`srtoolkit.count_gate_flips` results of one block each, as ``.sel(layer=[29])`` picks
+            it.
+        ax: Where to draw; a new figure by default.
+        paper: Mark the paper's median and quartiles (Qwen2-0.5B, 4,864 gates a block).
+    """
+    ax = axes_or_new(ax)
+    shares = {name: _share_flipped(result) for name, result in results.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(shares.values())), 30).tolist()
+    for index, (name, values) in enumerate(shares.items()):
+        ax.hist(values, edges, color=PALETTE[index], alpha=0.6, label=f"{name}: median {np.median(values):.2f}")
+    if paper:
+        counts = reference.janiak2024()["digitised"]["fig25_gate_flips_Qwen2-0.5B_of_4864"]
+        for quantile, style in (("q25", ":"), ("q50", "--"), ("q75", ":")):
+            label = f"paper: Qwen2-0.5B, median {counts['q50'] / 4864:.2f} and quartiles"
+            ax.axvline(
+                counts[quantile] / 4864, 0, 0.7, color="k", ls=style, lw=1, label=label if style == "--" else "_"
+            )
+    ax.set(xlabel="share of the block's gates whose sign differs between A and B", ylabel="pairs")
+    ax.set_ylim(top=1.4 * ax.get_ylim()[1])  # room for the legend
+    ax.legend(loc="upper right", frameon=False)
+    return ax
+
+
+def flips_by_block(results: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes:
+    """Sign changes of a gate on the whole path, block by block, and what its two ends alone show (dashed); medians.
+
+    Args:
+        results: By name, from :func:`srtoolkit.count_gate_flips`.
+        ax: Where to draw; a new figure by default.
+    """
+    ax = axes_or_new(ax)
+    for index, (name, result) in enumerate(results.items()):
+        for counts, style, what in (
+            (result["flips"].sum("alpha"), "-", "whole path"),
+            (result["ends_differ"], "--", "ends only"),
+        ):
+            share = (counts / result["gates"]).median("pair")
+            ax.plot(result["layer"] + 1, share, style, color=PALETTE[index], marker=".", label=f"{name}, {what}")
+    ax.set(xlabel="block (1: first)", ylabel="sign changes a gate\n(median over pairs)")
+    ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
+    ax.legend(loc="upper left", frameon=False, ncols=len(results))
+    return ax
+
+
+def flips_around_jump(results: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes:
+    """Gate flips around the steepest step, median and quartiles over pairs, with the slope itself in black.
+
+    Args:
+        results: By name, from :func:`srtoolkit.around_jumps`; the first one's slope is drawn.
+        ax: Where to draw; a new figure by default.
+    """
+    ax = axes_or_new(ax)
+    slope = next(iter(results.values()))
+    lines = [("slope of d(α) / d(1)", slope, "slope", "k")]
+    lines += [(name, result, "flips", PALETTE[index]) for index, (name, result) in enumerate(results.items())]
+    for name, result, of, colour in lines:
+        kept = result[of].isel(pair=np.flatnonzero(~result["excluded"].values)).transpose("pair", "offset")
+        enough = np.isfinite(kept.values).mean(axis=0) >= 0.5  # elsewhere most paths have ended
+        low, middle, high = np.nanquantile(kept.values[:, enough], [0.25, 0.5, 0.75], axis=0)
+        offsets = kept["offset"].values[enough]
+        ax.fill_between(offsets, low, high, color=colour, alpha=0.15, lw=0)
+        ax.plot(offsets, middle, color=colour, ls="--" if of == "slope" else "-", label=name)
+    ax.axhline(1, color="0.6", lw=0.8, zorder=0)
+    ax.set(xlabel="α less that of the steepest step", ylabel="times the mean over the path\n(median, quartiles)")
+    ax.set_xlim(offsets[0], offsets[-1])
+    ax.legend(loc="upper left", frameon=False)
+    return ax
+
+
+def _image(picture: xr.Dataset, values: np.ndarray, ax: Axes | None, **image: Any) -> tuple[Axes, Any]:
+    """Draw values [beta, alpha] or [beta, alpha, colour], one cell a point, with the anchors on top."""
+    ax = axes_or_new(ax, PLANE_SIZE)
+    low, high = _reach(picture)
+    drawn = ax.imshow(values, extent=(low, high, high, low), **image)
+    return _frame(picture, ax), drawn
+
+
+def _frame(picture: xr.Dataset, ax: Axes) -> Axes:
+    """Labels, limits and the anchors of a plane; as in the paper, beta grows downwards."""
+    low, high = _reach(picture)
+    corners = {"A": (0.0, 0.0), "B": (1.0, 0.0), "C": (float(picture["c_alpha"]), float(picture["c_beta"]))}
+    for (name, (alpha, beta)), color in zip(corners.items(), ANCHOR_COLOURS, strict=True):
+        if low < alpha < high:
+            ax.scatter(alpha, beta, s=90, color=color, edgecolor="k", zorder=3)
+            ax.annotate(name, (alpha, beta), ha="center", va="center", fontsize=8, zorder=4)
+    ax.set(xlabel="α, along AB", ylabel="β, towards C", xlim=(low, high), ylim=(high, low), aspect="equal")
+    return ax
+
+
+def _reach(picture: xr.Dataset) -> tuple[float, float]:
+    """Ends of either axis, half a cell beyond the first and last point."""
+    alpha = picture["alpha"].values
+    half = float(alpha[1] - alpha[0]) / 2
+    return float(alpha[0]) - half, float(alpha[-1]) + half
+
+
+def _colour_bar(ax: Axes, image: Any, label: str) -> Axes:
+    """A bar as high as the picture beside it."""
+    ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)), label=label)
+    return ax
+
+
+def _share_flipped(flips: xr.Dataset) -> np.ndarray:
+    """Share of one block's gates whose sign differs between a path's ends, of each pair."""
+    if flips.sizes.get("layer", 1) != 1:
+        raise ValueError(f"flips of {flips.sizes['layer']} blocks; take one, with .sel(layer=[{flips['layer'][-1]}]).")
+    return (flips["ends_differ"] / flips["gates"]).values.reshape(-1)
+
+
+def _check_read(picture: xr.Dataset, variable: str, read: str) -> None:
+    if variable not in picture:
+        raise ValueError(f"this slice has no {variable!r}; measure it with reads={read!r} among others.")
+
+
+def _known(picture: xr.Dataset, anchor: str) -> str:
+    if anchor not in picture["anchor"].values:
+        raise ValueError(f"anchor={anchor!r} is not one of {picture['anchor'].values.tolist()}.")
+    return anchor
+
+
+def _shown(token: str) -> str:
+    """A token as a legend can show it: with its spaces and line breaks, and no formula in it."""
+    return repr(token).replace("$", r"\$")
+
+
+def _legend(ax: Axes, entries: list[Patch], title: str) -> None:
+    ax.legend(
+        handles=entries, title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, alignment="left"
+    )
