@@ -2,10 +2,10 @@
 
 __version__ = "0.1.0"
 
-from srtoolkit import paths, plot, prompts, reference
+from srtoolkit import paths, plot, prompts, reference, stimuli
 from srtoolkit.boundaries import around_jumps, polytopes_by_region
 from srtoolkit.checkpoints import checkpoints
-from srtoolkit.comparisons import Estimate, contrast, correlation, interquartile_range, ratio, share_below, trend
+from srtoolkit.comparisons import Estimate, contrast, correlation, interquartile_range, median, ratio, share_below, trend
 from srtoolkit.controls import noise_floor, output_spread
 from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import available_models, load_model
@@ -58,6 +58,7 @@ __all__ = [
     "locate_gate_flips",
     "map_prompts",
     "match",
+    "median",
     "next_tokens",
     "noise_floor",
     "null_threshold",
@@ -82,6 +83,7 @@ __all__ = [
     "slice_colours",
     "slice_gates",
     "slice_plane",
+    "stimuli",
     "summarise",
     "sweep",
     "text_loss",

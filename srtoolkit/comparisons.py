@@ -95,6 +95,29 @@ def trend(
     return _estimate(list(series.values()), correlate, quantity, level, resamples, seed)
 
 
+def median(
+    sharp: xr.Dataset,
+    quantity: str = "max_slope",
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Median of a quantity over pairs, in the quantity's own unit.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`, or a part of it.
+        quantity: Variable over ``pair``.
+        level: Coverage of the interval.
+        resamples: Bootstrap resamples of the prompts.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: No such variable.
+    """
+    return _with_interval(weighted_quantile(_values(sharp, quantity), _weights(sharp, resamples, seed), 0.5), level)
+
+
 def interquartile_range(
     sharp: xr.Dataset,
     quantity: str = "jump_at",

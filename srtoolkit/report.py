@@ -2,6 +2,8 @@
 
 python -m srtoolkit.report run     execute all in order; write build/report/ and build/claims.json
 python -m srtoolkit.report save    execute all in order; store them, outputs included, in one canonical form
+
+Either takes the first letters of some notebooks' names, to execute only these: python -m srtoolkit.report save 02 03
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ td,th{{padding:.3em .8em;border-bottom:1px solid #ccc;vertical-align:top}}</styl
 """
 
 
-def run(notebooks: Path, build: Path) -> int:
-    """Execute every notebook, write the report, print the scorecard.
+def run(paths: list[Path], build: Path) -> int:
+    """Execute notebooks, write the report, print the scorecard.
 
     Returns:
         The number of notebooks that failed.
@@ -49,7 +51,6 @@ def run(notebooks: Path, build: Path) -> int:
     report.mkdir(parents=True, exist_ok=True)
     claims: list[dict[str, Any]] = []
     failed: list[str] = []
-    paths = sorted(notebooks.glob("*.ipynb"))
     for path in paths:
         start = time.monotonic()
         print(f"{path.name} ... ", end="", flush=True)
@@ -70,14 +71,14 @@ def run(notebooks: Path, build: Path) -> int:
     return len(failed)
 
 
-def save(notebooks: Path) -> int:
-    """Execute every notebook and store it in one canonical form: small differences, nothing of this machine.
+def save(paths: list[Path]) -> int:
+    """Execute notebooks and store them in one canonical form: small differences, nothing of this machine.
 
     Returns:
         The number of notebooks that failed; these are left as they were.
     """
     failures = 0
-    for path in sorted(notebooks.glob("*.ipynb")):
+    for path in paths:
         notebook, error = execute(path)
         print(f"{path.name}: {error or 'saved'}")
         failures += error is not None
@@ -162,12 +163,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m srtoolkit.report", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=("run", "save"))
+    parser.add_argument("names", nargs="*", help="first letters of notebooks' names; all by default")
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"))
     parser.add_argument("--build", type=Path, default=Path("build"))
     given = parser.parse_args(arguments)
-    if not sorted(given.notebooks.glob("*.ipynb")):
-        parser.error(f"no notebooks in {given.notebooks.resolve()}")
-    failures = run(given.notebooks, given.build) if given.command == "run" else save(given.notebooks)
+    names = tuple(given.names) or ("",)
+    paths = [path for path in sorted(given.notebooks.glob("*.ipynb")) if path.name.startswith(names)]
+    if not paths:
+        parser.error(f"no notebooks {' or '.join(given.names)} in {given.notebooks.resolve()}")
+    failures = run(paths, given.build) if given.command == "run" else save(paths)
     return 1 if failures else 0
 
 

@@ -36,6 +36,7 @@ class Profile:
         model: The model of the notebooks that need one.
         pairs: Random pairs of the main measurement.
         few_pairs: Random pairs where many settings are compared.
+        many_pairs: Random pairs where rare ones are looked for, at fewer steps.
         sweep_pairs: Random pairs where checkpoints and sizes are, whose differences are small.
         source: Where random prompts come from.
         growth: Models whose checkpoints are measured, the one that is shown in detail first.
@@ -49,6 +50,7 @@ class Profile:
     model: str
     pairs: int
     few_pairs: int
+    many_pairs: int
     sweep_pairs: int
     source: str
     growth: tuple[str, ...]
@@ -73,6 +75,7 @@ _QUICK = Profile(
     model="smollm2-135m",
     pairs=200,
     few_pairs=60,
+    many_pairs=1000,
     sweep_pairs=500,
     source="prose",
     growth=("nano-1m", "nano-1m-seed1"),
@@ -86,6 +89,7 @@ _PAPER = Profile(
     model="Qwen/Qwen2-0.5B",
     pairs=999,
     few_pairs=999,
+    many_pairs=9999,
     sweep_pairs=999,
     source="gutenberg",
     growth=("allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"),
@@ -100,7 +104,7 @@ _PAPER = Profile(
 )
 PROFILES = {
     "quick": _QUICK,
-    "full": replace(_QUICK, name="full", pairs=999, few_pairs=300, sweep_pairs=999),
+    "full": replace(_QUICK, name="full", pairs=999, few_pairs=300, many_pairs=3000, sweep_pairs=999),
     "paper": _PAPER,
 }
 

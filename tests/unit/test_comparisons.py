@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from test_summary import sharp as unnamed
 
-from srtoolkit.comparisons import Estimate, correlation, interquartile_range, ratio, trend
+from srtoolkit.comparisons import Estimate, correlation, interquartile_range, median, ratio, trend
+from srtoolkit.summary import summarise
 
 
 def sharp(values, prompts=None, excluded=None):
@@ -75,3 +76,12 @@ def test_a_correlation_is_of_ranks_and_has_an_interval():
 
 def test_an_estimate_is_written_with_its_interval():
     assert f"{Estimate(2.14, 1.8, 2.52):.1f}" == "2.1 [1.8, 2.5]"
+
+
+def test_a_median_has_the_interval_that_a_summary_gives():
+    result = sharp(np.random.default_rng(5).lognormal(size=60))
+    row = summarise(result, ["max_slope"]).sel(quantity="max_slope")
+    found = median(result)
+    assert found.value == pytest.approx(row["median"].item())
+    assert found.low == pytest.approx(row.low.item()) and found.high == pytest.approx(row.high.item())
+    assert found.low < found.value < found.high

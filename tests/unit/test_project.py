@@ -25,6 +25,8 @@ ORDER = (
     *("reference", "verdicts", "settings", "anatomy", "packaged", "paths", "measures"),
     *("suite.configuration", "suite.shipped", "suite.corpus", "suite.tokenizer", "suite.training"),
     *("suite.card", "suite.__main__"),
+    *("stimuli.sets", "stimuli.lexicon", "stimuli.embeddings", "stimuli.sentences", "stimuli.translations"),
+    "stimuli.__main__",
     *("models", "loading", "checks", "batching", "patching", "prompts", "results", "hub"),
     *("interpolation", "sharpness", "summary", "comparisons", "matching", "regions", "predictions", "controls"),
     *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "sweeps"),

@@ -66,3 +66,13 @@ def test_saving_stores_a_clean_run_and_is_stable(here):
     assert "widget-view" not in first and "seen" in first
     assert report.main(["save"]) == 0
     assert path.read_text() == first
+
+
+def test_notebooks_are_chosen_by_the_first_letters_of_their_names(here, capsys):
+    notebook(here / "notebooks", "00_first.ipynb", CLAIM)
+    notebook(here / "notebooks", "01_second.ipynb", "1 / 0")
+    assert report.main(["run", "00"]) == 0
+    assert "01_second" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        report.main(["save", "02", "03"])
+    assert "no notebooks 02 or 03" in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""The three shipped sets of prompts, as tables. What is known of a pair's meaning comes from people, a dictionary and a
+small sentence encoder, never from the models that are measured on it.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pandas as pd
+
+#: How the last word of a sentence may differ, from the closest in meaning to what is no sentence any more.
+KINDS = ("synonym", "category", "antonym", "unrelated", "odd", "function")
+
+
+def last_words() -> pd.DataFrame:
+    """Pairs of sentences in which the last word alone differs; each is one token to SmolLM2.
+
+    Returns:
+        One row a pair; every sentence frame has one pair of each kind, antonyms only where there is a natural one.
+
+        - ``frame``: number of the sentence frame; its pairs share ``text_a``.
+        - ``text_a``, ``text_b``: the prompts, with one leading space; ``word_a``, ``word_b``: their last words.
+        - ``kind``: one of ``KINDS``. ``synonym``: the same meaning in this sentence. ``category``: another thing of
+          the same sort. ``antonym``: the opposite. ``unrelated``: another plausible word. ``odd``: the right part of
+          speech, but senseless. ``function``: a function word, which breaks or changes the syntax.
+        - ``wordnet``: what the dictionary WordNet says of the two words: synonym, antonym, related or none.
+        - ``zipf_a``, ``zipf_b``: frequency of the last words, log10 of occurrences in 10**9 words.
+        - ``similarity``: cosine of the two sentences' embeddings by all-MiniLM-L6-v2, -1 to 1.
+    """
+    return _read("last_words")
+
+
+def verses() -> pd.DataFrame:
+    """Openings of Bible verses in two translations: the same verse (paraphrases), or another one of the same book.
+
+    Returns:
+        One row a pair.
+
+        - ``match``: number of a matched couple of rows, one paraphrase and one not. They share ``text_a``; their
+          ``text_b`` come from the same book and translation, end in the same word, and are equally long to one word.
+        - ``text_a``, ``text_b``: the prompts, 8 to 14 words, with one leading space.
+        - ``kind``: ``paraphrase`` or ``other``.
+        - ``same_last_word``: whether both end in the same word.
+        - ``verse_a``, ``verse_b``: where they stand, ``Genesis 1:3``; ``translation_a``, ``translation_b``: ``kjv`` …
+        - ``zipf_a``, ``zipf_b``, ``similarity``: as in :func:`last_words`.
+    """
+    return _read("verses")
+
+
+def classes() -> pd.DataFrame:
+    """Prompts that end in a word of one of eight classes, each class in the same sixteen sentence frames.
+
+    Returns:
+        One row a prompt: ``text`` with one leading space, its last ``word`` (one token to SmolLM2, never used twice),
+        its ``label`` (the class of the word, 16 prompts each), the number of its ``frame`` (8 prompts each), and the
+        word's frequency ``zipf``, as in :func:`last_words`. A frame says nothing of the class.
+    """
+    return _read("classes")
+
+
+def _read(name: str) -> pd.DataFrame:
+    with (files("srtoolkit") / "data" / "stimuli" / f"{name}.csv").open() as file:
+        return pd.read_csv(file, keep_default_na=False)

