@@ -80,7 +80,7 @@ _QUICK = Profile(
     source="prose",
     growth=("nano-1m", "nano-1m-seed1"),
     growth_tokens=None,
-    families={"nano": ("nano-0.4m", "nano-0.7m", "nano-1m", "nano-2m", "nano-7m")},
+    families={"nano": ("nano-0.4m", "nano-0.7m", "nano-1m", "nano-3m", "nano-6m")},
     outside="smollm2-135m",
     resolution=61,
 )

@@ -22,8 +22,7 @@ def main() -> None:
     command = commands.add_parser("train", help="train one model, or go on with it")
     command.add_argument("--size", required=True, choices=configuration.names())
     command.add_argument("--until", type=int, help="stop before this step")
-    command = commands.add_parser("ship", help="put the models into the package, in half precision, with their hashes")
-    command.add_argument("--partial", action="store_true", help="take what is there while training still runs")
+    commands.add_parser("ship", help="put the trained models into the package, in half precision, with their hashes")
     commands.add_parser("card", help="write the model card of what the package carries")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -36,7 +35,7 @@ def main() -> None:
     elif arguments.command == "card":
         card.write_card()
     else:
-        shipped.ship(arguments.folder, arguments.partial)
+        shipped.ship(arguments.folder)
 
 
 def _corpus(folder: Path) -> None:

@@ -115,34 +115,36 @@ def measure_statistics(
     }
 
 
-def ship(folder: Path, partial: bool = False) -> None:
-    """Copy what the package carries out of a folder in which the suite was trained.
+def ship(folder: Path) -> None:
+    """Copy what the package carries out of a folder in which models of the suite were trained, in half precision.
+
+    Models that the folder does not hold stay as the package has them, and those that have no configuration any more are
+    removed.
 
     Args:
         folder: As ``python -m srtoolkit.suite`` leaves it.
-        partial: Take what is there while training still runs.
 
     Raises:
-        FileNotFoundError: A model is not finished.
+        ValueError: The folder's models saw other text than those that stay.
+        FileNotFoundError: A model is not finished, or neither the folder nor the package has it.
     """
+    held = [name for name in names() if (folder / name).is_dir()]
+    staying = [name for name in names() if name not in held]
+    if staying and json.loads((folder / "statistics.json").read_text()) != statistics():
+        raise ValueError(f"{folder} holds {held}, trained on other text than {staying}, which would stay; train all.")
     DATA.mkdir(exist_ok=True)
     for name in ("sources.csv", "statistics.json", "tokenizer.json"):
         shutil.copyfile(folder / name, DATA / name)
-    shipped = ["tokenizer.json"]
-    for name in names():
-        target = DATA / name
-        shutil.rmtree(target, ignore_errors=True)
-        if partial and not (folder / name).is_dir():
-            continue
-        target.mkdir()
-        shutil.copyfile(folder / name / "losses.csv", target / "losses.csv")
-        for file in (f"step{step}.safetensors" for step in configuration(name).shipped):
-            if partial and not (folder / name / file).exists():
-                continue
-            half = {key: value.half() for key, value in load_file(folder / name / file).items()}
-            save_file(half, target / file)
-            shipped.append(f"{name}/{file}")
-    hashes = {path: packaged.file_sha256(DATA / path) for path in shipped}
+    for old in (path for path in DATA.iterdir() if path.is_dir() and path.name not in staying):
+        shutil.rmtree(old)
+    for name in held:
+        (DATA / name).mkdir()
+        shutil.copyfile(folder / name / "losses.csv", DATA / name / "losses.csv")
+        for step in configuration(name).shipped:
+            weights = load_file(folder / name / f"step{step}.safetensors")
+            save_file({key: value.half() for key, value in weights.items()}, DATA / name / f"step{step}.safetensors")
+    shipped = [f"{name}/step{step}.safetensors" for name in names() for step in configuration(name).shipped]
+    hashes = {path: packaged.file_sha256(DATA / path) for path in ("tokenizer.json", *shipped)}
     (DATA / packaged.MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n")
 
 

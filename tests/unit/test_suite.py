@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import struct
 import tarfile
 import zipfile
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from srtoolkit.packaged import CacheError
 from srtoolkit.suite import configuration, corpus, shipped, tokenizer, training
@@ -251,3 +252,36 @@ def test_training_the_smallest_again_gives_the_shipped_losses_and_weights(tmp_pa
     after = load_file(tmp_path / "step100.safetensors")
     difference = max(float((value.half().float() - before[key]).abs().max()) for key, value in after.items())
     assert difference < 1e-3  # the order of sums differs between kinds of processor; on one kind it is 0
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A copy of the package's data, and a folder in which the smallest model alone was trained anew."""
+    shutil.copytree(shipped.DATA, tmp_path / "data")
+    monkeypatch.setattr(shipped, "DATA", tmp_path / "data")
+    folder = tmp_path / "suite"
+    (folder / "nano-0.4m").mkdir(parents=True)
+    for name in ("sources.csv", "statistics.json", "tokenizer.json", "nano-0.4m/losses.csv"):
+        shutil.copyfile(tmp_path / "data" / name, folder / name)
+    settings = configuration.configuration("nano-0.4m")
+    for step in settings.shipped:
+        weights = dict(shipped.initial_model(settings, seed=step).named_parameters())
+        save_file({key: value.detach() for key, value in weights.items()}, folder / f"nano-0.4m/step{step}.safetensors")
+    return folder
+
+
+def test_models_that_were_not_trained_again_stay(trained):
+    (shipped.DATA / "nano-9m").mkdir()
+    shipped.ship(trained)
+    assert not (shipped.DATA / "nano-9m").exists()
+    new = shipped.load_suite_model("nano-0.4m", "step100")
+    expected = shipped.initial_model(configuration.configuration("nano-0.4m"), seed=100)
+    assert torch.equal(new.model.norm.weight, expected.model.norm.weight)
+    assert torch.equal(new.model.embed_tokens.weight, expected.model.embed_tokens.weight.half().float())
+    assert shipped.load_suite_model("nano-1m", "step50") is not None  # its hash is in the new manifest
+
+
+def test_models_of_another_text_do_not_stay(trained):
+    (trained / "statistics.json").write_text('{"train_tokens": 1}')
+    with pytest.raises(ValueError, match=r"nano-0.4m.*trained on other text than"):
+        shipped.ship(trained)
