@@ -55,14 +55,18 @@ def dendrogram(clusters: xr.Dataset, classes: Sequence[str], ax: Axes | None = N
     names = list(dict.fromkeys(classes))
     leaves = np.array(classes)[drawn["leaves"]]
     low, high = clusters["linkage"][:, 2].min().item(), clusters["linkage"][:, 2].max().item()
-    below = low - 0.06 * (high - low)
+    row = 0.045 * (high - low)
+    bottom = low - row * (len(names) + 1)
+    ax.axhspan(bottom - row, low - 0.6 * row, color=ax.get_facecolor(), zorder=2.5)  # the stems end above the dots
     for index, name in enumerate(names):
         places = 10 * np.flatnonzero(leaves == name) + 5
-        row = below - 0.045 * (high - low) * index
-        ax.plot(places, np.full(len(places), row), "s", ms=4.5, color=PALETTE[index % len(PALETTE)], label=name)
-    ax.set(ylabel=f"{clusters.attrs['clustered_by'].replace('_', ' ')} at which groups join", ylim=(None, high * 1.02))
-    ax.set_ylim(below - 0.045 * (high - low) * len(names), high + 0.02 * (high - low))
-    ax.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 0.5), loc="center left", reverse=False)
+        colour = PALETTE[index % len(PALETTE)]
+        height = np.full(len(places), low - row * (index + 1))
+        ax.plot(places, height, "s", ms=4.5, color=colour, label=name, zorder=3)
+    ax.set(ylabel=f"{clusters.attrs['clustered_by'].replace('_', ' ')} at which groups join")
+    ax.set_ylim(bottom - row / 2, high + row / 2)
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
+    ax.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 0.5), loc="center left")
     return ax
 
 

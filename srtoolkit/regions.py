@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
+from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from sklearn.manifold import smacof
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
+from srtoolkit.checks import check_names
 from srtoolkit.comparisons import Estimate
 
 #: How two groupings of the same prompts are compared: both are 1 where they agree; the first is 0 by chance.
@@ -25,6 +26,10 @@ MEASURES: dict[str, Callable[..., float]] = {
     "adjusted_rand": adjusted_rand_score,
     "mutual_information": normalized_mutual_info_score,
 }
+
+#: What :func:`cluster` takes for the distance of two groups: the mean over their pairs, the largest, or Ward's growth
+#: of the variance within.
+LINKAGES = ("average", "complete", "ward")
 
 Labels = Sequence[Any] | np.ndarray | xr.DataArray
 
@@ -119,31 +124,37 @@ def region_graph(sharp: xr.Dataset, threshold: float, of: str = "max_slope") -> 
     return xr.Dataset(data, values.coords, {**sharp.attrs, "threshold": float(threshold), "edge_of": of})
 
 
-def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope") -> xr.Dataset:
-    """Prompts in ``n`` groups by average linkage: those with the least quantity between them join first.
+def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope", linkage: str = "average") -> xr.Dataset:
+    """Prompts in ``n`` groups by hierarchical clustering: those with the least quantity between them join first.
+
+    Which groups come out depends on the linkage. Average linkage splits off outliers one by one where distances differ
+    in scale from prompt to prompt; Ward's makes groups of like size. A comparison of two quantities needs both.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`, on all pairs of the prompts.
         n: Number of groups.
         of: Variable over ``pair`` that serves as a distance; where the path is degenerate it is taken as 0.
+        linkage: One of ``LINKAGES``: what counts as the distance of two groups.
 
     Returns:
         Dim ``prompt``: ``cluster`` (0 to ``n - 1``), ``place`` (in a dendrogram, from the left); ``linkage`` (dims
         ``merge``, ``part``) as scipy's dendrogram takes it.
 
     Raises:
-        ValueError: Not all pairs of the prompts were measured, or not 2 to as many groups as there are prompts.
+        ValueError: Not all pairs of the prompts were measured, not 2 to as many groups as there are prompts, or an
+            unknown linkage.
     """
+    check_names(linkage, LINKAGES, "linkage")
     values = _complete(path_matrix(sharp, of))
     if not 2 <= n <= len(values):
         raise ValueError(f"n={n!r} groups of {len(values)} prompts: expected 2 to {len(values)}.")
-    merges = linkage(squareform(values, checks=False), "average")
+    merges = hierarchy.linkage(squareform(values, checks=False), linkage)
     data = {
-        "cluster": ("prompt", fcluster(merges, n, "maxclust") - 1),
-        "place": ("prompt", np.argsort(leaves_list(merges))),
+        "cluster": ("prompt", hierarchy.fcluster(merges, n, "maxclust") - 1),
+        "place": ("prompt", np.argsort(hierarchy.leaves_list(merges))),
         "linkage": (("merge", "part"), merges),
     }
-    return xr.Dataset(data, {"text": ("prompt", _prompts(sharp)[0])}, {**sharp.attrs, "clustered_by": of})
+    return xr.Dataset(data, {"text": ("prompt", _prompts(sharp)[0])}, {**sharp.attrs, "clustered_by": of, "linkage": linkage})
 
 
 def map_prompts(sharp: xr.Dataset, of: str = "max_slope", seed: int = 0) -> xr.DataArray:

@@ -83,21 +83,25 @@ def tokens(
         text: From token id to text, as ``model.token_text``.
         anchor: Whose prompt is the context.
         ax: Where to draw; a new figure by default.
-        top: How many tokens have a colour: those that are most frequent in all three contexts together, so that the
-            colours of the three are the same. The others are grey.
+        top: How many tokens have a colour: the anchors' own, and those that are most frequent in all three contexts
+            together, so that the colours of the three are the same. The others are greys, one each.
         legend: Name them beside the picture.
     """
     _check_read(picture, "top_token", "logits")
     ids, counts = np.unique(picture["top_token"].values, return_counts=True)
-    named = ids[np.argsort(-counts, kind="stable")][: min(top, len(TOKEN_COLOURS))]
-    places = np.full((int(ids.max()) + 1,), len(named))
-    places[named] = np.arange(len(named))
-    colours = np.array([*TOKEN_COLOURS[: len(named)], to_rgb(GREY)])
+    counts[np.isin(ids, picture["anchor_token"])] += picture["top_token"].size
+    ordered = ids[np.argsort(-counts, kind="stable")]
+    named = ordered[: min(top, len(TOKEN_COLOURS))]
+    # Greys of one step of the golden ratio after the other: any two tokens that follow each other differ.
+    greys = [to_rgb(str(0.6 + 0.35 * (0.618 * index % 1))) for index in range(len(ids) - len(named))]
+    colours = np.array([*TOKEN_COLOURS[: len(named)], *greys])
+    places = np.zeros(int(ids.max()) + 1, dtype=int)
+    places[ordered] = np.arange(len(ids))
     ax, _ = _image(picture, colours[places[picture["top_token"].sel(anchor=_known(picture, anchor)).values]], ax)
     if legend:
         names = [_shown(text(int(token))) for token in named]
-        entries = [Patch(color=colour, label=name) for name, colour in zip(names, colours[:-1], strict=True)]
-        rest = [Patch(color=GREY, label=f"{len(ids) - len(named)} others")] if len(ids) > len(named) else []
+        entries = [Patch(color=colour, label=name) for name, colour in zip(names, TOKEN_COLOURS, strict=False)]
+        rest = [Patch(color=GREY, label=f"{len(greys)} others, in greys")] if greys else []
         _legend(ax, entries + rest, "next token")
     return ax
 

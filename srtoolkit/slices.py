@@ -70,7 +70,7 @@ def slice_plane(
         orthonormal: Give beta the unit of alpha, which is ``|B - A|``, so that the picture keeps angles and lengths.
         tolerance: Measure at full resolution only where a straight line would be off by more than this share of the
             largest distance, or where the top token changes; everywhere where ``None``. With 0.01, a quarter of the
-            points gave SmolLM2's picture to 0.02 of a colour.
+            points gave three of SmolLM2's pictures to 0.04 of a colour.
         method: Patching method.
 
     Returns:

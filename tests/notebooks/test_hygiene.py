@@ -19,6 +19,9 @@ FLOORS = {
     "01_stable_regions_exist": (6, 6),
     "02_growth_during_training": (4, 4),
     "03_scaling_with_size": (3, 4),
+    "04_semantic_alignment": (7, 3),
+    "05_next_token_predictions": (4, 4),
+    "06_regions_and_polytopes": (6, 8),
 }
 
 

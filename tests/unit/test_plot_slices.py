@@ -27,6 +27,7 @@ def picture():
     dims = ("anchor", "beta", "alpha")
     data = {"distance": (dims, own), "top_token": (dims, token), "margin": (dims, own), "region": (dims[1:], region)}
     corner = {"c_alpha": ((), 0.5), "c_beta": ((), 1.0), "largest_distance": ("anchor", own.max(axis=(1, 2)))}
+    corner["anchor_token"] = "anchor", [5, 6, 6]
     return xr.Dataset(data | corner, {"anchor": list("ABC"), "alpha": PLACE, "beta": PLACE})
 
 
@@ -71,7 +72,7 @@ def test_every_picture_of_a_plane_has_its_frame(name, picture, gates, ax):
 
 def test_tokens_are_named_by_frequency_and_the_rest_is_grey(picture, ax):
     srt.plot.tokens(picture, text, "A", ax=ax, top=3)
-    assert legend_of(ax) == ["' cat'", "'\\n'", r"'\$x\$'", "1 others"]
+    assert legend_of(ax) == ["' cat'", "'\\n'", r"'\$x\$'", "1 others, in greys"]
     image = np.asarray(ax.images[0].get_array())
     colours = [patch.get_facecolor()[:3] for patch in ax.get_legend().get_patches()]
     assert image[1, 1] == pytest.approx(colours[0]) and image[5, 5] == pytest.approx(colours[1])
@@ -85,9 +86,19 @@ def test_tokens_have_the_same_colours_in_every_context(picture, ax):
         image[anchor] = np.asarray(ax.images[-1].get_array())
     assert ax.get_legend() is None
     assert image["A"][1:].tolist() == image["C"][1:].tolist()
-    assert image["C"][0, 1] == pytest.approx(to_rgb("0.88"))  # the rarest of the four
+    assert image["C"][0, 1] == pytest.approx(to_rgb("0.6"))  # the rarest of the four
     srt.plot.tokens(picture, text, ax=ax)
     assert "others" not in " ".join(legend_of(ax))
+
+
+def test_the_anchors_own_tokens_come_first_and_the_others_can_be_told_apart(picture, ax):
+    own = picture.assign(anchor_token=("anchor", [8, 8, 8]))
+    srt.plot.tokens(own, text, "C", ax=ax, top=1)
+    assert legend_of(ax) == ["'dog'", "3 others, in greys"]
+    image = np.asarray(ax.images[0].get_array())
+    shades = {tuple(image[place].round(3)) for place in ((1, 1), (5, 5))}
+    assert len(shades) == 2 and all(len(set(shade)) == 1 for shade in shades)
+    assert image[0, 1] == pytest.approx(to_rgb(srt.plot.PALETTE[0]))
 
 
 def test_regions_name_nobody_s_and_hatch_it(picture, ax):

@@ -99,6 +99,18 @@ def test_planted_groups_are_found_through_noise():
     assert abs(chance_agreement(cluster(sharp, 8).cluster, planted).value) < 0.05
 
 
+def test_the_linkage_decides_about_outliers():
+    """Two tight groups and one prompt far from all: average linkage keeps it alone, Ward's halves evenly."""
+    places = np.array([0.0, 0.1, 0.2, 4.0, 4.1, 4.2, 9.0])
+    pairs = np.array(list(itertools.combinations(range(7), 2)))
+    sharp = named(pairs, abs(places[pairs[:, 0]] - places[pairs[:, 1]]))
+    average, ward = (cluster(sharp, 2, linkage=linkage) for linkage in ("average", "ward"))
+    assert np.bincount(average.cluster).min() == 1 and np.bincount(ward.cluster).min() == 3
+    assert ward.attrs["linkage"] == "ward"
+    with pytest.raises(ValueError, match="linkage='single'"):
+        cluster(sharp, 2, linkage="single")
+
+
 def named(pairs, values):
     texts = np.array([f"prompt {number}" for number in range(pairs.max() + 1)])
     data = {"max_slope": ("pair", np.array(values, float)), "non_finite": ("pair", np.zeros(len(values), bool))}
