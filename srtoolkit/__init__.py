@@ -5,7 +5,16 @@ __version__ = "0.1.0"
 from srtoolkit import paths, plot, prompts, reference, stimuli
 from srtoolkit.boundaries import around_jumps, polytopes_by_region
 from srtoolkit.checkpoints import checkpoints
-from srtoolkit.comparisons import Estimate, contrast, correlation, interquartile_range, median, ratio, share_below, trend
+from srtoolkit.comparisons import (
+    Estimate,
+    contrast,
+    correlation,
+    interquartile_range,
+    median,
+    ratio,
+    share_below,
+    trend,
+)
 from srtoolkit.controls import noise_floor, output_spread
 from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import available_models, load_model

@@ -154,7 +154,9 @@ def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope", linkage: str = "av
         "place": ("prompt", np.argsort(hierarchy.leaves_list(merges))),
         "linkage": (("merge", "part"), merges),
     }
-    return xr.Dataset(data, {"text": ("prompt", _prompts(sharp)[0])}, {**sharp.attrs, "clustered_by": of, "linkage": linkage})
+    return xr.Dataset(
+        data, {"text": ("prompt", _prompts(sharp)[0])}, {**sharp.attrs, "clustered_by": of, "linkage": linkage}
+    )
 
 
 def map_prompts(sharp: xr.Dataset, of: str = "max_slope", seed: int = 0) -> xr.DataArray:
