@@ -69,10 +69,10 @@ An earlier family grew less in depth than in width, from 6 blocks of 48 to 14 bl
 blocks of 112 and 14 blocks of 192, were no sharper than the one of 8 blocks of 64 after as many tokens (median largest
 slopes 2.38, 2.32 and 2.37). `nano-3m` and `nano-6m` have taken their places.
 
-Float32, one thread a model, two at a time on two cores of an AMD EPYC that did other work beside. `python -m srtoolkit.suite corpus`, `train
---size nano-1m` and `ship` make everything anew; a stopped training goes on where it was. Given the configuration,
-training is deterministic on one kind of machine: a test trains the smallest model's first 100 steps again and
-compares losses and weights.
+Float32, one thread a model, two at a time on two cores of an AMD EPYC that did other work beside. `python -m
+srtoolkit.suite corpus`, `train --size nano-1m` and `ship` make everything anew; a stopped training goes on where it
+was. Given the configuration, training is deterministic on one kind of machine: a test trains the smallest model's first
+100 steps again and compares losses and weights.
 
 ## Samples
 
