@@ -1,7 +1,8 @@
 """Loading a model: packaged, from a local directory, or from the Hugging Face hub at any revision.
 
 The model and its tokenizer are loaded with transformers and only then wrapped; nnsight's own loading is not used, so
-one set of rules (revisions, dtypes, devices, offline) holds for every source.
+one set of rules (revisions, dtypes, devices, offline) holds for every source. What comes from the hub is fetched and
+checked first, and transformers then reads one commit from the cache.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import pandas as pd
 import torch
 import transformers
 
-from srtoolkit import packaged, reference
+from srtoolkit import downloads, packaged, reference
 from srtoolkit.anatomy import find_anatomy
+from srtoolkit.hub import is_hub_id
 from srtoolkit.models import Model
 from srtoolkit.suite import shipped
 from srtoolkit.suite.configuration import configuration
@@ -39,6 +41,7 @@ def load_model(
     device_map: Any = None,
     seed: int = 0,
     remote: bool = False,
+    trust_remote_code: bool = False,
 ) -> Model:
     """Load a causal language model for patching.
 
@@ -53,9 +56,14 @@ def load_model(
         device_map: Passed to transformers, for models that need several devices.
         seed: Seed of ``init="random"``.
         remote: Reserved for remote execution, which this version does not have.
+        trust_remote_code: Run Python files that the model's repository or directory brings along, where transformers
+            does not know the architecture. They may do whatever you may do: read your files, use your network. Only
+            for code that you have read, at a ``revision`` that is a commit, so that it stays what you have read.
 
     Raises:
         ValueError: The name, revision or an option is unknown, or the model is no causal decoder.
+        HubError: A ValueError of the hub: no such model or revision, no leave, no answer, or files that fail their
+            hash; the message says which and what to do.
         CacheError: A packaged model cannot be fetched or written.
     """
     if init not in INITS:
@@ -69,17 +77,27 @@ def load_model(
     if name in suite_names():
         return _load_from_suite(name, revision, init, dtype, device, seed)
     source = _source(name, revision)
-    config = _from_source(transformers.AutoConfig, name, source, revision)
+    snapshot = downloads.snapshot(name, revision) if is_hub_id(name) else None
+    what = f"revision {revision!r} of {name!r}" if revision else repr(name)
+    given: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if snapshot is not None:
+        snapshot.fetch_texts(code=trust_remote_code)
+        given |= {"revision": snapshot.commit, "local_files_only": True}
+    config = _from_source(transformers.AutoConfig, what, source, **given)
     _refuse_encoders(name, config)
     with packaged.without_bars():
-        tokenizer = _from_source(transformers.AutoTokenizer, name, source, revision)
+        tokenizer = _from_source(transformers.AutoTokenizer, what, source, **given)
         if init == "random":
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                hf = transformers.AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
+                hf = transformers.AutoModelForCausalLM.from_config(
+                    config, dtype=DTYPES[dtype], trust_remote_code=trust_remote_code
+                )
         else:
-            options = {"dtype": DTYPES[dtype], "device_map": device_map}
-            hf = _from_source(transformers.AutoModelForCausalLM, name, source, revision, **options)
+            if snapshot is not None:
+                snapshot.fetch_weights()
+            options = {"dtype": DTYPES[dtype], "device_map": device_map, **given}
+            hf = _from_source(transformers.AutoModelForCausalLM, what, source, **options)
     if device_map is None:
         hf = hf.to(_pick_device(device))
     hf.eval().requires_grad_(False)
@@ -88,7 +106,7 @@ def load_model(
         hf=hf,
         tokenizer=tokenizer,
         revision=revision,
-        commit=_commit(source, revision),
+        commit=snapshot.commit if snapshot is not None else None,
         init=init,
         seed=seed,
         dtype=dtype,
@@ -184,28 +202,23 @@ def _source(name: str, revision: str | None) -> str:
 
 
 _DIRECTORY_HINT = "A model's directory holds config.json, the tokenizer's files and *.safetensors."
-_NAME_HINT = (
-    "It is neither a packaged name (srt.available_models()), nor a local directory, nor a Hugging Face id whose files "
-    "are cached or can be reached."
-)
+_CACHE_HINT = "Its files were fetched as the hub lists them, or lie in the cache."
 
 
-def _from_source(factory: Any, name: str, source: str, revision: str | None, **options: Any) -> Any:
+def _from_source(factory: Any, what: str, source: str, **options: Any) -> Any:
     """``factory.from_pretrained``, with failures said in the reader's terms."""
     try:
-        return factory.from_pretrained(source, revision=revision, **options)
-    except Exception as error:  # families, file formats and the hub's client each fail with a type of their own
-        what = f"revision {revision!r} of {name!r}" if revision else repr(name)
-        hint = _DIRECTORY_HINT if Path(source).is_dir() else _NAME_HINT
+        return factory.from_pretrained(source, **options)
+    except Exception as error:  # families and file formats each fail with a type of their own
+        if not options["trust_remote_code"] and "trust_remote_code" in str(error):
+            raise ValueError(
+                f"cannot load {what}: transformers does not know this architecture, and the model brings Python code "
+                "of its own, which was not run. Such code may do whatever you may do: read your files, use your "
+                "network. Read it first; load_model(..., revision=<the commit you read>, trust_remote_code=True) "
+                "then runs it."
+            ) from error
+        hint = _DIRECTORY_HINT if Path(source).is_dir() else _CACHE_HINT
         raise ValueError(f"cannot load {what}. {hint} transformers said: {str(error)[:600]}") from error
-
-
-def _commit(source: str, revision: str | None) -> str | None:
-    """The commit that a revision of a hub id resolved to, as the local cache has it."""
-    if Path(source).is_dir():
-        return None
-    config = transformers.utils.hub.cached_file(source, "config.json", revision=revision)
-    return transformers.utils.hub.extract_commit_hash(config, None)
 
 
 def _refuse_encoders(name: str, config: Any) -> None:
@@ -218,7 +231,8 @@ def _refuse_encoders(name: str, config: Any) -> None:
         raise ValueError(
             f"{name}: {kind!r} is an encoder-decoder; srtoolkit needs a decoder that predicts the next token."
         )
-    if kind not in CAUSAL and text_kind not in CAUSAL:
+    own_class = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    if kind not in CAUSAL and text_kind not in CAUSAL and not own_class:
         raise ValueError(
             f"{name}: {kind!r} is not a causal language model; srtoolkit needs a decoder that predicts the next token."
         )
