@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from srtoolkit import paths, plot, prompts, reference, stimuli
+from srtoolkit import panels, paths, plot, prompts, reference, stimuli
 from srtoolkit.boundaries import around_jumps, polytopes_by_region
 from srtoolkit.checkpoints import checkpoints
 from srtoolkit.comparisons import (
@@ -16,6 +16,7 @@ from srtoolkit.comparisons import (
     trend,
 )
 from srtoolkit.controls import noise_floor, output_spread
+from srtoolkit.hub_errors import HubError
 from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import available_models, load_model
 from srtoolkit.matching import match
@@ -43,6 +44,7 @@ from srtoolkit.verdicts import scorecard, verdict
 
 __all__ = [
     "Estimate",
+    "HubError",
     "Model",
     "Profile",
     "PromptPairs",
@@ -73,6 +75,7 @@ __all__ = [
     "null_threshold",
     "output_spread",
     "paper_pairs",
+    "panels",
     "patch",
     "path_matrix",
     "paths",

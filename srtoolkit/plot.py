@@ -15,12 +15,10 @@ from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocato
 
 from srtoolkit import reference
 from srtoolkit.canvas import PALETTE, SIZE, axes_or_new
+from srtoolkit.flip_plots import flip_histogram, flips_around_jump, flips_by_block
 from srtoolkit.region_plots import dendrogram, estimates, prompt_map, tokens_around_jump
 from srtoolkit.slice_plots import (
     ANCHOR_COLOURS,
-    flip_histogram,
-    flips_around_jump,
-    flips_by_block,
     gate_boundaries,
     gate_crossings,
     margin,

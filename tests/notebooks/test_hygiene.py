@@ -22,6 +22,7 @@ FLOORS = {
     "04_semantic_alignment": (7, 3),
     "05_next_token_predictions": (4, 4),
     "06_regions_and_polytopes": (6, 8),
+    "07_explorer": (5, 9),
 }
 
 

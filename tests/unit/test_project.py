@@ -27,10 +27,14 @@ ORDER = (
     *("suite.card", "suite.__main__"),
     *("stimuli.sets", "stimuli.lexicon", "stimuli.embeddings", "stimuli.sentences", "stimuli.translations"),
     "stimuli.__main__",
-    *("models", "loading", "checks", "batching", "patching", "prompts", "results", "hub"),
+    *("models", "hub", "hub_errors", "downloads", "loading", "checks", "batching", "patching", "prompts", "results"),
     *("interpolation", "sharpness", "summary", "comparisons", "matching", "regions", "predictions", "controls"),
     *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "sweeps"),
-    *("canvas", "slice_plots", "region_plots", "plot", "report"),
+    *("canvas", "slice_plots", "flip_plots", "region_plots", "plot"),
+    *("panels.picture", "panels.worker", "panels.text", "panels.base", "panels.picker", "panels.random_pairs"),
+    *("panels.pair", "panels.token_bars", "panels.watched", "panels.interpolation", "panels.training"),
+    *("panels.region_map", "panels.slice_canvas", "panels.slice_predictions", "panels.explored"),
+    *("panels.slice_drawing", "panels.slice", "panels.__main__", "report"),
 )
 
 
@@ -85,7 +89,7 @@ def imported(path):
 
 
 #: Packages, whose imported names are modules.
-PACKAGES = {"", "suite", "stimuli"}
+PACKAGES = {"", "suite", "stimuli", "panels"}
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=dotted)
@@ -101,13 +105,18 @@ def test_only_two_modules_know_nnsight():
 
 #: What would run code that a file holds, whichever name it was imported under.
 UNPICKLING = re.compile(
-    r"\b(pickle|dill|joblib|cloudpickle|shelve|marshal)\b|torch\.load\(|read_pickle|allow_pickle|weights_only|trust_remote"
+    r"\b(pickle|dill|joblib|cloudpickle|shelve|marshal)\b|torch\.load\(|read_pickle|allow_pickle|weights_only"
 )
 
 
 def test_nothing_is_unpickled():
     for path in [*MODULES, *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]:
         assert not UNPICKLING.search(path.read_text()), path
+
+
+def test_code_of_a_model_runs_in_one_place_if_anywhere():
+    sources = [*MODULES, *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]
+    assert {path.stem for path in sources if "trust_remote" in path.read_text()} == {"loading"}
 
 
 def test_no_trace_is_stopped():

@@ -1,0 +1,125 @@
+"""A picture with alternative text, redrawn fast enough to follow a slider."""
+
+from __future__ import annotations
+
+import html
+import io
+import threading
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import ipywidgets as W
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+#: Matplotlib is not made for threads: one picture is drawn at a time, whichever panel it belongs to.
+DRAWING = threading.RLock()
+
+DPI = 100
+
+
+class Frame(NamedTuple):
+    """A picture as it was once drawn.
+
+    Attributes:
+        png: The file.
+        alt: What it shows, in words and numbers.
+    """
+
+    png: bytes
+    alt: str
+
+
+class Picture(W.HTML):
+    """A matplotlib figure as an image of fixed size with alternative text.
+
+    The figure is kept. What moves with a slider is drawn over a stored rendering of what does not, or comes from frames
+    that were drawn before.
+
+    Args:
+        width: In inches; there are ``DPI`` pixels to an inch.
+        height: In inches.
+
+    Attributes:
+        figure: To draw on, while holding ``DRAWING``. It belongs to no pyplot.
+        png: What is shown, as a file.
+        alt: What is shown, in words and numbers.
+    """
+
+    def __init__(self, width: float | int, height: float | int) -> None:
+        super().__init__()
+        self.figure = Figure((width, height), dpi=DPI, facecolor="white")
+        self._canvas = FigureCanvasAgg(self.figure)
+        self._moving: Sequence[Artist] = ()
+        self._still: Any = None
+        self.png, self.alt = b"", ""
+        self.draw("Nothing to show yet.")
+
+    def draw(self, alt: str, moving: Sequence[Artist] = ()) -> None:
+        """Render everything anew, and show it.
+
+        Args:
+            alt: What the picture shows.
+            moving: Artists that :meth:`move` will redraw, in the order in which they lie over each other.
+        """
+        with DRAWING:
+            self._moving = moving
+            for artist in moving:
+                artist.set_animated(True)  # left out of the next line's rendering
+            self._canvas.draw()
+            self._still = self._canvas.copy_from_bbox(self.figure.bbox)
+            self.move(alt)
+
+    def move(self, alt: str) -> None:
+        """Render again what moves, and show it; all else stays as it was at the last :meth:`draw`.
+
+        Args:
+            alt: What the picture shows.
+        """
+        with DRAWING:
+            self._canvas.restore_region(self._still)
+            for artist in self._moving:
+                self.figure.draw_artist(artist)
+            self.show(Frame(self._encode(), alt))
+
+    def frame(self, alt: str) -> Frame:
+        """Render everything without showing it.
+
+        Args:
+            alt: What the picture shows.
+        """
+        with DRAWING:
+            self._canvas.draw()
+            return Frame(self._encode(), alt)
+
+    def show(self, frame: Frame) -> None:
+        """Show what was rendered before.
+
+        Args:
+            frame: From :meth:`frame`.
+        """
+        self.png, self.alt = frame
+        self.value = image(self.png, self.alt, *self._canvas.get_width_height())
+
+    def _encode(self) -> bytes:
+        size = self._canvas.get_width_height()
+        file = io.BytesIO()
+        Image.frombuffer("RGBA", size, self._canvas.buffer_rgba()).convert("RGB").save(file, "PNG", compress_level=3)
+        return file.getvalue()
+
+
+def image(png: bytes, alt: str, width: int, height: int) -> str:
+    """An ``<img>`` that needs nothing from elsewhere.
+
+    Args:
+        png: The picture.
+        alt: What it shows.
+        width: In pixels.
+        height: In pixels.
+    """
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    style = "max-width:100%;height:auto"  # a notebook's column may be narrower
+    return f'<img width="{width}" height="{height}" style="{style}" alt="{html.escape(alt)}" src="{source}">'

@@ -1,0 +1,245 @@
+"""How a curve and a slice change in training: one checkpoint after the other, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets as W
+import numpy as np
+import xarray as xr
+from matplotlib.ticker import EngFormatter
+
+from srtoolkit import plot
+from srtoolkit.checkpoints import checkpoints
+from srtoolkit.checks import check_tokens
+from srtoolkit.interpolation import interpolate
+from srtoolkit.loading import load_model
+from srtoolkit.models import Model
+from srtoolkit.panels.base import Panel
+from srtoolkit.panels.picture import DRAWING, Frame, Picture
+from srtoolkit.panels.text import drawable, shorten
+from srtoolkit.panels.worker import Cancelled
+from srtoolkit.planes import ANCHORS
+from srtoolkit.sharpness import max_slope, width_10_90
+from srtoolkit.slices import slice_colours, slice_plane
+
+_WIDE = {"description_width": "90px"}
+
+
+class TrainingPanel(Panel):
+    """The path from A to B, and the plane through A, B and C, at every checkpoint of a model's training.
+
+    All checkpoints are measured and drawn once, in the background; slider and play button show what was drawn. The
+    slice's colours have one scale for all checkpoints.
+
+    Args:
+        name: A model with checkpoints; see :func:`srtoolkit.checkpoints`.
+        prompts: Three: A, B and C.
+        near: Take the checkpoints nearest to these numbers of tokens only; see :func:`srtoolkit.checkpoints`.
+        layer: Block whose output is replaced.
+        steps: Points of the path.
+        resolution: Points along each axis of the slice.
+
+    Attributes:
+        prompts: Controls, one a prompt.
+        checkpoint: Slider; its ``index`` is the checkpoint's place.
+        play: Moves the slider.
+    """
+
+    def __init__(
+        self,
+        name: str = "nano-1m",
+        prompts: Sequence[str] = (
+            "the king of England",
+            "He opened the door and went into the",
+            "I do not know what you",
+        ),
+        *,
+        near: Sequence[float | int] | None = None,
+        layer: int = 0,
+        steps: int = 50,
+        resolution: int = 31,
+    ) -> None:
+        if isinstance(prompts, str) or len(prompts) != len(ANCHORS):
+            raise ValueError(f"expected three prompts, got {len(prompts)}: {str(prompts)[:200]}")
+        self.name, self._near = name, near
+        self._settings = {"layer": layer, "steps": steps, "resolution": resolution}
+        box = {"style": _WIDE, "layout": W.Layout(width="98%")}
+        self.prompts = [
+            W.Text(prompt, description=f"prompt {anchor}", continuous_update=False, **box)
+            for anchor, prompt in zip(ANCHORS, prompts, strict=True)
+        ]
+        self.checkpoint = W.SelectionSlider(options=[("none", 0)], description="checkpoint", **box)
+        self.play = W.Play(min=0, max=0, interval=400)
+        self._frames: list[Frame] = []
+        self._picture = Picture(9.4, 4.1)
+        self._axes = self._picture.figure.subplots(1, 2)
+        self._picture.figure.subplots_adjust(0.075, 0.13, 0.985, 0.78, wspace=0.2)
+        controls = [*self.prompts, self.checkpoint, W.HBox([W.Label("play the checkpoints"), self.play])]
+        super().__init__("In training", controls, [self._picture])
+        for prompt in self.prompts:
+            self.follow(prompt, self.request)
+        self.follow(self.checkpoint, self._show_frame, "index")
+        W.link((self.play, "value"), (self.checkpoint, "index"))
+        self.run(self.request)
+
+    def request(self) -> None:
+        """Measure all checkpoints, in the background."""
+        prompts = tuple(str(prompt.value) for prompt in self.prompts)
+
+        def job(cancelled: Cancelled) -> tuple[xr.Dataset, list[Frame]] | None:
+            tokens = checkpoints(self.name, self._near)
+            parts = []
+            for index, revision in enumerate(tokens):
+                if cancelled():
+                    return None
+                text = f"measuring {self.name} at {revision}, {index + 1} of {len(tokens)}"
+                self.progress(text, cancelled)(index / len(tokens))
+                parts.append(measure(load_model(self.name, revision=revision), prompts, **self._settings))
+            result = join(parts, tokens)
+            colours = slice_colours(result)
+            return result, [self._draw(result, colours, index) for index in range(len(tokens))]
+
+        self.submit(job, self._show, f"measuring the checkpoints of {self.name}")
+
+    def _show(self, found: tuple[xr.Dataset, list[Frame]]) -> None:
+        self.result, self._frames = found
+        names = [label(self.result, index) for index in range(len(self._frames))]
+        if names != [name for name, _ in self.checkpoint.options]:
+            self.play.max = len(names) - 1
+            self.checkpoint.options = list(zip(names, range(len(names)), strict=True))
+            self.checkpoint.index = len(names) - 1
+        self._show_frame()
+
+    def _show_frame(self) -> None:
+        if self._frames:
+            self._picture.show(self._frames[self.checkpoint.index])
+
+    def _draw(self, result: xr.Dataset, colours: xr.DataArray, index: int) -> Frame:
+        """The picture of one checkpoint, with the other checkpoints' curves in grey."""
+        curve_words, slice_words = describe(result, index)
+        with DRAWING:
+            curve, plane = self._axes
+            for ax in self._axes:
+                ax.clear()
+            for text in self._picture.figure.texts[:]:
+                text.remove()
+            along, values = result["along"].values, result["relative_distance"].values
+            curve.plot(along, values.T, color="0.85", lw=1)
+            curve.plot(along, values[index], color="k", lw=2)
+            curve.set(xlabel="α, from A (0) to B (1)", ylabel="relative distance d(α) / d(1)", xlim=(0, 1))
+            curve.set_ylim(np.nanmin(values) - 0.05, np.nanmax(values) + 0.05)
+            plot.plane(result.isel(model=index), colours.isel(model=index), plane)
+            prompts = [f"{anchor}: {drawable(text, 120)}" for anchor, text in zip(ANCHORS, texts(result), strict=True)]
+            heading = f"{self.name} at {label(result, index)}: {curve_words}; {slice_words}"
+            self._picture.figure.text(0.01, 0.985, "\n".join([heading, *prompts]), va="top", fontsize=9)
+            names = ", ".join(
+                f"{anchor} “{shorten(text)}”" for anchor, text in zip(ANCHORS, texts(result), strict=True)
+            )
+            where = f"{self.name} at {label(result, index)}, after block {self._settings['layer']}, {names}"
+            return self._picture.frame(f"{where}: {curve_words}; {slice_words}.")
+
+    def code(self) -> str:
+        """Library calls that give ``result``."""
+        if self.result is None:
+            raise ValueError("nothing is shown yet.")
+        settings = self._settings
+        return f"""import srtoolkit as srt
+import xarray as xr
+
+prompts = {texts(self.result)!r}
+tokens = srt.checkpoints({self.name!r}, {self._near!r})
+parts = []
+for revision in tokens:
+    model = srt.load_model({self.name!r}, revision=revision)
+    where = {{"layer": {settings["layer"]}, "reads": "final_norm"}}
+    curve = srt.interpolate(model, [tuple(prompts[:2])], steps={settings["steps"]}, **where)["relative_distance"][0]
+    plane = srt.slice_plane(model, prompts, resolution={settings["resolution"]}, **where)
+    parts.append(plane.assign(relative_distance=curve.drop_vars({_OF_THE_PAIR}).rename(alpha="along")))
+options = {_JOIN}
+result = xr.concat(parts, "model", **options).assign_coords(model=list(tokens), tokens=("model", list(tokens.values())))
+colours = srt.slice_colours(result)
+"""
+
+
+_OF_THE_PAIR = ["pair", "text_a", "text_b"]
+
+# What differs between checkpoints gets their dimension; xarray is told how, since its defaults are about to change.
+_JOIN: dict[str, Any] = {
+    "data_vars": "all",
+    "coords": "minimal",
+    "compat": "override",
+    "join": "override",
+    "combine_attrs": "drop_conflicts",
+}
+
+
+def measure(model: Model, prompts: Sequence[str], layer: int, steps: int, resolution: int) -> xr.Dataset:
+    """The slice through three prompts, and the curve from the first to the second, of one checkpoint.
+
+    Args:
+        model: The checkpoint.
+        prompts: A, B and C.
+        layer: Block whose output is replaced.
+        steps: Points of the path.
+        resolution: Points along each axis of the slice.
+
+    Returns:
+        As :func:`srtoolkit.slice_plane`, and ``relative_distance`` over ``along``, the path's alpha.
+    """
+    for name, text in zip(ANCHORS, prompts, strict=True):
+        check_tokens(model, model.tokenize(text)[None], f"prompt {name}")
+    curves = interpolate(model, [(prompts[0], prompts[1])], layer=layer, steps=steps, reads="final_norm")
+    plane = slice_plane(model, prompts, layer=layer, resolution=resolution, reads="final_norm")
+    curve = curves["relative_distance"][0].drop_vars(_OF_THE_PAIR).rename(alpha="along")
+    return plane.assign(relative_distance=curve)
+
+
+def join(parts: Sequence[xr.Dataset], tokens: Mapping[str, float]) -> xr.Dataset:
+    """The checkpoints along ``model``.
+
+    Args:
+        parts: From :func:`measure`, one a checkpoint.
+        tokens: Of training that each checkpoint has seen, by revision.
+    """
+    joined = xr.concat(parts, "model", **_JOIN)
+    return joined.assign_coords(model=list(tokens), tokens=("model", list(tokens.values())))
+
+
+def texts(result: xr.Dataset) -> list[str]:
+    """The prompts A, B and C.
+
+    Args:
+        result: From :func:`join`.
+    """
+    return [str(text) for text in result["text"].values]
+
+
+def label(result: xr.Dataset, index: int) -> str:
+    """A checkpoint's revision and tokens of training.
+
+    Args:
+        result: From :func:`join`.
+        index: Of the checkpoint.
+    """
+    seen = EngFormatter(sep="", places=1)(float(result["tokens"].values[index])) if result["tokens"][index] else "0"
+    return f"{result['model'].values[index]} ({seen} tokens)"
+
+
+def describe(result: xr.Dataset, index: int) -> tuple[str, str]:
+    """What a checkpoint's curve, and its slice, show in words.
+
+    Args:
+        result: From :func:`join`.
+        index: Of the checkpoint.
+    """
+    along, values = result["along"].values, result["relative_distance"].values[index]
+    if np.isfinite(values).all():
+        width = float(width_10_90(along, values[None])[0])
+        curve = f"max slope {float(max_slope(along, values[None])[0]):.2f}, width {width:.2f}"
+    else:
+        curve = "A and B give the same output, so there is no curve"
+    region = result["region"].values[index]
+    shares = [f"{name} {(region == place).mean():.0%}" for place, name in enumerate(ANCHORS)]
+    return curve, f"share of the slice with an output near that of {', '.join(shares)}"

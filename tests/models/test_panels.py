@@ -1,0 +1,534 @@
+"""Every panel driven without a browser: controls in, results, pictures and words out."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+import threading
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+import srtoolkit as srt
+from checkpoints_on_disk import save_tiny
+from srtoolkit.panels import random_pairs
+from srtoolkit.panels.interpolation import InterpolationPanel
+from srtoolkit.panels.pair import METRICS, measure
+from srtoolkit.panels.picker import ModelPicker, load_call, shared_model
+from srtoolkit.panels.region_map import RegionMap
+from srtoolkit.panels.text import tokens_of
+from srtoolkit.panels.training import TrainingPanel
+
+ODD = {
+    "html": "<script>alert('x')</script><img src=x onerror=alert(1)>",
+    "quotes": "say \"no\" and 'yes' \\' \\\" `x`",
+    "formula": "$\\frac{1}{2}$ and $ and \\$",
+    "emoji": "👩‍🚀 and 🏳️‍🌈",
+    "right to left": "שלום עולם",
+    "newline": "one\ntwo\r\n\tthree",
+    "control": "bell \x07, nul \x00 and more",
+    "format": "{0} %s {name} {{",
+}
+
+
+@pytest.fixture(autouse=True)
+def few_random_pairs(monkeypatch):
+    monkeypatch.setattr(random_pairs, "RANDOM_PAIRS", 8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return srt.load_model("nano-0.4m")
+
+
+@pytest.fixture
+def panel(model):
+    return settled(InterpolationPanel(model, "the king of", "a house by the", steps=20))
+
+
+def settled(panel):
+    panel.settle()
+    assert panel.error is None
+    return panel
+
+
+def words(widget):
+    return html.unescape(re.sub("<[^>]*>", "", widget.value))
+
+
+def pixels(panel):
+    return np.asarray(Image.open(io.BytesIO(panel.png)))
+
+
+# --- InterpolationPanel
+
+
+def test_what_is_shown_is_what_the_library_measures(model, panel):
+    expected = srt.interpolate(model, [("the king of", "a house by the")], steps=20)
+    predicted = srt.next_tokens(model, [("the king of", "a house by the")], alphas=[0, 1], top=8)
+    for name in METRICS.values():
+        np.testing.assert_allclose(panel.result[name], expected[name], rtol=1e-5, atol=1e-6)
+    assert (panel.result["token"].values[0, [0, -1]] == predicted["token"].values[0]).all()
+    np.testing.assert_allclose(panel.result["probability"].values[0, [0, -1]], predicted["probability"][0], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("metric", "of"), METRICS.items())
+def test_the_words_say_the_numbers(model, panel, metric, of):
+    panel.metric.value = metric
+    panel.alpha.value = 0.31
+    sharp = srt.sharpness(panel.result, of).isel(pair=0)
+    index = 6  # of 20 points, the one nearest to 0.31
+    alt = panel.alt
+    assert f"max slope {float(sharp.max_slope):.2f}, width {float(sharp.width_10_90):.2f}" in alt and metric in alt
+    assert f"At alpha 0.32 the curve is at {float(panel.result[of][0, index]):.2f}" in alt
+    assert f"“{panel.result.text.values[0, index, 0]}” {float(panel.result.probability[0, index, 0]):.2f}" in alt
+    slopes = (
+        srt.sharpness(srt.interpolate(model, srt.sample_pairs(model, 8), steps=20), of).max_slope.dropna("pair").values
+    )
+    assert f"steeper than {(slopes < float(sharp.max_slope)).mean():.0%} of {len(slopes)} random pairs" in alt
+    assert words(panel._status) == alt and html.escape(alt) in panel.picture.value
+
+
+def test_alpha_only_looks_up(panel, monkeypatch):
+    monkeypatch.setattr(panel, "submit", None)  # nothing is computed
+    seen = set()
+    for alpha in (0, 0.25, 0.5, 1):
+        panel.alpha.value = alpha
+        seen.add(panel.png)
+        assert f"At alpha {panel.result.alpha.values[panel._index]:.2f}" in panel.alt
+    assert len(seen) == 4 and panel.error is None
+
+
+def test_a_moved_picture_is_as_one_drawn_anew(panel):
+    panel.alpha.value = 0.8
+    moved = pixels(panel)
+    panel._redraw()
+    assert (pixels(panel) == moved).all()
+
+
+def test_redraw_follows_a_slider(panel):
+    """A tenth of a second is the aim, measured in benchmarks/panels.py; here with room for a busy machine."""
+    times = []
+    for alpha in np.linspace(0, 1, 15):
+        start = time.perf_counter()
+        panel.alpha.value = alpha
+        times.append(time.perf_counter() - start)
+    assert np.median(times) < 0.5
+
+
+def test_twenty_rapid_prompts_end_with_the_last(model, panel):
+    for count in range(1, 21):
+        panel.prompt_a.value = "the king of" + " the" * count
+    settled(panel)
+    last = "the king of" + " the" * 20
+    assert panel.result.text_a.item() == last
+    expected = srt.interpolate(model, [(last, "a house by the")], steps=20)
+    np.testing.assert_allclose(panel.result.relative_distance, expected.relative_distance, rtol=1e-5, atol=1e-6)
+
+
+def test_two_panels_on_one_model_do_not_mix(model):
+    prompts = [[f"the {word} of" for word in ("king", "house", "sea")], ["a b c", "one", "he said"]]
+    both = [InterpolationPanel(model, some[0], "in the year", steps=20) for some in prompts]
+    found = [[], []]
+
+    def drive(index):
+        for prompt in prompts[index]:
+            both[index].prompt_a.value = prompt
+            both[index].settle()
+            found[index].append((both[index].error, both[index].result.relative_distance.values))
+
+    hands = [threading.Thread(target=drive, args=(index,)) for index in (0, 1)]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join(60)
+    for some, results in zip(prompts, found, strict=True):
+        assert len(results) == len(some)
+        for prompt, (error, values) in zip(some, results, strict=True):
+            assert error is None
+            alone = measure(model, prompt, "in the year", 0, 20)
+            np.testing.assert_allclose(values, alone.relative_distance.values, rtol=1e-5, atol=1e-6)
+
+
+def test_swap(panel):
+    before = panel.result
+    panel.swap.click()
+    settled(panel)
+    assert (panel.prompt_a.value, panel.prompt_b.value) == ("a house by the", "the king of")
+    assert panel.result.text_a.item() == before.text_b.item() and panel.result.text_b.item() == before.text_a.item()
+    assert panel.result.input_distance.item() == pytest.approx(before.input_distance.item(), rel=1e-5)
+
+
+def test_layer_and_steps(model, panel):
+    panel.layer.value, panel.steps.value = 1, 12
+    settled(panel)
+    assert panel.result.sizes["alpha"] == 12 and "after block 1" in panel.alt
+    expected = srt.interpolate(model, [("the king of", "a house by the")], layer=1, steps=12)
+    np.testing.assert_allclose(panel.result.kl, expected.kl, rtol=1e-4, atol=1e-6)
+    assert panel.layer.max == model.n_layers - 1
+
+
+def test_tokens_are_shown_as_one_types(model, panel):
+    panel.prompt_a.value = "the king of England"
+    chips = re.findall(r'data-srt="token">([^<]*)<', panel._tokens_a.value)
+    assert chips == [model.token_text(token) for token in model.tokenize("the king of England").tolist()]
+    count = len(chips)
+    assert f"A: {count} tokens" in words(panel._tokens_a)
+    other = len(model.tokenize("a house by the"))
+    assert (f"{count} and {other} tokens" in words(panel._lengths)) == (count != other)
+    panel.prompt_b.value = "the king of Scotland and of all"
+    assert "Lengths differ" in words(panel._lengths)
+    panel.prompt_b.value = panel.prompt_a.value
+    assert panel._lengths.value == ""
+
+
+def test_the_same_prompt_twice_has_no_curve(panel):
+    panel.prompt_b.value = panel.prompt_a.value
+    settled(panel)
+    assert "same output" in panel.alt and " nan " not in panel.alt
+    panel.metric.value = "logit difference"
+    assert "no curve" in panel.alt and " nan " not in panel.alt and panel.error is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "prompt A: an empty prompt"), ("word " * 2000, "takes at most"), ("x" * 10_000, "at most")]
+)
+def test_a_bad_prompt_is_refused_in_words_and_the_next_one_works(panel, text, said):
+    before = panel.png, panel.alt, panel.result
+    panel.prompt_a.value = text
+    panel.settle()
+    assert isinstance(panel.error, ValueError)
+    assert said in words(panel._error_line) and (panel.png, panel.alt, panel.result) == before
+    assert len(panel._tokens_a.value) < 20_000
+    panel.alpha.value = 0.9
+    assert panel.error is not None  # the picture is still not that of the prompts
+    panel.prompt_a.value = "the sea"
+    settled(panel)
+    assert panel.result.text_a.item() == "the sea" and panel._error_line.value == ""
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_odd_text_is_text(panel, text, recwarn):
+    panel.prompt_a.value = text
+    settled(panel)
+    assert panel.result.text_a.item() == text
+    for widget in (panel._tokens_a, panel._status, panel.picture):
+        tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*([a-zA-Z]+)", widget.value)}
+        assert tags <= {"div", "span", "img"}, tags
+    tag = panel.picture.value
+    assert re.fullmatch(
+        r'<img width="\d+" height="\d+" alt="[^"<>]*" src="data:image/png;base64,[A-Za-z0-9+/=]+">', tag
+    )
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+    found = {}
+    exec(panel.code(), found)
+    assert found["result"].text_a.item() == text
+
+
+def test_cancel_and_go_on(model, panel):
+    before = panel.result
+    started, go = threading.Event(), threading.Event()
+
+    def slow(cancelled):
+        started.set()
+        go.wait(10)
+        return model, measure(model, "another", "prompt", 0, 20, cancelled)
+
+    panel.submit(slow, panel._show, "waiting")
+    started.wait(10)
+    panel._cancel.click()
+    go.set()
+    panel.settle()
+    assert panel.result is before and "Cancelled" in words(panel._status)
+    panel.prompt_a.value = "the sea"
+    assert settled(panel).result.text_a.item() == "the sea"
+
+
+def test_random_pairs_go_on_where_they_were_cancelled(model):
+    asked = []
+
+    def cancelled():
+        asked.append(None)
+        return len(asked) > 1
+
+    random_pairs.measure_random_pairs(model, 2, 7, cancelled, lambda _: None)
+    assert not len(random_pairs.random_slopes(model, 2, 7, "kl"))
+    shares = []
+    random_pairs.measure_random_pairs(model, 2, 7, lambda: False, shares.append)
+    assert shares == [1]
+    curves = srt.interpolate(model, srt.sample_pairs(model, 8), layer=2, steps=7)
+    expected = srt.sharpness(curves, "kl").max_slope.values
+    np.testing.assert_allclose(random_pairs.random_slopes(model, 2, 7, "kl"), expected, rtol=1e-3)
+
+
+def test_code_gives_what_is_shown(panel):
+    panel.metric.value, panel.layer.value = "KL divergence", 1
+    settled(panel)
+    found = {}
+    exec(panel.code(), found)
+    xr.testing.assert_allclose(found["result"], panel.result, rtol=1e-4)
+    assert found["result"].attrs == panel.result.attrs
+    assert f"max slope {found['sharp'].max_slope.item():.2f}" in panel.alt
+
+
+def test_a_notebook_without_kernel_has_the_picture(panel):
+    data, _ = panel._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == panel.png
+    assert data["text/plain"] == f"Panel: From prompt A to prompt B | {panel.alt}"
+    again = settled(InterpolationPanel(panel.model, "the king of", "a house by the", steps=20))
+    assert again._repr_mimebundle_()[0]["text/plain"] == data["text/plain"]
+
+
+def test_every_control_has_a_visible_label(panel):
+    """Buttons carry theirs; other controls have a description."""
+    controls = [*panel.picker.children, panel.prompt_a, panel.prompt_b, panel.layer, panel.steps, panel.metric]
+    for control in [*controls, panel.alpha, panel.swap, panel._cancel]:
+        assert control.description.strip()
+
+
+# --- ModelPicker
+
+
+def test_a_panel_without_a_model_loads_one():
+    panel = settled(InterpolationPanel())
+    assert panel.model.name == "nano-1m" and "nano-1m" in panel.alt
+    assert panel.model is shared_model("nano-1m")
+
+
+def test_another_model_from_the_list_and_from_a_folder(panel, tiny_folder):
+    panel.picker.choice.value, panel.picker.revision.value = "nano-0.4m", "step0"
+    panel.picker.load.click()
+    settled(panel)
+    assert panel.model.revision == "step0" and panel.result.attrs["revision"] == "step0"
+    panel.picker.choice.value = panel.picker.choice.options[-1][1]
+    assert not panel.picker.other.disabled
+    panel.picker.other.value, panel.picker.revision.value = f" {tiny_folder} ", ""
+    panel.layer.value = 0
+    panel.picker.load.click()
+    settled(panel)
+    assert panel.result.attrs["model"] == str(tiny_folder)
+    assert len(re.findall("data-srt=.token", panel._tokens_a.value)) == len("the king of")  # one a byte
+
+
+def test_layers_of_a_shallower_model(panel, tmp_path):
+    panel.layer.value = panel.layer.max
+    settled(panel)
+    shallow = srt.load_model(str(save_tiny(tmp_path / "shallow", num_hidden_layers=2)))
+    panel.use(shallow)
+    settled(panel)
+    assert panel.layer.value == panel.layer.max == 1 and panel.result.attrs["layer"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "said"),
+    [("no/such", "", "cannot load 'no/such'"), ("", "", "no model is named"), ("nano-1m", "step7", "step7")],
+)
+def test_a_model_that_cannot_be_loaded_leaves_the_panel_as_it_is(panel, hub_cache, name, revision, said):
+    before = panel.model, panel.alt
+    panel.picker.choice.value = name if name.startswith("nano") else panel.picker.choice.options[-1][1]
+    panel.picker.other.value, panel.picker.revision.value = name, revision
+    panel.picker.load.click()
+    panel.settle()
+    assert panel.error is not None and said in words(panel._error_line)
+    assert (panel.model, panel.alt) == before
+    panel.prompt_a.value = "the sea"
+    settled(panel)
+
+
+def test_a_hub_id_at_a_revision(hub_cache):
+    panel = settled(InterpolationPanel("lab/tiny", "one", "two", steps=5))
+    panel.picker.revision.value = "step1000"
+    first = panel.result.attrs["fingerprint"]
+    panel.picker.load.click()
+    settled(panel)
+    assert panel.result.attrs["revision"] == "step1000" and panel.result.attrs["fingerprint"] != first
+
+
+def test_the_picker_shows_the_model_it_is_given():
+    assert ModelPicker("nano-2m").name == "nano-2m"
+    assert ModelPicker("some/where").name == "some/where" and not ModelPicker("some/where").other.disabled
+
+
+def test_the_call_that_loads_a_model():
+    for model in (
+        srt.load_model("nano-0.4m", init="random", seed=3),
+        srt.load_model("nano-0.4m", revision="step0", dtype="float64"),
+    ):
+        again = eval(load_call(model), {"srt": srt})
+        assert (again.fingerprint, again.dtype) == (model.fingerprint, model.dtype)
+
+
+def test_a_long_prompt_shows_its_first_and_last_tokens(text_model):
+    shown = words_of(tokens_of(text_model, "abcde" * 100 + "Z", "A"))
+    assert "A: 501 tokens, but" in shown and "takes at most 64" in shown
+    assert "442 more" in shown and shown.endswith("Z") and shown.count("a") < 20
+
+
+def words_of(markup):
+    return html.unescape(re.sub("<[^>]*>", "", markup)).strip()
+
+
+# --- TrainingPanel
+
+
+@pytest.fixture(scope="module")
+def training():
+    return settled(TrainingPanel("nano-0.4m", ("the king of", "a house by the", "my dear"), steps=12, resolution=5))
+
+
+def test_training_is_what_the_library_measures(training):
+    revisions = list(srt.checkpoints("nano-0.4m"))
+    assert training.result["model"].values.tolist() == revisions
+    assert training.result["tokens"].values.tolist() == list(srt.checkpoints("nano-0.4m").values())
+    for index, revision in enumerate(revisions):
+        model = srt.load_model("nano-0.4m", revision=revision)
+        curve = srt.interpolate(model, [("the king of", "a house by the")], steps=12)
+        plane = srt.slice_plane(model, ("the king of", "a house by the", "my dear"), resolution=5)
+        found = training.result.isel(model=index)
+        np.testing.assert_allclose(found.relative_distance, curve.relative_distance[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found.distance, plane.distance, rtol=1e-4, atol=1e-5)
+
+
+def test_the_slider_and_play_show_each_checkpoint(training):
+    alphas = training.result["along"].values
+    seen = set()
+    for index, revision in enumerate(training.result["model"].values):
+        training.play.value = index
+        assert training.checkpoint.index == index and revision in training.alt
+        slope = np.diff(training.result.relative_distance[index]).max() / np.diff(alphas)[0]
+        assert f"max slope {slope:.2f}" in training.alt
+        seen.add(training.png)
+    assert len(seen) == training.result.sizes["model"] == training.play.max + 1
+    training.checkpoint.index = 0
+    assert training.play.value == 0 and training.result["model"].values[0] in training.alt
+
+
+def test_colours_of_all_checkpoints_have_one_scale(training):
+    """The same distance has the same colour in every picture: drawn pixels of the anchor's neighbourhood follow it."""
+    colours = srt.slice_colours(training.result)
+    largest = training.result["distance"].max(("model", "alpha", "beta"))
+    expected = 1 - training.result["distance"] / largest
+    np.testing.assert_allclose(colours.transpose(*expected.dims), expected, atol=1e-6)
+    frames = [training._draw(training.result, colours, index) for index in range(training.result.sizes["model"])]
+    assert [frame.png for frame in frames] == [frame.png for frame in training._frames]
+
+
+def test_code_of_training(training):
+    found = {}
+    exec(training.code(), found)
+    xr.testing.assert_allclose(found["result"], training.result, rtol=1e-4, atol=1e-5)
+
+
+def test_new_prompts_and_an_error_of_training(training):
+    place = training.checkpoint.index = 1
+    training.prompts[2].value = ""
+    training.settle()
+    assert "prompt C: an empty prompt" in words(training._error_line)
+    training.prompts[2].value = "the <b>sea</b>"
+    settled(training)
+    assert training.result["text"].values[2] == "the <b>sea</b>" and training.checkpoint.index == place
+    assert "<b>" not in training.picture.value
+    with pytest.raises(ValueError, match="three prompts"):
+        TrainingPanel("nano-0.4m", ("a", "b"))
+
+
+def test_a_model_without_checkpoints_is_an_error_in_the_panel(hub_cache):
+    panel = TrainingPanel("no/such")
+    panel.settle()
+    assert panel.error is not None and panel.result is None
+    assert panel._repr_mimebundle_()[0]["text/plain"].endswith("Nothing to show yet.")
+
+
+# --- RegionMap
+
+PROMPTS = ["the king of", "the queen of", "one two", "three four", "$x$ <b>"]
+CLASSES = ["crown", "crown", "number", "number", "odd"]
+
+
+@pytest.fixture
+def map_(model):
+    return settled(RegionMap(model, PROMPTS, CLASSES, steps=12))
+
+
+def test_the_map_is_what_the_library_measures(model, map_):
+    sharp = srt.sharpness(srt.interpolate(model, srt.all_pairs(model, PROMPTS), steps=12))
+    np.testing.assert_allclose(map_.result["max_slope"], sharp["max_slope"], rtol=1e-4)
+    np.testing.assert_allclose(map_.result["place"], srt.map_prompts(sharp), atol=1e-2)
+    for threshold in (1.0, 1.3, 12.0):
+        map_.threshold.value = threshold
+        graph = srt.region_graph(sharp, threshold)
+        assert (map_.result["component"].values == graph["component"].values).all()
+        assert f"{int(graph.components)} component" in map_.alt and f"the largest of {int(graph.largest)}" in map_.alt
+    assert "1 component, the largest of 5; 100% of pairs" in map_.alt
+
+
+def test_picking_two_prompts_shows_their_path(map_, monkeypatch):
+    monkeypatch.setattr(map_, "submit", None)
+    for start, end, pair in ((0, 1, 0), (3, 1, 5), (4, 0, 3)):
+        map_.start.value, map_.end.value = start, end
+        assert f"max slope {float(map_.result.max_slope[pair]):.2f}" in map_.alt
+        assert {map_.result.text_a.values[pair], map_.result.text_b.values[pair]} == {PROMPTS[start], PROMPTS[end]}
+        assert f"From “{map_.result.text_a.values[pair]}” to “{map_.result.text_b.values[pair]}”" in map_.alt
+        np.testing.assert_array_equal(map_._line.get_ydata(), map_.result.relative_distance.values[pair])
+    map_.end.value = map_.start.value
+    assert "two different prompts" in map_.alt and map_.error is None
+
+
+def test_colour_by_component(map_):
+    by_class = pixels(map_)
+    map_.colour.value = "component"
+    map_.threshold.value = 1.2
+    colours = {tuple(colour) for _, dots in map_._dots.values() for colour in dots.get_facecolor()}
+    sizes = np.bincount(map_.result["component"].values)
+    assert len(colours) == (sizes > 1).sum() + (sizes == 1).any()
+    moved = pixels(map_)
+    map_._redraw()
+    assert (pixels(map_) == moved).all() and (moved != by_class).any()
+
+
+def test_a_map_of_curves_that_are_measured_already(model, map_):
+    curves = srt.interpolate(model, srt.all_pairs(model, PROMPTS), steps=12)
+    again = settled(RegionMap(prompts=PROMPTS, classes=CLASSES, curves=curves))
+    assert again.picker is None and again.alt == map_.alt
+    found = {"curves": curves}
+    exec(again.code(), found)
+    xr.testing.assert_allclose(found["result"], again.result, rtol=1e-4)
+    wrong = RegionMap(prompts=PROMPTS[:-1], classes=CLASSES[:-1], curves=curves)
+    wrong.settle()
+    assert "1 of them not among" in words(wrong._error_line)
+
+
+def test_code_of_the_map(map_):
+    map_.threshold.value = 1.4
+    found = {}
+    exec(map_.code(), found)
+    dropped = [name for name in found["result"].data_vars if name == "place"]
+    xr.testing.assert_allclose(found["result"].drop_vars(dropped), map_.result.drop_vars(dropped), rtol=1e-3)
+    np.testing.assert_allclose(found["result"]["place"], map_.result["place"], atol=1e-2)
+
+
+def test_another_model_of_the_map_and_cancel(model, map_):
+    before = map_.result
+    started = threading.Event()
+    with model.lock:  # the job waits for the model, the panel does not
+        map_.use(model)
+        started.wait(0.1)
+        map_.threshold.value = 1.5
+        map_.cancel()
+        assert "Cancelled" in words(map_._status)
+    map_.settle()
+    assert (map_.result["max_slope"].values == before["max_slope"].values).all() and map_.error is None
+    map_.picker.revision.value = "step0"
+    map_.picker.load.click()
+    settled(map_)
+    assert map_.result.attrs["revision"] == "step0"
+
+
+def test_prompts_and_classes_of_a_map_must_match():
+    with pytest.raises(ValueError, match="2 prompts and 1 classes"):
+        RegionMap("nano-0.4m", ["a", "b"], ["x"])

@@ -1,0 +1,262 @@
+"""The slice explorer without a browser: what the page is sent, what a pin measures, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import srtoolkit as srt
+from families import hooked
+from srtoolkit.panels import explored, slice_predictions
+from srtoolkit.panels.slice import SliceExplorer
+
+PROMPTS = ("the cat sat", "a dog", "rain fell on us")
+
+
+@pytest.fixture
+def panel(text_model):
+    made = SliceExplorer(text_model, PROMPTS, resolution=9, tolerance=None)
+    made.settle()
+    assert made.error is None
+    return made
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Holds back every slice until it is set; ``gate.started`` is set when one waits."""
+    event, measure = threading.Event(), explored.slice_plane
+    event.started = threading.Event()
+
+    def held(*arguments, **settings):
+        event.started.set()
+        assert event.wait(30)
+        return measure(*arguments, **settings)
+
+    monkeypatch.setattr(explored, "slice_plane", held)
+    return event
+
+
+def colours(panel):
+    n = panel.canvas.points
+    return np.frombuffer(panel.canvas.colours, np.uint8).reshape(n, n, 4)
+
+
+def test_the_page_has_the_slice(text_model, panel):
+    expected = srt.slice_plane(text_model, PROMPTS, resolution=9)
+    np.testing.assert_allclose(colours(panel)[..., :3], expected.rgb.values * 255, atol=1)
+    sent = np.frombuffer(panel.canvas.distances, np.float32).reshape(3, 9, 9)
+    np.testing.assert_array_equal(sent, expected.distance.values.astype(np.float32))
+    assert panel.canvas.reach == [expected.alpha.values[0], expected.alpha.values[-1]]
+    corner = panel.canvas.anchors[2]
+    assert (corner["name"], corner["alpha"], corner["beta"]) == ("C", expected.c_alpha.item(), 1.0)
+
+
+@pytest.mark.parametrize("anchor", ["A", "C"])
+def test_the_page_has_the_predictions_of_plain_hooks(text_model, panel, anchor):
+    panel.context.value = anchor
+    panel.settle()
+    places, probabilities = panel.canvas.table(rank=5)
+    tokens = [text_model.tokenize(text) for text in PROMPTS]
+    a, b, c = (hooked(text_model, ids, 0)["own"] for ids in tokens)
+    foot = a + ((b - a) @ (c - a)) / ((b - a) @ (b - a)) * (b - a)
+    axis = torch.linspace(*panel.canvas.reach, 9)
+    for row, column in ((0, 0), (4, 7), (8, 3)):
+        point = a + axis[column] * (b - a) + axis[row] * (c - foot)
+        best = hooked(text_model, tokens["ABC".index(anchor)], 0, point)["logprobs"].topk(5)
+        texts = [repr(text_model.token_text(token)) for token in best.indices.tolist()]
+        assert [panel.canvas.vocabulary[place] for place in places[row, column]] == texts
+        np.testing.assert_allclose(probabilities[row, column], best.values.exp(), rtol=1e-3)
+    assert panel.result.attrs["context"] == anchor and panel.canvas.context == anchor
+
+
+def test_until_predictions_are_known_the_page_has_the_top_token(text_model, monkeypatch):
+    event, measure = threading.Event(), explored.slice_predictions
+    monkeypatch.setattr(explored, "slice_predictions", lambda *a, **k: event.wait(30) and measure(*a, **k))
+    panel = SliceExplorer(text_model, PROMPTS, resolution=9)
+    while not panel.canvas.points:
+        event.wait(0.01)
+    places = np.frombuffer(panel.canvas.tokens, np.int32).reshape(9, 9)
+    assert panel.canvas.probabilities == b"" and "token" not in panel.result
+    shown = np.array(panel.canvas.vocabulary)[places]
+    top = srt.slice_plane(text_model, PROMPTS, resolution=9, tolerance=0.01)["top_token"].sel(anchor="A").values
+    assert shown.tolist() == [[repr(text_model.token_text(token)) for token in row] for row in top.tolist()]
+    event.set()
+    panel.settle()
+    assert len(panel.canvas.probabilities) == 4 * 9 * 9 * 5 and "token" in panel.result
+
+
+def test_a_pinned_point_has_the_curve_of_the_straight_line_to_it(text_model, panel):
+    panel.context.value, panel.canvas.pin = "B", [6, 2]
+    panel.settle()
+    a, b, c = (srt.capture(text_model, text_model.tokenize(text)[None])[0] for text in PROMPTS)
+    foot = a + ((b - a) @ (c - a)) / ((b - a) @ (b - a)) * (b - a)
+    alpha, beta = float(panel.result.alpha[2]), float(panel.result.beta[6])
+    end = a + alpha * (b - a) + beta * (c - foot)
+    points = torch.stack([b + share * (end - b) for share in torch.linspace(0, 1, 50)])
+    outputs = srt.patch(text_model, text_model.tokenize(PROMPTS[1])[None], points[None], method="full")[0]
+    expected = (outputs - outputs[:1]).norm(dim=-1).numpy()
+    np.testing.assert_allclose(panel.line.distance[0], expected, rtol=1e-2, atol=1e-4 * expected.max())
+    assert f"from B the output moves by {expected[-1]:.3g}" in panel.alt
+    assert panel._pinned.layout.display is None
+    panel.canvas.pin = []
+    panel.settle()
+    assert panel.line is None and panel._pinned.layout.display == "none" and "Pinned" not in panel.alt
+
+
+def test_a_line_to_an_anchor_is_the_path_between_prompts(text_model):
+    curve = srt.interpolate(text_model, [PROMPTS[:2]], steps=9)
+    path = slice_predictions.line_on_plane(text_model, PROMPTS, 1.0, 0.0)
+    line = srt.interpolate(text_model, [(PROMPTS[0], PROMPTS[2])], steps=9, path=path)
+    np.testing.assert_allclose(line.distance, curve.distance, rtol=1e-4, atol=1e-5)
+
+
+def test_gate_density_is_that_of_slice_gates(text_model, panel):
+    panel.shown.value = explored.GATES
+    panel.settle()
+    expected = srt.slice_gates(text_model, PROMPTS, 1, resolution=9)
+    np.testing.assert_array_equal(panel.result.crossings, expected.crossings)
+    counts = expected.crossings.values[:-1, :-1]
+    low, high = (
+        colours(panel)[:-1, :-1].astype(int).sum(-1)[counts == value] for value in (counts.min(), counts.max())
+    )
+    assert (low == low[0]).all() and low[0] < high[0]
+    assert (colours(panel)[-1, :, 3] == 0).all()  # no next point to compare with
+    panel.layer.value = text_model.n_layers - 1
+    panel.settle()
+    assert "the last block" in str(panel.error) and panel.result.attrs["layer"] == 0
+    panel.shown.value = explored.MARGIN
+    panel.settle()
+    assert panel.error is None and panel.result.attrs["layer"] == text_model.n_layers - 1
+
+
+@pytest.mark.parametrize("name", explored.PICTURES)
+def test_every_picture_has_words_a_legend_and_a_still(panel, name):
+    panel.shown.value = name
+    panel.settle()
+    assert f"Shown: {name}" in panel.alt and panel.alt == panel.canvas.label
+    assert len(panel.canvas.legend) > 1 and panel.canvas.title
+    whole = Image.open(io.BytesIO(panel.png))
+    panel.canvas.pin = [3, 3]
+    panel.settle()
+    with_line = Image.open(io.BytesIO(panel.png))
+    assert with_line.height > whole.height and with_line.width == whole.width
+
+
+def test_shares_in_words_are_those_of_the_regions(panel):
+    shares = [(panel.result.region == index).mean().item() for index in (0, 1, 2, -1)]
+    for share, where in zip(shares, ("near A's", "near B's", "near C's", "near none"), strict=True):
+        assert f"{share:.0%} {where}" in panel.alt
+
+
+def test_of_twenty_rapid_changes_the_last_is_shown_and_nothing_is_mixed(text_model, panel):
+    seen = []
+    panel.canvas.observe(lambda change: seen.append(change.new), "label")
+    for number in range(20):
+        panel.prompt_a.value = f"number {number}"
+        panel.layer.value = number % 2
+        panel.context.value = "ABC"[number % 3]
+        panel.canvas.pin = [number % 9, 4]
+    panel.settle()
+    fresh = SliceExplorer(text_model, ("number 19", *PROMPTS[1:]), layer=1, resolution=9, tolerance=None)
+    fresh.context.value, fresh.canvas.pin = "B", [1, 4]
+    fresh.settle()
+    assert panel.error is None and panel.alt == fresh.alt
+    assert panel.result.equals(fresh.result) and panel.line.equals(fresh.line)
+    for trait in ("colours", "tokens", "probabilities", "distances", "vocabulary", "anchors", "context", "label"):
+        assert getattr(panel.canvas, trait) == getattr(fresh.canvas, trait), trait
+    assert 1 <= len(seen) < 20
+
+
+def test_going_back_leaves_what_is_shown(panel, gate):
+    before = panel.result
+    panel.layer.value = 1
+    assert gate.started.wait(10)
+    panel.layer.value = 0
+    gate.set()
+    panel.settle()
+    assert panel.result.attrs["layer"] == 0 and panel.result.equals(before)
+
+
+def test_cancel_keeps_the_picture_and_the_next_change_works(panel, gate):
+    alt, png = panel.alt, panel.png
+    panel.prompt_b.value = "another prompt"
+    assert gate.started.wait(10)
+    panel.cancel()
+    gate.set()
+    panel.settle()
+    assert panel.alt == alt and panel.png == png
+    panel.layer.value = 1
+    panel.settle()
+    assert panel.result["text"].values[1] == "another prompt" and panel.result.attrs["layer"] == 1
+
+
+def test_cancelled_predictions_end_between_batches(text_model, monkeypatch):
+    monkeypatch.setattr(slice_predictions, "AT_ONCE", 10)
+    shares, looks = [], iter([False, False, True])
+    found = slice_predictions.slice_predictions(
+        text_model, PROMPTS, resolution=9, cancelled=lambda: next(looks), progress=shares.append
+    )
+    assert found is None and shares == [0, 10 / 81]
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "said"),
+    [
+        ("prompt_b", "", "prompt B: an empty prompt"),
+        ("prompt_c", "word " * 3000, "prompt C"),
+        ("prompt_c", PROMPTS[0], "span no plane"),
+    ],
+)
+def test_an_error_is_shown_and_the_panel_goes_on(panel, control, value, said):
+    alt, kept = panel.alt, getattr(panel, control).value
+    getattr(panel, control).value = value
+    panel.settle()
+    assert said in str(panel.error) and panel.alt == alt
+    getattr(panel, control).value = kept
+    panel.settle()
+    assert panel.error is None and panel.alt == alt
+
+
+def test_a_pin_outside_the_plane_is_refused(panel):
+    panel.canvas.pin = [9, 0]
+    panel.settle()
+    assert "pin=[9, 0]: expected a row and a column from 0 to 8" in str(panel.error) and panel.line is None
+
+
+def test_other_points_a_side_forget_the_pin(panel):
+    panel.canvas.pin = [8, 8]
+    panel.resolution.value = 21
+    panel.settle()
+    assert panel.canvas.pin == [] and panel.canvas.points == 21 and panel.error is None
+
+
+def test_code_gives_what_is_shown(panel, tiny_folder):
+    panel.shown.value, panel.context.value, panel.canvas.pin = explored.GATES, "C", [5, 2]
+    panel.settle()
+    again = {}
+    exec(panel.code(), again)
+    assert again["result"].equals(panel.result) and again["line"].equals(panel.line)
+
+
+ODD = "<b>&amp;</b> 'quote\" $x_1$ \U0001f600 \u05e2\u05d1\u05e8\u05d9\u05ea \\ \n end"
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_text_is_kept_as_it_is(text_model):
+    panel = SliceExplorer(text_model, (ODD, *PROMPTS[1:]), resolution=5)
+    panel.canvas.pin = [1, 1]
+    panel.shown.value = explored.TOKENS
+    panel.settle()
+    assert panel.error is None and panel.result["text"].values[0] == ODD
+    assert "<b>&amp;</b>" in panel.canvas.label
+    assert Image.open(io.BytesIO(panel.png)).width > 100
+
+
+def test_three_prompts_are_asked_for():
+    with pytest.raises(ValueError, match="three texts"):
+        SliceExplorer("nano-0.4m", ("a", "b"))
