@@ -10,9 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import huggingface_hub
@@ -131,13 +129,6 @@ def test_prompts_of_different_lengths_join(folders, tmp_path):
     found = srt.sweep(folders[:2], own_pairs, store=tmp_path)
     assert found["tokens_a"].dtype.kind == "i"
     assert (found["tokens_a"].values[:, 0] == -1).sum(axis=1).tolist() == [1, 0]
-
-
-def test_processes_give_what_one_process_gives(folders, tmp_path):
-    alone = srt.sweep(folders, measure, store=tmp_path / "alone")
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        shared = srt.sweep(folders, measure, store=tmp_path / "shared", executor=pool)
-    xr.testing.assert_identical(shared, alone)
 
 
 SCRIPT = """

@@ -29,7 +29,7 @@ ORDER = (
     "stimuli.__main__",
     *("models", "hub", "hub_errors", "downloads", "loading", "checks", "batching", "patching", "prompts", "results"),
     *("interpolation", "sharpness", "summary", "comparisons", "matching", "regions", "predictions", "controls"),
-    *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "sweeps"),
+    *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "stores", "executors", "sweeps"),
     *("canvas", "slice_plots", "flip_plots", "region_plots", "plot"),
     *("panels.picture", "panels.worker", "panels.text", "panels.base", "panels.picker", "panels.random_pairs"),
     *("panels.pair", "panels.token_bars", "panels.watched", "panels.interpolation", "panels.training"),
