@@ -222,7 +222,7 @@ def test_odd_text_is_text(panel, text, recwarn):
         assert tags <= {"div", "span", "img"}, tags
     tag = panel.picture.value
     assert re.fullmatch(
-        r'<img width="\d+" height="\d+" alt="[^"<>]*" src="data:image/png;base64,[A-Za-z0-9+/=]+">', tag
+        r'<img width="\d+" height="\d+" style="[^"<>]*" alt="[^"<>]*" src="data:image/png;base64,[A-Za-z0-9+/=]+">', tag
     )
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
     found = {}

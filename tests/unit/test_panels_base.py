@@ -226,7 +226,8 @@ def test_the_image_has_its_size_and_an_alternative_text_that_is_text():
     picture = Picture(3, 2)
     picture.draw("a \"quoted\" <b>'word'</b> & more")
     tag = picture.value
-    assert tag.startswith('<img width="300" height="200" alt="a &quot;quoted&quot; &lt;b&gt;&#x27;word')
+    assert tag.startswith('<img width="300" height="200" ')
+    assert ' alt="a &quot;quoted&quot; &lt;b&gt;&#x27;word' in tag
     assert tag.count("<") == 1 and tag.count('"') == 8
 
 
