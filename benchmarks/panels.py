@@ -24,6 +24,7 @@ from srtoolkit.panels.base import Panel
 from srtoolkit.panels.interpolation import InterpolationPanel
 from srtoolkit.panels.pair import measure
 from srtoolkit.panels.region_map import RegionMap
+from srtoolkit.panels.slice import SliceExplorer
 from srtoolkit.panels.training import TrainingPanel
 
 PROMPTS = ("the king of England", "He opened the door and went into the", "I do not know what you")
@@ -80,12 +81,14 @@ def main() -> None:
 
     path, *path_first = first_picture(lambda: InterpolationPanel(model, *PROMPTS[:2]))
     map_, *map_first = first_picture(lambda: RegionMap(model, TEXTS))
+    _, *plane_first = first_picture(lambda: SliceExplorer(model, PROMPTS))
     training, *training_first = first_picture(lambda: TrainingPanel("nano-1m", PROMPTS))
     assert isinstance(path, InterpolationPanel) and isinstance(map_, RegionMap) and isinstance(training, TrainingPanel)
     result = path.result
     assert result is not None
     print(f"time to first picture, and to the end ({given.model}; training: nano-1m)")
-    for name, (shown, done) in (("path", path_first), ("map", map_first), ("training", training_first)):
+    firsts = {"path": path_first, "plane": plane_first, "map": map_first, "training": training_first}
+    for name, (shown, done) in firsts.items():
         print(f"  {name:<10}{shown:8.2f} s{done:8.2f} s")
 
     alphas, turns = np.linspace(0, 1, given.moves + 1), range(given.moves + 1)
