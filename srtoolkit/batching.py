@@ -32,14 +32,26 @@ def points_that_fit(model: Model, method: str, length: int, n_points: int, reads
         reads: What is read of each point; logits are the widest.
     """
     budget, token, key = model.memory_budget, _bytes_per_token(model, reads), _bytes_per_key(model)
-    fastest = CPU_TOKENS if model.device.type == "cpu" else budget
+    fastest = tokens_that_fit(model)
     if method == "full":
         return min(fastest // length, budget // (token * length))
     if method == "prefix":
         return min(fastest, budget // (token + length * key))
     row = min(n_points, PARALLEL_POINTS)
-    rows = budget // (row * token + (length - 1) * (key + _bytes_per_token(model, ())))
+    rows_a_context = -(-n_points // row)
+    # The prefixes of a batch are held once, and for a moment twice: while they are put in the order of its rows.
+    rows = budget // (row * token + 2 * (length - 1) * key // rows_a_context)
     return min(fastest, rows * row or budget // token)
+
+
+def tokens_that_fit(model: Model) -> int:
+    """Tokens of one pass that reads nothing: within the model's memory budget, and on a CPU within its caches.
+
+    Args:
+        model: Whose widths and budget count.
+    """
+    fitting = max(1, model.memory_budget // _bytes_per_token(model, ()))
+    return min(CPU_TOKENS, fitting) if model.device.type == "cpu" else fitting
 
 
 def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
@@ -47,8 +59,10 @@ def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
     config = model.hf.config.get_text_config()
     mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
     logits = model.vocab_size if {"logits", "logprobs"} & set(reads) else 0
-    gates = mlp * model.n_layers if "gates" in reads else 0
-    return int(model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp + 2 * gates) + 8 * logits)
+    gates = {"gates": 2 * model.hf.dtype.itemsize, "open_gates": 2}
+    each_gate = sum(size for name, size in gates.items() if name in reads)
+    inside = model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp)
+    return int(inside + each_gate * mlp * model.n_layers + 8 * logits)
 
 
 def _bytes_per_key(model: Model) -> int:

@@ -17,7 +17,6 @@ methods differ in how much of that they reuse:
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,13 +24,14 @@ from typing import Any
 
 import nnsight
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache
 
-from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, points_that_fit
+from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, points_that_fit, tokens_that_fit
 from srtoolkit.checks import check_gates, check_layer, check_names, check_points, check_tokens
 from srtoolkit.models import Model
+from srtoolkit.prefixes import Prefixes, Unsupported, copied_cache, sees_prefix_and_itself
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +39,16 @@ logger = logging.getLogger(__name__)
 #: the paper's scripts read), the next-token logits and log-probabilities.
 READS = ("resid", "final_norm", "logits", "logprobs")
 
-#: Read point beside ``READS``: the MLP's pre-activations in every block behind the patch, one block after the other.
-GATES = "gates"
+#: Read points beside ``READS``: the MLP's pre-activations in every block behind the patch, one block after the other,
+#: and whether each is above 0.
+GATES, OPEN_GATES = "gates", "open_gates"
 METHODS = ("parallel", "prefix", "full")
 
 #: Largest difference, relative to the largest value, at which a method counts as agreeing with the full path.
 AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+
+
+HALVES = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,6 @@ class Choice:
     method: str
     why: str
     difference: float
-
-
-class Unsupported(Exception):
-    """A model cannot be run by a fast method; ``"auto"`` then tries the next."""
 
 
 @torch.no_grad()
@@ -92,7 +92,8 @@ def patch(
     layer: int = 0,
     read: str | tuple[str, ...] = "final_norm",
     method: str = "auto",
-) -> Float[Tensor, "context point width"] | dict[str, Float[Tensor, "context point width"]]:
+    reduce: Callable[[Reads], Reads] | None = None,
+) -> Shaped[Tensor, "context point width"] | dict[str, Shaped[Tensor, "context point _width"]]:
     """``F_p(X)``: what the model makes of ``X`` in place of the residual stream after block ``layer``, last position.
 
     All earlier positions keep the context's own activations. Janiak et al. 2024, Section 3; the paper's scripts read
@@ -103,26 +104,30 @@ def patch(
         context: Token ids of the prompts p, of one length; the last token's own activation is what gets replaced.
         points: The X to put in, any number for each context.
         layer: Block whose output is replaced.
-        read: One of ``READS`` or ``GATES``, or several: all come from one pass.
+        read: One of ``READS``, ``GATES`` and ``OPEN_GATES``, or several: all come from one pass.
         method: One of ``METHODS``, or ``"auto"``.
+        reduce: Makes less of what a batch has read, before it is kept: takes and gives a dict of tensors ``[row, point,
+            width]``, whose points each stand for themselves. So logits over 50,000 tokens need not be held for all
+            points when only the largest matter.
 
     Returns:
-        The tensor read, float32 or wider, on the model's device; a dict of them when ``read`` is a tuple.
+        The tensor read, float32 or wider (``OPEN_GATES``: bool), on the model's device; a dict of them when ``read`` is
+        a tuple; what ``reduce`` makes of it, as a dict, where there is one.
 
     Raises:
         ValueError: Bad tokens, block, points, read point or method; said before the model runs.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
-    reads = check_names(read, (*READS, GATES), "read")
-    if GATES in reads:
+    reads = check_names(read, (*READS, GATES, OPEN_GATES), "read")
+    if {GATES, OPEN_GATES} & set(reads):
         check_gates(model, layer)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     points = check_points(model, points, len(context)).to(model.device, model.hf.dtype)
     with model.lock:
         if method == "auto":
             method = choose_method(model, context, points.shape[1]).method
-        out = _run(model, method, context, points, layer, reads)
-    return out[reads[0]] if isinstance(read, str) else out
+        out = _run(model, method, context, points, layer, reads, reduce)
+    return out[reads[0]] if isinstance(read, str) and reduce is None else out
 
 
 def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: int = 1) -> Choice:
@@ -174,13 +179,28 @@ def _choose(model: Model, context: Tensor, candidates: tuple[str, ...]) -> Choic
     return Choice("full", f"{refused}the full path is always right.", 0.0)
 
 
-def _run(model: Model, method: str, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
+def _run(
+    model: Model,
+    method: str,
+    context: Tensor,
+    points: Tensor,
+    layer: int,
+    reads: tuple[str, ...],
+    reduce: Callable[[Reads], Reads] | None = None,
+) -> Reads:
     """One method over all contexts and points, in batches that fit the memory budget."""
-    forward: Callable[..., Reads] = {"full": _full, "prefix": _prefix, "parallel": _parallel}[method]
-    per_batch = points_that_fit(model, method, context.shape[1], points.shape[1], reads)
+    length = context.shape[1]
+    per_batch = points_that_fit(model, method, length, points.shape[1], reads)
+    shared = method == "parallel" and length > 1
+    prefixes = Prefixes(model, context, tokens_that_fit(model)) if shared else None
 
     def run_batch(rows: Tensor, batch: Tensor) -> Reads:
-        return _derive(forward(model, context[rows], batch, layer, reads), reads)
+        if method == "parallel":
+            found = _parallel(model, context[rows], batch, layer, reads, prefixes.of(rows) if prefixes else None)
+        else:
+            found = {"full": _full, "prefix": _prefix}[method](model, context[rows], batch, layer, reads)
+        found = _derive(found, reads)
+        return found if reduce is None else reduce(found)
 
     return in_batches(run_batch, points, per_batch, PARALLEL_POINTS, on_shrink=lambda: _shrink(model))
 
@@ -213,15 +233,15 @@ def _prefix(model: Model, context: Tensor, points: Tensor, layer: int, reads: tu
     rows, k = points.shape[:2]
     inputs: dict[str, Any] = {"input_ids": context[:, -1:].repeat_interleave(k, dim=0), "use_cache": True}
     if context.shape[1] > 1:
-        unique, row_of = torch.unique(context, dim=0, return_inverse=True)
-        cache = copy.deepcopy(_prefix_cache(model, unique[:, :-1]))
-        cache.batch_select_indices(row_of.repeat_interleave(k))
-        inputs["past_key_values"] = cache
+        each = torch.arange(rows, device=context.device).repeat_interleave(k)
+        inputs["past_key_values"] = copied_cache(model, context[:, :-1], each)
     out = _trace(model, inputs, points.flatten(0, 1)[:, None], layer, reads, skip=True)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
 
 
-def _parallel(model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
+def _parallel(
+    model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...], prefixes: Cache | None
+) -> Reads:
     if "position_ids" not in model.forward_arguments:
         raise Unsupported("the model derives positions itself, so points cannot share one")
     rows, k = points.shape[:2]
@@ -229,45 +249,12 @@ def _parallel(model: Model, context: Tensor, points: Tensor, layer: int, reads: 
     inputs: dict[str, Any] = {
         "input_ids": context[:, -1:].expand(rows, k),
         "position_ids": torch.full((rows, k), past, device=context.device),
-        "attention_mask": _each_sees_prefix_and_itself(k, past, points).expand(rows, 1, k, past + k),
+        "attention_mask": sees_prefix_and_itself(k, past, points).expand(rows, 1, k, past + k),
         "use_cache": past > 0,
     }
-    if past:
-        unique, row_of = torch.unique(context, dim=0, return_inverse=True)
-        inputs["past_key_values"] = _shared(_prefix_cache(model, unique[:, :-1]), row_of, past)
+    if prefixes is not None:
+        inputs["past_key_values"] = prefixes
     return _trace(model, inputs, points, layer, reads, skip=True)
-
-
-class _SharedPrefix(DynamicLayer):
-    """Keys and values of the prefix in one block, read but never appended to."""
-
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
-        super().__init__()
-        self.lazy_initialization(keys, values)
-        self.keys, self.values = keys, values
-
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        assert self.keys is not None and self.values is not None
-        return torch.cat([self.keys, key_states], dim=-2), torch.cat([self.values, value_states], dim=-2)
-
-
-def _shared(cache: Cache, row_of: Tensor, past: int) -> Cache:
-    """The prefix cache with row ``i`` holding what context ``row_of[i]`` has; refuses caches that are not all keys."""
-    layers: list[Any] = []
-    for layer in list[Any](cache.layers):
-        keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
-        if keys is None or values is None or keys.shape[-2] != past:
-            raise Unsupported(f"a block keeps {type(layer).__name__}, not the keys and values of all {past} tokens")
-        layers.append(_SharedPrefix(keys[row_of], values[row_of]))
-        layer.keys = layer.values = None  # as large as all activations together: not to be held twice
-    return Cache(layers=layers)
-
-
-def _each_sees_prefix_and_itself(k: int, past: int, like: Tensor) -> Float[Tensor, "1 1 point key"]:
-    """Additive attention mask: 0 where a point may look (prefix, itself), the lowest number where it may not."""
-    lowest = torch.finfo(like.dtype).min
-    among = torch.full((k, k), lowest, dtype=like.dtype, device=like.device).fill_diagonal_(0)
-    return torch.cat([among.new_zeros(k, past), among], dim=1)[None, None]
 
 
 # --- the only places where nnsight traces run
@@ -288,6 +275,8 @@ def _trace(
     root = model.nn if whole else model.nn.get(model.anatomy.base)
     blocks, norm = model.nn.get(model.anatomy.blocks), model.nn.get(model.anatomy.final_norm)
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
+    behind = list(blocks)[layer + 1 :] if {GATES, OPEN_GATES} & set(reads) else []
+    maps = [block.get(model.anatomy.gate) for block in behind]
     tail = slice(None) if skip else slice(-1, None)
     with root.trace(**inputs):
         found = nnsight.save({})
@@ -296,8 +285,10 @@ def _trace(
         if not skip:
             _resid(blocks[layer].output)[:, -1:] = points
         if GATES in reads:
-            maps = [block.get(model.anatomy.gate) for block in list(blocks)[layer + 1 :]]
             found[GATES] = torch.cat([_gate(model, gate.output, len(points))[:, tail] for gate in maps], dim=-1)
+        elif OPEN_GATES in reads:
+            # Block by block, so that never more than one block's pre-activations are held.
+            found[OPEN_GATES] = torch.cat([_gate(model, gate.output, len(points))[:, tail] > 0 for gate in maps], -1)
         if "resid" in reads:
             found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
         if "final_norm" in reads:
@@ -317,13 +308,6 @@ def _capture(model: Model, tokens: Tensor, layer: int) -> Float[Tensor, "prompt 
         for index in range(layer + 1, len(lengths)):
             blocks[index].skip(_as_block_output(reached, lengths[index]))
     return captured
-
-
-def _prefix_cache(model: Model, ids: Int[Tensor, "context pos"]) -> Cache:
-    """Keys and values of ``ids`` in every block."""
-    with model.nn.get(model.anatomy.base).trace(input_ids=ids, use_cache=True):
-        cache = nnsight.save(model.nn.get(model.anatomy.base).output.past_key_values)
-    return cache  # noqa: RET504  what is saved has its value only after the trace
 
 
 def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
@@ -350,7 +334,9 @@ def _wants_logits(reads: tuple[str, ...]) -> bool:
 
 def _derive(found: Reads, reads: tuple[str, ...]) -> Reads:
     """What was asked for, in float32 or wider and in the order asked."""
-    wide = {name: value.float() if value.dtype.itemsize < 4 else value for name, value in found.items()}
+    wide = {name: value.float() if value.dtype in HALVES else value for name, value in found.items()}
+    if OPEN_GATES in reads and GATES in found:
+        wide[OPEN_GATES] = found[GATES] > 0
     if "logprobs" in reads:
         wide["logprobs"] = torch.log_softmax(wide["logits"], dim=-1)
     return {name: wide[name] for name in reads}

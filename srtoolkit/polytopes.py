@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from srtoolkit.checks import check_gates, check_layer
 from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
-from srtoolkit.patching import GATES, patch
+from srtoolkit.patching import OPEN_GATES, patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance
@@ -27,8 +27,8 @@ from srtoolkit.results import describe_pairs, provenance
 #: Maps whose output is multiplied by another's; the other maps of :data:`srtoolkit.anatomy.GATES` stand alone.
 GATED = ("gate_proj", "gate_up_proj", "w1")
 
-#: Pre-activations that are held at one time.
-GATES_AT_ONCE = 2**26
+#: Gates that are held at one time, a byte each.
+GATES_AT_ONCE = 2**27
 
 
 @torch.no_grad()
@@ -207,6 +207,6 @@ def _signs(
     model: Model, context: Int[Tensor, "pair pos"], points: Float[Tensor, "pair alpha d_model"], layer: int
 ) -> Bool[Tensor, "pair alpha layer gate"]:
     """Which gates are open, in every block behind ``layer``."""
-    found = patch(model, context, points, layer, GATES)
+    found = patch(model, context, points, layer, OPEN_GATES)
     assert isinstance(found, Tensor)
-    return (found > 0).unflatten(-1, (model.n_layers - layer - 1, -1))
+    return found.unflatten(-1, (model.n_layers - layer - 1, -1))

@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from srtoolkit.batching import Reads
 from srtoolkit.checks import check_gates, check_layer, check_names
 from srtoolkit.models import Model
 from srtoolkit.patching import GATES, METHODS, patch
 from srtoolkit.planes import ANCHORS, Layout, lay_out, on_plane, points_at
-from srtoolkit.polytopes import counted, find_blocks, points_at_once
+from srtoolkit.polytopes import counted, find_blocks
 from srtoolkit.refinement import fill_grid
 
 READS = ("final_norm", "logits")
@@ -26,9 +27,6 @@ READS = ("final_norm", "logits")
 #: A point belongs to none of the anchors when its output is farther from each than this share of the distance from that
 #: anchor's output to the nearer of the other two's.
 NONE = 0.5
-
-#: Points whose logits are held at one time.
-POINTS_AT_ONCE = 1024
 
 
 _LONG_NAMES = {
@@ -143,17 +141,15 @@ def slice_gates(
     check_names(anchor, ANCHORS, "anchor")
     layout = lay_out(model, triple, layer, resolution, margin, orthonormal)
     n = len(layout.axis)
-    parts = []
-    for flat in tqdm(
-        torch.arange(n * n).split(min(POINTS_AT_ONCE, points_at_once(model))),
-        desc=f"{counted(model)} of block {chosen}",
-        leave=False,
-    ):
-        points = points_at(layout, flat.numpy())[None]
-        found = patch(model, layout.tokens[ANCHORS.index(anchor)], points, layer, GATES)
-        assert isinstance(found, Tensor)
-        parts.append(found[0].unflatten(-1, (model.n_layers - layer - 1, -1))[:, chosen - layer - 1].cpu())
-    gates = torch.cat(parts).float().numpy().reshape(n, n, -1)
+    first = chosen - layer - 1
+
+    def of_block(found: Reads) -> Reads:
+        return {GATES: found[GATES].unflatten(-1, (model.n_layers - layer - 1, -1))[..., first, :]}
+
+    points = points_at(layout, np.arange(n * n))[None]
+    found = patch(model, layout.tokens[ANCHORS.index(anchor)], points, layer, GATES, reduce=of_block)
+    assert isinstance(found, dict)
+    gates = found[GATES][0].float().cpu().numpy().reshape(n, n, -1)
     data = {
         "pre_activation": (("beta", "alpha", "gate"), gates),
         "crossings": (("beta", "alpha"), _crossings(gates > 0)),
@@ -199,20 +195,26 @@ def _measure(
 ) -> dict[str, np.ndarray]:
     """Distance from the anchor's own output, top token and its margin, at points in one anchor's context."""
     context, own = layout.tokens[index], layout.corners[index : index + 1]
-    wanted = tuple("logprobs" if read == "logits" else read for read in reads)
-    parts: dict[str, list[Tensor]] = {}
-    for some in points.split(POINTS_AT_ONCE):
-        # The anchor itself goes first in the same call, so that both ends of a distance come from like passes.
-        found = patch(model, context, torch.cat([own, some])[None], layer, wanted, method)
-        assert isinstance(found, dict)
-        if "final_norm" in found:
-            outputs = found["final_norm"][0]
-            parts.setdefault("distance", []).append((outputs[1:] - outputs[:1]).norm(dim=-1))
-        if "logprobs" in found:
-            best = found["logprobs"][0, 1:].topk(2)
-            parts.setdefault("top_token", []).append(best.indices[:, 0])
-            parts.setdefault("margin", []).append(best.values[:, 0] - best.values[:, 1])
-    return {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
+    # The anchor itself goes first in the same call, so that both ends of a distance come from like passes.
+    found = patch(model, context, torch.cat([own, points])[None], layer, reads, method, reduce=_best_tokens)
+    assert isinstance(found, dict)
+    values = {}
+    if "final_norm" in found:
+        outputs = found["final_norm"][0]
+        values["distance"] = (outputs[1:] - outputs[:1]).norm(dim=-1)
+    if "logits" in reads:
+        values["top_token"] = found["top_token"][0, 1:, 0]
+        values["margin"] = found["margin"][0, 1:, 0]
+    return {name: value.cpu().numpy() for name, value in values.items()}
+
+
+def _best_tokens(found: Reads) -> Reads:
+    """The top token and its margin in place of the logits, which are too many to keep for all points."""
+    if "logits" in found:
+        best = found.pop("logits").topk(2)
+        found["top_token"] = best.indices[..., :1]
+        found["margin"] = best.values[..., :1] - best.values[..., 1:]
+    return found
 
 
 def _to_dataset(
