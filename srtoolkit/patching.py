@@ -191,6 +191,8 @@ def _run(
     """One method over all contexts and points, in batches that fit the memory budget."""
     length = context.shape[1]
     per_batch = points_that_fit(model, method, length, points.shape[1], reads)
+    if method == "parallel" and "position_ids" not in model.forward_arguments:
+        raise Unsupported("the model derives positions itself, so points cannot share one")
     shared = method == "parallel" and length > 1
     prefixes = Prefixes(model, context, tokens_that_fit(model)) if shared else None
 
@@ -242,8 +244,6 @@ def _prefix(model: Model, context: Tensor, points: Tensor, layer: int, reads: tu
 def _parallel(
     model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...], prefixes: Cache | None
 ) -> Reads:
-    if "position_ids" not in model.forward_arguments:
-        raise Unsupported("the model derives positions itself, so points cannot share one")
     rows, k = points.shape[:2]
     past = context.shape[1] - 1
     inputs: dict[str, Any] = {

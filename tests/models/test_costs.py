@@ -1,0 +1,142 @@
+"""The estimate against what happens: operations against PyTorch's counter, time and memory against real runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import srtoolkit as srt
+from checkpoints_on_disk import save_tiny
+from fake_hub import serve
+from families import FAMILIES, tiny
+from srtoolkit.calibration import flops, miniature
+from srtoolkit.counting import Architecture
+from srtoolkit.suite.shipped import load_suite_tokenizer
+from srtoolkit.work import run
+
+WORK = {
+    "curves": srt.Work("any", pairs=8, steps=6, length=10),
+    "curves late": srt.Work("any", pairs=8, steps=6, length=10, layer=2, reads=("final_norm",)),
+    "one token": srt.Work("any", call="patch", pairs=3, steps=40, length=1, reads=("logits",)),
+    "gates": srt.Work("any", call="count_gate_flips", pairs=5, steps=30, length=12),
+    "slice": srt.Work("any", call="slice_plane", resolution=31, length=7),
+    "capture": srt.Work("any", call="capture", pairs=3, length=9, layer=1),
+}
+
+
+def counted(model, work):
+    with FlopCounterMode(display=False) as counter:
+        run(model, work)
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_operations_are_those_that_pytorch_counts(family):
+    # In plain attention, whose products the counter sees; on a CPU it does not look into fused attention.
+    model = tiny(family, attn_implementation="eager")
+    model.tokenizer = load_suite_tokenizer()
+    known = Architecture(family, model.hf.config)
+    # Not counted: the recurrence between Mamba's maps, small in models that are wider than these; and that before Bloom
+    # is found not to run in parallel, a prefix has run.
+    tolerance = {"mamba": 0.08}.get(family, 0.03)
+    for name, work in WORK.items():
+        if name == "gates" and model.anatomy.gate is None:
+            continue
+        model.methods.clear()
+        expected = counted(model, work)
+        assert sum(flops(known, work, first=work.call != "capture")) == pytest.approx(expected, rel=tolerance), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_miniature_runs_and_has_the_models_widths(family):
+    model = Architecture(family, tiny(family, vocab_size=300).hf.config)
+    small, mini = miniature(model, "float32", torch.device("cpu"))
+    assert (small.weights[0], small.d_model, small.query_width) == (model.weights[0], model.d_model, model.query_width)
+    assert torch.isfinite(srt.capture(mini, torch.tensor([[1, 299, 7]]))).all()
+    blocks = mini.hf.get_submodule(mini.anatomy.blocks)
+    places = [{tensor.data_ptr() for tensor in block.parameters()} for block in blocks]
+    assert len(blocks) == 4 and places[0] == places[2] == places[3]  # one block's memory
+
+
+@pytest.fixture
+def one_thread():
+    """Threads that wait for each other are slowed by whatever else runs, and unevenly."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        srt.Work("nano-1m", pairs=100),
+        srt.Work("nano-1m", call="slice_plane", resolution=41),
+        srt.Work("smollm2-135m", pairs=6, reads=("final_norm",)),
+    ],
+    ids=lambda work: work.label,
+)
+def test_the_time_is_as_estimated_to_a_factor_of_1_5(work, one_thread):
+    estimates, taken = [], []
+    for _ in range(6):  # the machine may be busy with other things at either moment
+        estimates.append(srt.estimate_cost(work, calibrate=4)["seconds"].iloc[0])
+        start = time.perf_counter()
+        run(srt.load_model(work.model), work)
+        taken.append(time.perf_counter() - start)
+        if 1 / 1.5 < min(estimates) / min(taken) < 1.5:
+            return
+    pytest.fail(f"estimated {estimates}, took {taken} seconds")
+
+
+_GROWTH = """
+import re, resource, sys
+from pathlib import Path
+import srtoolkit as srt
+from srtoolkit.work import run
+
+def peak():
+    # Linux hands a process's ru_maxrss down to its children.
+    if sys.platform == "linux":
+        return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before = peak()
+work = srt.Work({fields})
+run(srt.load_model(work.model), work)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("fields", ["'nano-1m', pairs=100", "'smollm2-135m', pairs=10"])
+def test_memory_is_as_estimated_to_a_factor_of_1_5(fields):
+    command = [sys.executable, "-c", _GROWTH.format(fields=fields)]
+    grown = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1])
+    work = eval(f"srt.Work({fields})")
+    assert grown / 1.5 < srt.estimate_cost(work, calibrate=0).peak_bytes.iloc[0] < 1.5 * grown
+
+
+def test_a_model_in_the_hubs_cache_needs_no_download(hub_cache):
+    row = srt.estimate_cost(srt.Work("lab/tiny", revision="step1000"), calibrate=0).iloc[0]
+    weights = sum(path.stat().st_size for path in (hub_cache / "snapshots" / f"{2:040x}").glob("*.safetensors"))
+    assert (row.size_from, row.download_bytes, row.disk_bytes) == ("files", 0, weights) and row.flops > 0
+
+
+def test_a_model_on_the_hub_is_sized_and_not_fetched(tmp_path, monkeypatch):
+    folder = save_tiny(tmp_path / "tiny")
+    with serve() as (state, address):
+        template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        for name, value in (
+            *(("ENDPOINT", address), ("HUGGINGFACE_CO_URL_TEMPLATE", template)),
+            *(("HF_HUB_OFFLINE", False), ("HF_HUB_CACHE", str(tmp_path / "cache"))),
+        ):
+            monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+        state.add("lab/tiny", folder, "main")
+        row = srt.estimate_cost(srt.Work("lab/tiny"), calibrate=0).iloc[0]
+    size = (folder / "model.safetensors").stat().st_size
+    assert (row.size_from, row.download_bytes, row.disk_bytes) == ("hub", size, size)
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
