@@ -32,7 +32,7 @@ def points_that_fit(model: Model, method: str, length: int, n_points: int, reads
         reads: What is read of each point; logits are the widest.
     """
     budget, token, key = model.memory_budget, _bytes_per_token(model, reads), _bytes_per_key(model)
-    fastest = CPU_TOKENS if model.device.type == "cpu" else budget
+    fastest = CPU_TOKENS if model.device.type == "cpu" and not model.remote else budget
     if method == "full":
         return min(fastest // length, budget // (token * length))
     if method == "prefix":

@@ -29,6 +29,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+from srtoolkit import remote
 from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, points_that_fit
 from srtoolkit.checks import check_gates, check_layer, check_names, check_points, check_tokens
 from srtoolkit.models import Model
@@ -81,7 +82,10 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
     tokens, layer = check_tokens(model, tokens), check_layer(model, layer)
     rows = points_that_fit(model, "full", tokens.shape[1], 1, ())
     with model.lock:
-        return torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
+        if model.remote:
+            return remote.captured(model, tokens.split(max(1, rows)), layer)
+        captured = torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
+    return captured.to(model.device)  # a device_map may have put the block on another
 
 
 @torch.no_grad()
@@ -104,24 +108,27 @@ def patch(
         points: The X to put in, any number for each context.
         layer: Block whose output is replaced.
         read: One of ``READS`` or ``GATES``, or several: all come from one pass.
-        method: One of ``METHODS``, or ``"auto"``.
+        method: One of ``METHODS``, or ``"auto"``; ``"full"`` is all there is for a model that runs remotely.
 
     Returns:
         The tensor read, float32 or wider, on the model's device; a dict of them when ``read`` is a tuple.
 
     Raises:
         ValueError: Bad tokens, block, points, read point or method; said before the model runs.
+        RemoteError: A method that cannot run remotely, or a server that cannot be reached.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
     reads = check_names(read, (*READS, GATES), "read")
     if GATES in reads:
         check_gates(model, layer)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
+    remote.check_method(model, method)
     points = check_points(model, points, len(context)).to(model.device, model.hf.dtype)
     with model.lock:
         if method == "auto":
             method = choose_method(model, context, points.shape[1]).method
         out = _run(model, method, context, points, layer, reads)
+    out = {name: values.to(model.device) for name, values in out.items()}
     return out[reads[0]] if isinstance(read, str) else out
 
 
@@ -132,6 +139,8 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
     Contexts are of one kind when they have the same answer to two questions: is there a prefix at all, and does local
     attention reach over all of it?
     """
+    if model.remote:
+        return Choice("full", "the others hold keys and values here, and the model runs elsewhere.", 0.0)
     window = model.attention_window
     length = context.shape[1]
     local = window is not None and length - 1 + min(n_points, PARALLEL_POINTS) > window
@@ -178,6 +187,8 @@ def _run(model: Model, method: str, context: Tensor, points: Tensor, layer: int,
     """One method over all contexts and points, in batches that fit the memory budget."""
     forward: Callable[..., Reads] = {"full": _full, "prefix": _prefix, "parallel": _parallel}[method]
     per_batch = points_that_fit(model, method, context.shape[1], points.shape[1], reads)
+    if model.remote:
+        return _derive(remote.patched(model, context, points, layer, reads, per_batch), reads)
 
     def run_batch(rows: Tensor, batch: Tensor) -> Reads:
         return _derive(forward(model, context[rows], batch, layer, reads), reads)
@@ -215,7 +226,7 @@ def _prefix(model: Model, context: Tensor, points: Tensor, layer: int, reads: tu
     if context.shape[1] > 1:
         unique, row_of = torch.unique(context, dim=0, return_inverse=True)
         cache = copy.deepcopy(_prefix_cache(model, unique[:, :-1]))
-        cache.batch_select_indices(row_of.repeat_interleave(k))
+        cache.batch_select_indices(row_of.repeat_interleave(k).cpu())  # its layers may be on several devices
         inputs["past_key_values"] = cache
     out = _trace(model, inputs, points.flatten(0, 1)[:, None], layer, reads, skip=True)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
@@ -258,6 +269,7 @@ def _shared(cache: Cache, row_of: Tensor, past: int) -> Cache:
         keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
         if keys is None or values is None or keys.shape[-2] != past:
             raise Unsupported(f"a block keeps {type(layer).__name__}, not the keys and values of all {past} tokens")
+        row_of = row_of.to(keys.device)
         layers.append(_SharedPrefix(keys[row_of], values[row_of]))
         layer.keys = layer.values = None  # as large as all activations together: not to be held twice
     return Cache(layers=layers)
@@ -297,7 +309,8 @@ def _trace(
             _resid(blocks[layer].output)[:, -1:] = points
         if GATES in reads:
             maps = [block.get(model.anatomy.gate) for block in list(blocks)[layer + 1 :]]
-            found[GATES] = torch.cat([_gate(model, gate.output, len(points))[:, tail] for gate in maps], dim=-1)
+            read = [_gate(model, gate.output, len(points))[:, tail].to(points.device) for gate in maps]
+            found[GATES] = torch.cat(read, dim=-1)
         if "resid" in reads:
             found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
         if "final_norm" in reads:
