@@ -4,6 +4,7 @@ __version__ = "0.1.0"
 
 from srtoolkit import panels, paths, plot, prompts, reference, stimuli
 from srtoolkit.boundaries import around_jumps, polytopes_by_region
+from srtoolkit.catalogue import available_models
 from srtoolkit.checkpoints import checkpoints
 from srtoolkit.comparisons import (
     Estimate,
@@ -18,7 +19,7 @@ from srtoolkit.comparisons import (
 from srtoolkit.controls import noise_floor, output_spread
 from srtoolkit.hub_errors import HubError
 from srtoolkit.interpolation import interpolate
-from srtoolkit.loading import available_models, load_model
+from srtoolkit.loading import load_model
 from srtoolkit.matching import match
 from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
@@ -34,6 +35,7 @@ from srtoolkit.regions import (
     path_matrix,
     region_graph,
 )
+from srtoolkit.remote import RemoteError
 from srtoolkit.results import load, save
 from srtoolkit.settings import Profile, preset, profile
 from srtoolkit.sharpness import sharpness
@@ -48,6 +50,7 @@ __all__ = [
     "Model",
     "Profile",
     "PromptPairs",
+    "RemoteError",
     "agreement",
     "all_pairs",
     "around_jumps",

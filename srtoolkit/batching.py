@@ -51,7 +51,7 @@ def tokens_that_fit(model: Model) -> int:
         model: Whose widths and budget count.
     """
     fitting = max(1, model.memory_budget // _bytes_per_token(model, ()))
-    return min(CPU_TOKENS, fitting) if model.device.type == "cpu" else fitting
+    return min(CPU_TOKENS, fitting) if model.device.type == "cpu" and not model.remote else fitting
 
 
 def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:

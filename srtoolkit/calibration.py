@@ -26,10 +26,11 @@ from torch import Tensor, nn
 from srtoolkit import packaged
 from srtoolkit.anatomy import find_anatomy
 from srtoolkit.counting import Architecture
-from srtoolkit.loading import DTYPES, load_model
+from srtoolkit.loading import load_model
 from srtoolkit.models import Model
 from srtoolkit.suite.configuration import names as suite_names
 from srtoolkit.suite.shipped import load_suite_tokenizer
+from srtoolkit.weights import DTYPES
 from srtoolkit.work import Work, passes, run
 
 #: Blocks of a miniature, and the weights of all its blocks together that make it stop at the fewest.

@@ -22,11 +22,12 @@ from srtoolkit.calibration import Loading, Speed, flops, measure_loading, measur
 from srtoolkit.checks import check_names
 from srtoolkit.counting import Architecture, find_architecture
 from srtoolkit.interpolation import LOGPROB_BYTES, PAIRS_AT_ONCE
-from srtoolkit.loading import DTYPES, pick_device
+from srtoolkit.loading import pick_device
 from srtoolkit.models import MEMORY_BUDGET
 from srtoolkit.polytopes import GATES_AT_ONCE
 from srtoolkit.suite import shipped
 from srtoolkit.suite.configuration import names as suite_names
+from srtoolkit.weights import DTYPES
 from srtoolkit.work import Work, passes
 
 #: What fetching a packaged model downloads, in bytes.

@@ -7,28 +7,26 @@ checked first, and transformers then reads one commit from the cache.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 import transformers
 
-from srtoolkit import downloads, packaged, reference
+from srtoolkit import downloads, packaged
+from srtoolkit import remote as servers
 from srtoolkit.anatomy import find_anatomy
 from srtoolkit.hub import is_hub_id
 from srtoolkit.models import Model
 from srtoolkit.suite import shipped
 from srtoolkit.suite.configuration import configuration
 from srtoolkit.suite.configuration import names as suite_names
+from srtoolkit.weights import DTYPES
 
-DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
 INITS = ("pretrained", "random")
+
+logger = logging.getLogger(__name__)
 
 
 def load_model(
@@ -39,23 +37,33 @@ def load_model(
     dtype: str = "float32",
     device: str = "auto",
     device_map: Any = None,
+    max_memory: dict[int | str, int | str] | None = None,
+    offload_folder: str | Path | None = None,
     seed: int = 0,
-    remote: bool = False,
+    remote: bool | str = False,
     trust_remote_code: bool = False,
 ) -> Model:
     """Load a causal language model for patching.
 
     Args:
-        name: A packaged name (see :func:`available_models`), a Hugging Face id, or a local directory.
+        name: A packaged name (see :func:`srtoolkit.available_models`), a Hugging Face id, or a local directory.
         revision: Branch, tag or commit of a Hugging Face id; training checkpoints are revisions, of the nano suite's
             models, too (``"step800"``).
         init: ``"pretrained"``, or ``"random"`` for the same architecture with fresh weights drawn from ``seed``.
         dtype: ``"float32"`` as in the paper; ``"bfloat16"`` and ``"float16"`` trade exactness for memory, and
             :func:`srtoolkit.noise_floor` says how much.
         device: ``"auto"`` takes CUDA, then MPS, then the CPU; or any torch device.
-        device_map: Passed to transformers, for models that need several devices.
+        device_map: For pretrained models that need several devices, as transformers takes it: ``"auto"`` fills the GPUs
+            in turn, then the memory, then the disk; a mapping from module paths to devices, ``"cpu"`` or ``"disk"``
+            says what goes where. Weights that are not on a device are fetched for each pass, which is slow.
+        max_memory: Most bytes of each device that ``device_map="auto"`` may fill, as ``{0: "20GiB", "cpu": "60GiB"}``.
+        offload_folder: Where weights go that are offloaded to the disk and cannot be read from where they lie.
         seed: Seed of ``init="random"``.
-        remote: Reserved for remote execution, which this version does not have.
+        remote: ``True`` runs a model of the hub on NDIF's servers: nothing but its configuration and tokenizer is
+            fetched, its number format is the server's own, and it works with every measurement that is made of
+            :func:`srtoolkit.capture` and :func:`srtoolkit.patch`; the others refuse. Needs a key in ``NDIF_API_KEY``,
+            and trusts the server: nnsight unpickles its answers. ``"local"`` rehearses the same path on this machine;
+            an address is that of another server of the kind.
         trust_remote_code: Run Python files that the model's repository or directory brings along, where transformers
             does not know the architecture. They may do whatever you may do: read your files, use your network. Only
             for code that you have read, at a ``revision`` that is a commit, so that it stays what you have read.
@@ -64,6 +72,8 @@ def load_model(
         ValueError: The name, revision or an option is unknown, or the model is no causal decoder.
         HubError: A ValueError of the hub: no such model or revision, no leave, no answer, or files that fail their
             hash; the message says which and what to do.
+        RemoteError: A ValueError of ``remote``: no key, no connection, no such model there, or an option that the
+            server decides on.
         CacheError: A packaged model cannot be fetched or written.
     """
     if init not in INITS:
@@ -71,9 +81,21 @@ def load_model(
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r} is not one of {tuple(DTYPES)}.")
     if remote:
-        raise NotImplementedError(
-            "remote=True is not available in this version; load the model here, or use device_map."
+        servers.check_options(
+            name,
+            remote,
+            is_hub_id(name),
+            init=(init, "pretrained"),
+            device=(device, "auto"),
+            device_map=(device_map, None),
+            max_memory=(max_memory, None),
+            offload_folder=(offload_folder, None),
+            trust_remote_code=(trust_remote_code, False),
         )
+        return _load_remote(name, revision, dtype, remote)
+    limits = {"max_memory": max_memory, "offload_folder": offload_folder}
+    placed = {key: value for key, value in limits.items() if value is not None}
+    _check_placement(name, init, device, device_map, placed)
     if name in suite_names():
         return _load_from_suite(name, revision, init, dtype, device, seed)
     source = _source(name, revision)
@@ -96,10 +118,12 @@ def load_model(
         else:
             if snapshot is not None:
                 snapshot.fetch_weights()
-            options = {"dtype": DTYPES[dtype], "device_map": device_map, **given}
+            options = {"dtype": DTYPES[dtype], "device_map": device_map, **placed, **given}
             hf = _from_source(transformers.AutoModelForCausalLM, what, source, **options)
     if device_map is None:
-        hf = hf.to(_pick_device(device))
+        hf = hf.to(pick_device(device))
+    else:
+        _refuse_torn(name, hf)
     hf.eval().requires_grad_(False)
     return Model(
         name=name,
@@ -114,6 +138,67 @@ def load_model(
     )
 
 
+def _load_remote(name: str, revision: str | None, dtype: str, remote: bool | str) -> Model:
+    """A model whose weights lie on a server: here it has its configuration and tokenizer."""
+    snapshot = downloads.snapshot(name, revision)
+    snapshot.fetch_texts()
+    if remote == servers.REHEARSAL:
+        snapshot.fetch_weights()
+    what = f"revision {revision!r} of {name!r}" if revision else repr(name)
+    given = {"trust_remote_code": False, "revision": snapshot.commit, "local_files_only": True}
+    config = _from_source(transformers.AutoConfig, what, name, **given)
+    _refuse_encoders(name, config)
+    tokenizer = _from_source(transformers.AutoTokenizer, what, name, **given)
+    nn = servers.connect(name, revision, snapshot.commit, config, tokenizer, dtype, remote)
+    model = Model(
+        name=name,
+        hf=nn._module,
+        tokenizer=tokenizer,
+        revision=revision,
+        commit=snapshot.commit,
+        init="pretrained",
+        seed=0,
+        dtype=dtype,
+        anatomy=find_anatomy(nn._module, config.get_text_config().num_hidden_layers, name),
+        remote=remote,
+        nn=nn,
+    )
+    servers.identify(model)
+    if model.dtype != dtype:
+        logger.warning("%s: the server holds it in %s, not in %s.", name, model.dtype, dtype)
+    return model
+
+
+def _check_placement(name: str, init: str, device: str, device_map: Any, placed: dict[str, Any]) -> None:
+    """Refuse what says twice, or in vain, where the weights go."""
+    if device_map is None and placed:
+        raise ValueError(f"{', '.join(placed)}: only device_map='auto' or another device_map makes use of it.")
+    if device_map is None:
+        return
+    if device != "auto":
+        raise ValueError(f"device={device!r} and device_map={device_map!r}: give one of them.")
+    if init == "random" or name in suite_names():
+        what = "init='random'" if init == "random" else repr(name)
+        raise ValueError(f"device_map={device_map!r}: {what} is made on one device; leave device_map out, use device.")
+
+
+def _refuse_torn(name: str, hf: Any) -> None:
+    """Refuse a device_map that offloads one of two modules which share a tensor: it would be fetched in vain."""
+    ends = [hf.get_input_embeddings(), hf.get_output_embeddings()]
+    if None in ends or ends[0].weight is not ends[1].weight:
+        return
+    paths = [next(path for path, module in hf.named_modules() if module is end) for end in ends]
+    places = {str(_place(path, getattr(hf, "hf_device_map", {}))) for path in paths}
+    if len(places) > 1 and places & {"cpu", "disk"}:
+        raise ValueError(f"{name}: {paths[0]!r} and {paths[1]!r} are one tensor; send both to one place in device_map.")
+
+
+def _place(path: str, device_map: dict[str, Any]) -> Any:
+    """Where a module is, by the longest path in ``device_map`` that leads to it."""
+    leading = [key for key in device_map if not key or path == key or path.startswith(f"{key}.")]
+    return device_map[max(leading, key=len)] if leading else None
+
+
 def _load_from_suite(name: str, revision: str | None, init: str, dtype: str, device: str, seed: int) -> Model:
     """A model of the nano suite, whose files lie in the package."""
     if init == "random":
@@ -125,7 +210,7 @@ def _load_from_suite(name: str, revision: str | None, init: str, dtype: str, dev
     else:
         revision = revision or shipped.revisions(name)[-1]
         hf = shipped.load_suite_model(name, revision)
-    hf = hf.to(device=_pick_device(device), dtype=DTYPES[dtype])  # type: ignore[call-arg]
+    hf = hf.to(device=pick_device(device), dtype=DTYPES[dtype])  # type: ignore[call-arg]
     hf.eval().requires_grad_(False)
     return Model(
         name=name,
@@ -138,56 +223,6 @@ def _load_from_suite(name: str, revision: str | None, init: str, dtype: str, dev
         dtype=dtype,
         anatomy=find_anatomy(hf, configuration(name).blocks, name),
     )
-
-
-def available_models() -> pd.DataFrame:
-    """The models with a name of their own: packaged ones, and those of the paper; any Hugging Face id loads as well.
-
-    Returns:
-        One row a model: ``name``, ``family``, ``parameters``, ``revisions``, ``source``, ``works_offline`` (now, on
-        this machine).
-    """
-    rows: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "family": "SmolLM2",
-            "parameters": spec.parameters,
-            "revisions": [],
-            "source": f"PyPI wheel {spec.requirement}",
-            "works_offline": packaged.is_cached(name),
-        }
-        for name, spec in packaged.PACKAGED.items()
-    ]
-    rows += [
-        {
-            "name": name,
-            "family": "nano",
-            "parameters": configuration(name).parameters,
-            "revisions": shipped.revisions(name),
-            "source": "trained by srtoolkit, in the package",
-            "works_offline": True,
-        }
-        for name in suite_names()
-    ]
-    for label, spec in reference.janiak2024()["models"].items():
-        cached = transformers.utils.hub.cached_file(
-            spec["hf"],
-            "config.json",
-            local_files_only=True,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
-        rows.append(
-            {
-                "name": spec["hf"],
-                "family": label.split("-")[0],
-                "parameters": int(spec["params_b"] * 1e9),
-                "revisions": ["main"],
-                "source": "Hugging Face hub (Janiak et al. 2024)",
-                "works_offline": cached is not None,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def _source(name: str, revision: str | None) -> str:
@@ -243,7 +278,7 @@ def _refuse_encoders(name: str, config: Any) -> None:
         )
 
 
-def _pick_device(device: str) -> torch.device:
+def pick_device(device: str) -> torch.device:
     if device != "auto":
         return torch.device(device)
     if torch.cuda.is_available():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import threading
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit.anatomy import Anatomy
+from srtoolkit.weights import input_device, is_offloaded, weight_fingerprint
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
 MEMORY_BUDGET = 512 * 2**20
@@ -39,6 +39,9 @@ class Model:
         anatomy: Where the blocks, final norm, unembedding and gate are.
         memory_budget: Bytes one batch may take beside the weights.
         methods: Patching method chosen for each kind of context, filled by ``method="auto"``.
+        remote: Whether it runs elsewhere: ``True`` on NDIF, a server's address, ``"local"`` in rehearsal. ``hf`` then
+            has shapes and no weights.
+        nn: nnsight's view of ``hf``, made of it where none is given.
     """
 
     name: str
@@ -53,9 +56,12 @@ class Model:
     memory_budget: int = MEMORY_BUDGET
     methods: dict[Any, Any] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock, repr=False)
+    remote: bool | str = False
+    nn: Any = None
 
     def __post_init__(self) -> None:
-        self.nn = nnsight.NNsight(self.hf)
+        if self.nn is None:
+            self.nn = _PlacedModel(self.hf, envoys=_Placed) if is_offloaded(self.hf) else nnsight.NNsight(self.hf)
 
     @property
     def n_layers(self) -> int:
@@ -97,12 +103,24 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go in and residual streams come out."""
-        return self.hf.get_input_embeddings().weight.device
+        """Where token ids go in and residual streams come out: this machine's CPU for a model that runs elsewhere."""
+        return torch.device("cpu") if self.remote else input_device(self.hf)
+
+    @property
+    def place(self) -> str:
+        """Where it runs: a device, or what stands for it of a model that runs elsewhere."""
+        if self.remote == "local":
+            return "this machine in rehearsal"
+        if self.remote:
+            return str(nnsight.CONFIG.API.HOST if self.remote is True else self.remote)
+        return str(self.device)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that two checkpoints share only when their weights are the same."""
+        """Sixteen hexadecimal digits that two checkpoints share only when their weights are the same.
+
+        Those of a model that runs elsewhere are taken of the weights as the server holds them, in its number format.
+        """
         return weight_fingerprint(self.hf)
 
     @cached_property
@@ -142,7 +160,8 @@ class Model:
             "commit": self.commit or "",
             "fingerprint": self.fingerprint,
             "dtype": self.dtype,
-            "device": str(self.device),
+            "device": "remote" if self.remote else self.place,
+            **({"remote": self.place} if self.remote else {}),
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "nnsight": nnsight.__version__,
@@ -153,24 +172,22 @@ class Model:
         version = f"@{self.revision}" if self.revision else ""
         weights = "" if self.init == "pretrained" else f"random weights (seed {self.seed}), "
         return (
-            f"Model({self.name}{version}: {size}, {self.dtype} on {self.device}, "
+            f"Model({self.name}{version}: {size}, {self.dtype} on {self.place}, "
             f"{weights}fingerprint {self.fingerprint})"
         )
 
 
-def weight_fingerprint(hf: torch.nn.Module) -> str:
-    """SHA-256 (first 16 digits) over the name, shape and up to 4,096 evenly spaced values of every parameter.
+class _Placed(nnsight.Envoy):
+    """nnsight moves inputs to the device of the first parameter, which is no device where that one is offloaded."""
 
-    One optimiser step moves nearly every value, so a sample tells checkpoints apart, and a large model takes no longer
-    than its number of tensors.
-    """
-    digest = hashlib.sha256()
-    for path, parameter in sorted(hf.named_parameters()):
-        flat = parameter.detach().reshape(-1)
-        sample = flat[:: max(1, flat.numel() // 4096)][:4096].to("cpu", torch.float32)
-        digest.update(f"{path}{tuple(parameter.shape)}".encode())
-        digest.update(sample.numpy().tobytes())
-    return digest.hexdigest()[:16]
+    @property
+    def device(self) -> torch.device | None:
+        embeds = hasattr(self._module, "get_input_embeddings")
+        return input_device(self._module) if embeds else super().device
+
+
+class _PlacedModel(_Placed, nnsight.NNsight):
+    """The root of such a tree."""
 
 
 @torch.no_grad()

@@ -28,6 +28,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from srtoolkit import remote
 from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, points_that_fit, tokens_that_fit
 from srtoolkit.checks import check_gates, check_layer, check_names, check_points, check_tokens
 from srtoolkit.models import Model
@@ -81,7 +82,10 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
     tokens, layer = check_tokens(model, tokens), check_layer(model, layer)
     rows = points_that_fit(model, "full", tokens.shape[1], 1, ())
     with model.lock:
-        return torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
+        if model.remote:
+            return remote.captured(model, tokens.split(max(1, rows)), layer)
+        captured = torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
+    return captured.to(model.device)  # a device_map may have put the block on another
 
 
 @torch.no_grad()
@@ -105,7 +109,7 @@ def patch(
         points: The X to put in, any number for each context.
         layer: Block whose output is replaced.
         read: One of ``READS``, ``GATES`` and ``OPEN_GATES``, or several: all come from one pass.
-        method: One of ``METHODS``, or ``"auto"``.
+        method: One of ``METHODS``, or ``"auto"``; ``"full"`` is all there is for a model that runs remotely.
         reduce: Makes less of what a batch has read, before it is kept: takes and gives a dict of tensors ``[row, point,
             width]``, whose points each stand for themselves. So logits over 50,000 tokens need not be held for all
             points when only the largest matter.
@@ -116,17 +120,20 @@ def patch(
 
     Raises:
         ValueError: Bad tokens, block, points, read point or method; said before the model runs.
+        RemoteError: A method that cannot run remotely, or a server that cannot be reached.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
     reads = check_names(read, (*READS, GATES, OPEN_GATES), "read")
     if {GATES, OPEN_GATES} & set(reads):
         check_gates(model, layer)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
+    remote.check_method(model, method)
     points = check_points(model, points, len(context)).to(model.device, model.hf.dtype)
     with model.lock:
         if method == "auto":
             method = choose_method(model, context, points.shape[1]).method
         out = _run(model, method, context, points, layer, reads, reduce)
+    out = {name: values.to(model.device) for name, values in out.items()}
     return out[reads[0]] if isinstance(read, str) and reduce is None else out
 
 
@@ -137,6 +144,8 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
     Contexts are of one kind when they have the same answer to two questions: is there a prefix at all, and does local
     attention reach over all of it?
     """
+    if model.remote:
+        return Choice("full", "the others hold keys and values here, and the model runs elsewhere.", 0.0)
     window = model.attention_window
     length = context.shape[1]
     local = window is not None and length - 1 + min(n_points, PARALLEL_POINTS) > window
@@ -191,6 +200,10 @@ def _run(
     """One method over all contexts and points, in batches that fit the memory budget."""
     length = context.shape[1]
     per_batch = points_that_fit(model, method, length, points.shape[1], reads)
+    if model.remote:
+        asked = tuple(dict.fromkeys(GATES if name == OPEN_GATES else name for name in reads))
+        found = _derive(remote.patched(model, context, points, layer, asked, per_batch), reads)
+        return found if reduce is None else reduce(found)
     if method == "parallel" and "position_ids" not in model.forward_arguments:
         raise Unsupported("the model derives positions itself, so points cannot share one")
     shared = method == "parallel" and length > 1
@@ -285,10 +298,12 @@ def _trace(
         if not skip:
             _resid(blocks[layer].output)[:, -1:] = points
         if GATES in reads:
-            found[GATES] = torch.cat([_gate(model, gate.output, len(points))[:, tail] for gate in maps], dim=-1)
+            read = [_gate(model, gate.output, len(points))[:, tail].to(points.device) for gate in maps]
+            found[GATES] = torch.cat(read, dim=-1)
         elif OPEN_GATES in reads:
             # Block by block, so that never more than one block's pre-activations are held.
-            found[OPEN_GATES] = torch.cat([_gate(model, gate.output, len(points))[:, tail] > 0 for gate in maps], -1)
+            signs = [(_gate(model, gate.output, len(points))[:, tail] > 0).to(points.device) for gate in maps]
+            found[OPEN_GATES] = torch.cat(signs, dim=-1)
         if "resid" in reads:
             found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
         if "final_norm" in reads:

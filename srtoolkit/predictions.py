@@ -17,6 +17,7 @@ from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
+from srtoolkit.remote import check_here
 from srtoolkit.results import describe_pairs, provenance
 from srtoolkit.sharpness import jump_steps
 
@@ -226,7 +227,9 @@ def text_loss(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> x
 
     Raises:
         ValueError: Bad prompts, or one of a single token.
+        RemoteError: The model runs remotely.
     """
+    check_here(model, "text_loss")
     pairs = as_pairs(model, pairs)
     losses = np.zeros(len(pairs))
     for indices, tokens in by_length(pairs.tokens_a):

@@ -48,7 +48,7 @@ class Prefixes:
         """
         numbers = self._number[contexts].tolist()
         self._hold(list(dict.fromkeys(numbers)))
-        rows = torch.tensor([self._held.index(number) for number in numbers], device=contexts.device)
+        rows = torch.tensor([self._held.index(number) for number in numbers])
         return Cache(layers=[_SharedPrefix(_rows(keys, rows), _rows(values, rows)) for keys, values in self._blocks])
 
     def _hold(self, wanted: list[int]) -> None:
@@ -75,7 +75,7 @@ def _rows(held: Float[Tensor, "context head pos d_head"], rows: Int[Tensor, " ro
     """One prefix a row, without a copy where that can be."""
     if len(held) == 1:
         return held.expand(len(rows), -1, -1, -1)
-    return held if rows.tolist() == list(range(len(held))) else held[rows]
+    return held if rows.tolist() == list(range(len(held))) else held[rows.to(held.device)]
 
 
 class _SharedPrefix(DynamicLayer):
@@ -154,5 +154,5 @@ def copied_cache(model: Model, ids: Int[Tensor, "context pos"], rows: Int[Tensor
     """
     unique, number = torch.unique(ids, dim=0, return_inverse=True)
     cache = model.hf.get_submodule(model.anatomy.base)(input_ids=unique, use_cache=True).past_key_values
-    cache.batch_select_indices(number[rows])
+    cache.batch_select_indices(number[rows].cpu())  # its layers may be on several devices
     return cache

@@ -79,7 +79,8 @@ def sweep(
     folder = Store(Path(store).absolute())
     folder.claim(measure)
     waiting = {name: arguments for name, arguments in members.items() if not folder.file(name).exists()}
-    hub.announce([(arguments["name"], arguments.get("revision")) for arguments in waiting.values()])
+    here = [arguments for arguments in waiting.values() if not arguments.get("remote")]
+    hub.announce([(arguments["name"], arguments.get("revision")) for arguments in here])
     errors: dict[str, str] = {}
     seen: dict[str, str] = {}
     for name in members:

@@ -8,7 +8,8 @@ from weakref import WeakValueDictionary
 
 import ipywidgets as W
 
-from srtoolkit.loading import available_models, load_model
+from srtoolkit.catalogue import available_models
+from srtoolkit.loading import load_model
 from srtoolkit.models import Model
 from srtoolkit.panels.base import Panel
 from srtoolkit.panels.worker import Cancelled
@@ -122,6 +123,8 @@ def load_call(model: Model) -> str:
         arguments.append(f"init={model.init!r}, seed={model.seed}")
     if model.dtype != "float32":
         arguments.append(f"dtype={model.dtype!r}")
+    if model.remote:
+        arguments.append(f"remote={model.remote!r}")
     return f"srt.load_model({', '.join(arguments)})"
 
 

@@ -23,20 +23,23 @@ def text_model(tiny_folder):
     return srt.load_model(str(tiny_folder))
 
 
-@pytest.fixture
-def hub_cache(tmp_path, monkeypatch):
+def lay_out_hub(root: Path, patch: pytest.MonkeyPatch, family: str = "llama") -> Path:
     """A local hub cache as the hub's client lays it out, with two training checkpoints of ``lab/tiny``; no network."""
-    root = tmp_path / "hub"
     repository = root / "models--lab--tiny"
     for seed, branch in enumerate(["main", "step1000"]):
         commit = f"{seed + 1:040x}"
-        save_tiny(repository / "snapshots" / commit, seed=seed)
+        save_tiny(repository / "snapshots" / commit, family, seed=seed)
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / branch).write_text(commit)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(root))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(root))
+    patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(root))
+    patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    patch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(root))
     return repository
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    return lay_out_hub(tmp_path / "hub", monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ ORDER = (
     *("suite.card", "suite.__main__"),
     *("stimuli.sets", "stimuli.lexicon", "stimuli.embeddings", "stimuli.sentences", "stimuli.translations"),
     "stimuli.__main__",
-    *("models", "hub", "hub_errors", "downloads", "loading", "checks", "batching", "patching", "prompts", "results"),
+    *("weights", "models", "hub", "hub_errors", "downloads", "remote", "catalogue", "loading", "checks", "batching"),
+    *("patching", "prompts", "results"),
     *("interpolation", "sharpness", "summary", "comparisons", "matching", "regions", "predictions", "controls"),
     *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "stores", "executors", "sweeps"),
     *("canvas", "slice_plots", "flip_plots", "region_plots", "plot"),
@@ -98,9 +99,9 @@ def test_imports_run_one_way(path):
     assert imported(path) <= set(before)
 
 
-def test_only_two_modules_know_nnsight():
+def test_only_three_modules_know_nnsight():
     knowing = {path.stem for path in MODULES if re.search(r"^\s*(import|from) nnsight", path.read_text(), re.M)}
-    assert knowing == {"models", "patching"}
+    assert knowing == {"models", "patching", "remote"}
 
 
 #: What would run code that a file holds, whichever name it was imported under.

@@ -1,0 +1,65 @@
+"""A model's weights: their number formats, where they lie, and the fingerprint that tells checkpoints apart."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def weight_fingerprint(hf: nn.Module) -> str:
+    """SHA-256 (first 16 digits) over the name, shape and up to 4,096 evenly spaced values of every parameter.
+
+    One optimiser step moves nearly every value, so a sample tells checkpoints apart, and a large model takes no longer
+    than its number of tensors.
+    """
+    return digest(
+        (path, tuple(parameter.shape), _sample(hf, path)) for path, parameter in sorted(hf.named_parameters())
+    )
+
+
+def digest(samples: Iterable[tuple[str, tuple[int, ...], Tensor]]) -> str:
+    """Sixteen hexadecimal digits of names, shapes and sampled values, in their order."""
+    found = hashlib.sha256()
+    for path, shape, values in samples:
+        found.update(f"{path}{shape}".encode())
+        found.update(values.to("cpu", torch.float32).numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def _sample(hf: nn.Module, path: str) -> Tensor:
+    """Up to 4,096 evenly spaced values of one parameter, fetched from where accelerate keeps what it has offloaded."""
+    home, _, name = path.rpartition(".")
+    module = hf.get_submodule(home)
+    with _fetched(module) if getattr(module, name).is_meta else contextlib.nullcontext():
+        flat = getattr(module, name).detach().reshape(-1)
+        return flat[:: max(1, flat.numel() // 4096)][:4096].clone()
+
+
+def _fetched(module: nn.Module) -> contextlib.AbstractContextManager[None]:
+    from accelerate.utils import align_module_device
+
+    return align_module_device(module, torch.device("cpu"))
+
+
+def is_offloaded(module: nn.Module) -> bool:
+    """Whether weights lie on a disk or in another memory, and are fetched for each pass."""
+    return any(parameter.is_meta for parameter in module.parameters())
+
+
+def input_device(hf: Any) -> torch.device:
+    """Where the embedding runs: what accelerate has offloaded is on the device "meta", which is none to compute on."""
+    embedding = hf.get_input_embeddings()
+    where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
+    return embedding.weight.device if where is None else torch.device(where)
