@@ -64,7 +64,8 @@ def load_model(
         ValueError: The name, revision or an option is unknown, or the model is no causal decoder.
         HubError: A ValueError of the hub: no such model or revision, no leave, no answer, or files that fail their
             hash; the message says which and what to do.
-        CacheError: A packaged model cannot be fetched or written.
+        DiskError: A cache is full or cannot be written; of a packaged model a CacheError, which says too that it cannot
+            be fetched. The message says how much is needed, where, and which variable moves it.
     """
     if init not in INITS:
         raise ValueError(f"init={init!r} is not one of {INITS}.")
@@ -99,7 +100,7 @@ def load_model(
             options = {"dtype": DTYPES[dtype], "device_map": device_map, **given}
             hf = _from_source(transformers.AutoModelForCausalLM, what, source, **options)
     if device_map is None:
-        hf = hf.to(_pick_device(device))
+        hf = hf.to(pick_device(device))
     hf.eval().requires_grad_(False)
     return Model(
         name=name,
@@ -110,6 +111,7 @@ def load_model(
         init=init,
         seed=seed,
         dtype=dtype,
+        own_code=any(_brought_along(part) for part in (config, tokenizer, hf)),
         anatomy=find_anatomy(hf, config.get_text_config().num_hidden_layers, name),
     )
 
@@ -125,7 +127,7 @@ def _load_from_suite(name: str, revision: str | None, init: str, dtype: str, dev
     else:
         revision = revision or shipped.revisions(name)[-1]
         hf = shipped.load_suite_model(name, revision)
-    hf = hf.to(device=_pick_device(device), dtype=DTYPES[dtype])  # type: ignore[call-arg]
+    hf = hf.to(device=pick_device(device), dtype=DTYPES[dtype])  # type: ignore[call-arg]
     hf.eval().requires_grad_(False)
     return Model(
         name=name,
@@ -243,7 +245,12 @@ def _refuse_encoders(name: str, config: Any) -> None:
         )
 
 
-def _pick_device(device: str) -> torch.device:
+def _brought_along(part: Any) -> bool:
+    """Whether this object's class is of a model's own code, which transformers imports under a name of its own."""
+    return type(part).__module__.partition(".")[0] == "transformers_modules"
+
+
+def pick_device(device: str) -> torch.device:
     if device != "auto":
         return torch.device(device)
     if torch.cuda.is_available():

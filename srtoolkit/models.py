@@ -39,6 +39,7 @@ class Model:
         anatomy: Where the blocks, final norm, unembedding and gate are.
         memory_budget: Bytes one batch may take beside the weights.
         methods: Patching method chosen for each kind of context, filled by ``method="auto"``.
+        own_code: Whether Python files that the model's repository brings along ran.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Model:
     anatomy: Anatomy
     memory_budget: int = MEMORY_BUDGET
     methods: dict[Any, Any] = field(default_factory=dict)
+    own_code: bool = False
     lock: Any = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +125,10 @@ class Model:
         """
         if not isinstance(text, str):
             raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}")
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(
+                f"a prompt holds a NUL or half a character, which results cannot keep: {text[:200]!r}; replace it."
+            )
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         if bos and self.tokenizer.bos_token_id is None:
             raise ValueError(f"{self.name}: bos=True, but the tokenizer has no BOS token; use bos=False.")
@@ -141,6 +147,7 @@ class Model:
             "revision": self.revision or "",
             "commit": self.commit or "",
             "fingerprint": self.fingerprint,
+            "own_code": int(self.own_code),
             "dtype": self.dtype,
             "device": str(self.device),
             "torch": str(torch.__version__),
