@@ -17,6 +17,8 @@ from srtoolkit.comparisons import (
     trend,
 )
 from srtoolkit.controls import noise_floor, output_spread
+from srtoolkit.costs import estimate_cost
+from srtoolkit.groupings import agreement, chance_agreement
 from srtoolkit.hub_errors import HubError
 from srtoolkit.interpolation import interpolate
 from srtoolkit.loading import load_model
@@ -27,8 +29,6 @@ from srtoolkit.polytopes import count_gate_flips, locate_gate_flips
 from srtoolkit.predictions import divergence, divergence_by_region, next_tokens, text_loss, token_change_at
 from srtoolkit.prompts import PromptPairs, all_pairs, from_text, paper_pairs, sample_pairs
 from srtoolkit.regions import (
-    agreement,
-    chance_agreement,
     cluster,
     map_prompts,
     null_threshold,
@@ -43,6 +43,7 @@ from srtoolkit.slices import slice_colours, slice_gates, slice_plane
 from srtoolkit.summary import summarise
 from srtoolkit.sweeps import sweep
 from srtoolkit.verdicts import scorecard, verdict
+from srtoolkit.work import Work
 
 __all__ = [
     "Estimate",
@@ -51,6 +52,7 @@ __all__ = [
     "Profile",
     "PromptPairs",
     "RemoteError",
+    "Work",
     "agreement",
     "all_pairs",
     "around_jumps",
@@ -64,6 +66,7 @@ __all__ = [
     "count_gate_flips",
     "divergence",
     "divergence_by_region",
+    "estimate_cost",
     "from_text",
     "interpolate",
     "interquartile_range",

@@ -9,7 +9,8 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 
-from srtoolkit.sharpness import jump_steps
+from srtoolkit.arguments import check_dataset, check_number
+from srtoolkit.sharpness import check_curves, jump_steps
 
 _CARRIED = ("text_a", "text_b", "prompt_a", "prompt_b", "lengths_differ", "gates")
 
@@ -65,8 +66,7 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
             "share_no_boundary": np.where(count > 0, 1 - (regions - 1) / count, np.nan),
             "share_in_regions": outside / count,
             "density_ratio": _density_ratio(alphas, total, jumps),
-            # Half the list away: neighbours in it often share a prompt.
-            "density_ratio_elsewhere": _density_ratio(alphas, total, np.roll(jumps, len(jumps) // 2, axis=0)),
+            "density_ratio_elsewhere": _density_ratio(alphas, total, _elsewhere(jumps)),
             "follows_slope": _rank_correlation(total, np.diff(relative, axis=1)),
         }
     carried = [name for name in _CARRIED if name in flips.variables]
@@ -99,6 +99,9 @@ def around_jumps(
         ValueError: Not the same pairs, steps, path or patched block.
     """
     excluded, relative = _check_same_paths(flips, curves, of)
+    reach = check_number(reach, "reach", 0.0, 1.0)
+    if not np.allclose(np.diff(flips["alpha"].values, 2), 0, atol=1e-6):
+        raise ValueError("flips: alpha is not evenly spaced, so there is no one distance from a jump in steps.")
     step = float(flips["alpha"][1] - flips["alpha"][0])
     total = flips["flips"].sum("layer").transpose("pair", "alpha").values[:, 1:].astype(np.float64)
     rises = np.diff(relative, axis=1)
@@ -119,9 +122,14 @@ def _check_same_paths(
     flips: xr.Dataset, curves: xr.Dataset, of: str
 ) -> tuple[Bool[np.ndarray, " pair"], Float[np.ndarray, "pair alpha"]]:
     """Which pairs do not count, and the curves; refuses results of different paths."""
-    if of not in curves or curves[of].dims != ("pair", "alpha"):
-        known = [str(name) for name, values in curves.data_vars.items() if values.dims == ("pair", "alpha")]
-        raise ValueError(f"of={of!r} is no curve of this Dataset; it has {known}.")
+    check_dataset(flips, ("flips", "alpha", "layer", "text_a", "text_b"), "flips", "srtoolkit.count_gate_flips")
+    if sorted(map(str, flips["flips"].dims)) != ["alpha", "layer", "pair"]:
+        raise ValueError(
+            f"flips: its flips have dims {flips['flips'].dims}, expected pair, alpha and layer; take some blocks with "
+            ".sel(layer=[...]), a list."
+        )
+    curves, relative = check_curves(curves, of)
+    check_dataset(curves, ("text_a", "text_b"), "curves", "srtoolkit.interpolate")
     if any(not np.array_equal(flips[side].values, curves[side].values) for side in ("text_a", "text_b")):
         raise ValueError(
             f"flips are of {flips.sizes['pair']} pairs and curves of {curves.sizes['pair']} which are not the same "
@@ -136,8 +144,12 @@ def _check_same_paths(
         mine, other = (part.attrs.get(setting) for part in (flips, curves))
         if mine is not None and other is not None and mine != other:
             raise ValueError(f"flips have {setting}={mine!r}, curves {setting}={other!r}; both need the same path.")
-    relative = curves[of].values.astype(np.float64)
-    return curves["degenerate"].values | ~np.isfinite(relative).all(axis=1), relative
+    return curves["degenerate"].values.astype(bool) | ~np.isfinite(relative).all(axis=1), relative
+
+
+def _elsewhere(jumps: Bool[np.ndarray, "pair step"]) -> Bool[np.ndarray, "pair step"]:
+    """Jumps of another pair, half the list away: neighbours in it often share a prompt. A single pair has no other."""
+    return np.roll(jumps, len(jumps) // 2, axis=0) if len(jumps) > 1 else np.zeros_like(jumps)
 
 
 def _density_ratio(

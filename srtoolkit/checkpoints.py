@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from srtoolkit import hub
+from srtoolkit.arguments import check_number, listed
 from srtoolkit.suite import shipped
 from srtoolkit.suite.configuration import configuration, names
 
@@ -20,13 +21,16 @@ def checkpoints(name: str, near: Sequence[float] | None = None) -> dict[str, flo
     Raises:
         ValueError: A model without checkpoints, or a repository that cannot be reached.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r}: expected the name of a model as a string.")
+    wanted = None if near is None else [check_number(tokens, "near", 0.0) for tokens in listed(near) or [near]]
     if name in names():
         per_step = configuration(name).tokens_per_step
         found = {revision: float(per_step * int(revision.removeprefix("step"))) for revision in shipped.revisions(name)}
     else:
         found = hub.branch_tokens(name)
     found = dict(sorted(found.items(), key=lambda item: item[1]))
-    if near is None:
+    if wanted is None:
         return found
-    nearest = {min(found, key=lambda revision: abs(found[revision] - tokens)) for tokens in near}
+    nearest = {min(found, key=lambda revision: abs(found[revision] - tokens)) for tokens in wanted}
     return {revision: tokens for revision, tokens in found.items() if revision in nearest}

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from srtoolkit.arguments import check_names, check_whole
 from srtoolkit.models import Model
+
+__all__ = ["check_gates", "check_layer", "check_model", "check_names", "check_points", "check_tokens"]
+
+
+def check_model(model: Any) -> Model:
+    """``model``, if it is one.
+
+    Raises:
+        TypeError: It is something else, such as a model's name.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model: expected a srtoolkit.Model, got {type(model).__name__}; load_model(name) makes one.")
+    return model
+
+
+#: Number formats of token ids; others have no least and largest value in torch, or are no whole numbers.
+_IDS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def check_tokens(model: Model, tokens: Any, what: str = "tokens") -> Int[Tensor, "prompt pos"]:
@@ -19,7 +36,8 @@ def check_tokens(model: Model, tokens: Any, what: str = "tokens") -> Int[Tensor,
         TypeError: Not a tensor of whole numbers.
         ValueError: Wrong number of dimensions, empty, longer than the model's context, or ids outside the vocabulary.
     """
-    if not isinstance(tokens, Tensor) or tokens.is_floating_point() or tokens.dtype == torch.bool:
+    model = check_model(model)
+    if not isinstance(tokens, Tensor) or tokens.dtype not in _IDS or tokens.layout != torch.strided:
         kind = f"a {tokens.dtype} tensor" if isinstance(tokens, Tensor) else type(tokens).__name__
         raise TypeError(
             f"{what}: expected a LongTensor [prompt, pos] of token ids, got {kind}; model.tokenize(text) makes ids."
@@ -49,12 +67,14 @@ def check_layer(model: Model, layer: Any) -> int:
     Raises:
         ValueError: Not a whole number from 0 to ``n_layers - 1``.
     """
-    if isinstance(layer, bool) or not hasattr(layer, "__index__") or not 0 <= layer.__index__() < model.n_layers:
+    model = check_model(model)
+    try:
+        return check_whole(layer, "layer", 0, model.n_layers - 1)
+    except ValueError:
         raise ValueError(
             f"layer={layer!r}: {model.name} has blocks 0 to {model.n_layers - 1}; "
             "layer=0 is the output of the first block."
-        )
-    return int(layer.__index__())
+        ) from None
 
 
 def check_gates(model: Model, layer: int) -> None:
@@ -75,13 +95,13 @@ def check_gates(model: Model, layer: int) -> None:
 def check_points(
     model: Model, points: Any, n_contexts: int, what: str = "points"
 ) -> Float[Tensor, "context point d_model"]:
-    """``points`` as a tensor [context, point, d_model] of finite numbers.
+    """``points`` as a tensor [context, point, d_model] of numbers that are finite in the model's own format.
 
     Raises:
         TypeError: Not a tensor of real numbers.
-        ValueError: Wrong shape or width, no points, or NaN or infinite values.
+        ValueError: Wrong shape or width, no points, NaN or infinite values, or values too large for the model's format.
     """
-    if not isinstance(points, Tensor) or not points.is_floating_point():
+    if not isinstance(points, Tensor) or not points.is_floating_point() or points.layout != torch.strided:
         kind = f"a {points.dtype} tensor" if isinstance(points, Tensor) else type(points).__name__
         raise TypeError(f"{what}: expected a float tensor [context, point, d_model], got {kind}.")
     expected = f"[{n_contexts}, point, {model.d_model}] for {n_contexts} contexts of {model.name}"
@@ -90,19 +110,11 @@ def check_points(
     bad = int((~torch.isfinite(points)).sum())
     if bad:
         raise ValueError(f"{what}: {bad} of {points.numel()} values are NaN or infinite; points must be finite.")
-    return points
-
-
-def check_names(given: str | Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:
-    """``given`` as a tuple of names out of ``known``.
-
-    Raises:
-        ValueError: No name, a name twice, or one that is not known.
-    """
-    names = (given,) if isinstance(given, str) else tuple(given)
-    known = tuple(known)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names or len(set(names)) != len(names):
-        problem = f"unknown {unknown}" if unknown else "empty" if not names else "a name stands twice"
-        raise ValueError(f"{what}={given!r}: {problem}; known are {known}.")
-    return names
+    converted = points.to(model.device, model.hf.dtype)
+    over = int(torch.isinf(converted).sum()) if points.dtype != converted.dtype else 0
+    if over:
+        raise ValueError(
+            f"{what}: {over} of {points.numel()} values, up to {float(points.abs().max()):.3g}, are too large for the "
+            f"{model.dtype} of {model.name}; load the model in a wider dtype, or take smaller points."
+        )
+    return converted

@@ -10,9 +10,13 @@ import xarray as xr
 from jaxtyping import Float
 from scipy.stats import rankdata, spearmanr
 
-from srtoolkit.summary import bootstrap_weights, weighted_quantile
+from srtoolkit.arguments import check_number, check_variable
+from srtoolkit.summary import bootstrap_weights, check_pairs, interval, weighted_quantile
+
+_TEXTS = ("excluded", "text_a", "text_b")
 
 Medians = Float[np.ndarray, "resample setting"]
+Resampled = Float[np.ndarray, " resample"]
 
 
 class Estimate(NamedTuple):
@@ -56,8 +60,8 @@ def ratio(
         ValueError: The two were not measured on the same pairs.
     """
 
-    def divide(medians: Medians) -> Float[np.ndarray, " resample"]:
-        return medians[:, 0] / medians[:, 1]
+    def divide(medians: Medians) -> Resampled:
+        return _divide(medians[:, 0], medians[:, 1])
 
     return _estimate([later, earlier], divide, quantity, level, resamples, seed)
 
@@ -82,11 +86,14 @@ def trend(
     Raises:
         ValueError: Fewer than three settings, or not the same pairs everywhere.
     """
-    if len(series) < 3:
-        raise ValueError(f"a trend needs three or more settings, got {list(series)}.")
-    places = rankdata(list(series))
+    if not isinstance(series, Mapping) or isinstance(series, xr.Dataset) or len(series) < 3:
+        raise ValueError(
+            f"a trend needs three or more results by their settings, got "
+            f"{list(series) if isinstance(series, Mapping) else type(series).__name__}."
+        )
+    places = rankdata([check_number(setting, "setting") for setting in series])
 
-    def correlate(medians: Medians) -> Float[np.ndarray, " resample"]:
+    def correlate(medians: Medians) -> Resampled:
         ranks = rankdata(medians, axis=1)
         ranks, wanted = ranks - ranks.mean(1, keepdims=True), places - places.mean()
         found = ranks @ wanted / np.maximum(np.linalg.norm(ranks, axis=1) * np.linalg.norm(wanted), 1e-12)
@@ -157,17 +164,14 @@ def correlation(
     Raises:
         ValueError: No such variable, or fewer than three pairs that have both.
     """
-    first, second = _values(sharp, x), _values(sharp, y)
+    first, second = _values(sharp, x, "x"), _values(sharp, y, "y")
     known = np.isfinite(first) & np.isfinite(second)
     if known.sum() < 3:
         raise ValueError(f"{known.sum()} of {len(known)} pairs have both {x!r} and {y!r}; a correlation needs three.")
     weights = _weights(sharp, resamples, seed)[:, known].astype(np.int64)
-    found = [
-        spearmanr(np.repeat(first[known], times), np.repeat(second[known], times)).statistic
-        for times in weights
-        if times.astype(bool).sum() > 2
-    ]
-    return _with_interval(np.array(found), level)
+    found = [_rank_correlation(np.repeat(first[known], times), np.repeat(second[known], times)) for times in weights]
+    enough = weights.astype(bool).sum(axis=1) > 2
+    return _with_interval(np.where(enough, found, np.nan), level)
 
 
 def contrast(
@@ -195,7 +199,7 @@ def contrast(
     weights, split = _joint_weights(first, second, resamples, seed), first.sizes["pair"]
     above = weighted_quantile(_values(first, quantity), weights[:, :split], 0.5)
     below = weighted_quantile(_values(second, quantity), weights[:, split:], 0.5)
-    return _with_interval(above / below, level)
+    return _with_interval(_divide(above, below), level)
 
 
 def share_below(
@@ -220,6 +224,8 @@ def share_below(
     Raises:
         ValueError: Not as many pairs in both, or no such variable.
     """
+    for part, name in ((first, "first"), (second, "second")):
+        check_pairs(part, _TEXTS, name)
     if first.sizes["pair"] != second.sizes["pair"]:
         raise ValueError(
             f"{first.sizes['pair']} and {second.sizes['pair']} pairs are no couples; srtoolkit.match makes them."
@@ -238,6 +244,8 @@ def _joint_weights(
     first: xr.Dataset, second: xr.Dataset, resamples: int, seed: int
 ) -> Float[np.ndarray, "resample pair"]:
     """Weights of the pairs of both, then of every resample; equal prompts are known by their text."""
+    for part, name in ((first, "first"), (second, "second")):
+        check_pairs(part, _TEXTS, name)
     texts = [np.concatenate([part[key].values for part in (first, second)]) for key in ("text_a", "text_b")]
     numbers = np.unique(np.concatenate(texts), return_inverse=True)[1].astype(np.int64).reshape(2, -1)
     drawn = bootstrap_weights(numbers[0], numbers[1], resamples, seed)
@@ -246,13 +254,15 @@ def _joint_weights(
 
 def _estimate(
     sharps: Sequence[xr.Dataset],
-    statistic: Callable[[Medians], Float[np.ndarray, " resample"]],
+    statistic: Callable[[Medians], Resampled],
     quantity: str,
     level: float,
     resamples: int,
     seed: int,
 ) -> Estimate:
     """A statistic of several medians, each resample drawn once for all of them."""
+    for sharp in sharps:
+        check_pairs(sharp, (*_TEXTS, "prompt_a", "prompt_b"))
     first = sharps[0]
     for other in sharps[1:]:
         if not all(np.array_equal(first[key], other[key]) for key in ("prompt_a", "prompt_b", "text_a", "text_b")):
@@ -267,16 +277,29 @@ def _estimate(
 
 def _weights(sharp: xr.Dataset, resamples: int, seed: int) -> Float[np.ndarray, "resample pair"]:
     """Weights of the pairs as they are, then of every resample."""
+    check_pairs(sharp, ("excluded", "prompt_a", "prompt_b"))
     drawn = bootstrap_weights(sharp["prompt_a"].values, sharp["prompt_b"].values, resamples, seed)
     return np.concatenate([np.ones((1, drawn.shape[1])), drawn])
 
 
-def _values(sharp: xr.Dataset, quantity: str) -> Float[np.ndarray, " pair"]:
-    if quantity not in sharp:
-        raise ValueError(f"quantity {quantity!r} is not in this Dataset; it has {list(sharp.data_vars)}.")
-    return np.where(sharp["excluded"].values, np.nan, sharp[quantity].values.astype(np.float64))
+def _values(sharp: xr.Dataset, quantity: str, what: str = "quantity") -> Float[np.ndarray, " pair"]:
+    check_pairs(sharp, ("excluded",))
+    values = check_variable(sharp, quantity, ("pair",), what).values.astype(np.float64)
+    return np.where(sharp["excluded"].values.astype(bool), np.nan, values)
 
 
-def _with_interval(found: Float[np.ndarray, " resample"], level: float) -> Estimate:
-    low, high = np.nanquantile(found[1:], [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(found[0]), float(low), float(high))
+def _divide(above: Resampled, below: Resampled) -> Resampled:
+    """NaN where a median over none is divided by, or 0 by 0; infinite where 0 divides something."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return above / below
+
+
+def _rank_correlation(first: Float[np.ndarray, " entry"], second: Float[np.ndarray, " entry"]) -> float:
+    """Spearman's; NaN where either is constant, or nothing was drawn."""
+    if not len(first) or (first == first[0]).all() or (second == second[0]).all():
+        return float("nan")
+    return float(spearmanr(first, second).statistic)
+
+
+def _with_interval(found: Resampled, level: float) -> Estimate:
+    return Estimate(float(found[0]), *interval(found[1:], level))

@@ -9,6 +9,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from srtoolkit.arguments import check_whole
+from srtoolkit.checks import check_layer
 from srtoolkit.models import Model
 from srtoolkit.patching import capture, patch
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
@@ -33,9 +35,14 @@ def noise_floor(
         seed: Of the random points.
 
     Returns:
-        Dim ``pair``: ``noise`` (largest distance between the four outputs), ``d1``, ``relative_noise``.
+        Dim ``pair``: ``noise`` (largest distance between the four outputs), ``d1``, ``relative_noise``, which is NaN
+        where ``d1`` is 0.
+
+    Raises:
+        ValueError: Bad prompts, block, number of neighbours or seed.
     """
-    pairs = as_pairs(model, pairs)
+    neighbours, seed = check_whole(neighbours, "neighbours", 0, 10**6), check_whole(seed, "seed", 0, 2**63)
+    layer, pairs = check_layer(model, layer), as_pairs(model, pairs)
     noise, d1 = torch.empty(len(pairs)), torch.empty(len(pairs))
     generator = torch.Generator().manual_seed(seed)
     for index in range(len(pairs)):
@@ -52,7 +59,7 @@ def noise_floor(
     data = {
         "noise": ("pair", noise.numpy()),
         "d1": ("pair", d1.numpy()),
-        "relative_noise": ("pair", (noise / d1).numpy()),
+        "relative_noise": ("pair", torch.where(d1 > 0, noise / d1, torch.nan).numpy()),
     }
     return _dataset(model, pairs, data, layer=layer, neighbours=neighbours)
 

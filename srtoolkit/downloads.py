@@ -8,10 +8,12 @@ bound, and a failure says what was asked, what came back, and what to do, withou
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
 import re
+import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
-from srtoolkit.hub import cached_commit
+from srtoolkit import disk
+from srtoolkit.hub import cached_commit, no_drop, notes
 from srtoolkit.hub_errors import HubError, refusal, status, where
 from srtoolkit.packaged import file_sha256
 
@@ -36,6 +39,8 @@ LONGEST_WAIT = 360
 
 _PLAIN = re.compile(r"[^/]+\.(json|txt|model|jinja|tiktoken)")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+_INSTEAD = "set HF_HUB_CACHE (or HF_HOME) to a folder elsewhere"
 
 T = TypeVar("T")
 
@@ -64,20 +69,79 @@ class Snapshot:
 
         Raises:
             HubError: A file cannot be had, or is not what the hub lists.
+            DiskError: The cache is full or cannot be written.
         """
         wanted = [path for path in self.files or () if _PLAIN.fullmatch(path) or (code and path.endswith(".py"))]
-        for path in wanted:
-            # One of them by its revision's name, so that the cache knows the name when the hub cannot be reached.
-            self._file(path, self.revision if path == "config.json" else self.commit)
+        if self.files is None:
+            self._check_cached(_PLAIN.fullmatch)
+        # One of them by its revision's name, so that the cache knows the name when the hub cannot be reached.
+        self._fetch({path: self.revision if path == "config.json" else self.commit for path in wanted})
 
     def fetch_weights(self) -> None:
         """See that the local cache has this commit's weights, as the hub has them.
 
         Raises:
             HubError: A file cannot be had, or is not what the hub lists; or there are no weights.
+            DiskError: The cache is full or cannot be written.
         """
-        for path in self._weights() if self.files is not None else ():
-            self._file(path, self.commit)
+        if self.files is None:
+            self._check_cached(lambda path: path.endswith(".safetensors"))
+            return
+        wanted = self._weights()
+        missing = [path for path in wanted if self._kept(path) is None]
+        needs = sum(self.files[path].size or 0 for path in missing)
+        if needs > disk.free_near(self._folder):
+            raise disk.DiskError(disk.describe(errno.ENOSPC, self._folder, _INSTEAD, needs))
+        self._fetch(dict.fromkeys(wanted, self.commit))
+
+    def _fetch(self, wanted: Mapping[str, str | None]) -> None:
+        """Each file, by the revision to ask for it; again what another process dropped from the cache meanwhile."""
+        lost = list(wanted)
+        for _ in PAUSES:
+            for path in lost:
+                with contextlib.suppress(FileNotFoundError):  # dropped while it was linked
+                    self._file(path, wanted[path])
+            with no_drop(self.name):
+                # From here on these are links of this commit, and no drop of another one takes what they lead to.
+                lost = [path for path in wanted if self._kept(path) is None]
+            if not lost:
+                return
+        raise HubError(
+            f"cannot load {_what(self.name, self.revision)}: {lost} were fetched and are gone again from "
+            f"{self._folder}. Another program clears this cache; stop it, or set HF_HUB_CACHE to another folder."
+        )
+
+    @property
+    def _folder(self) -> Path:
+        """The files of this commit in the cache."""
+        return Path(constants.HF_HUB_CACHE, f"models--{self.name.replace('/', '--')}", "snapshots", self.commit)
+
+    def _kept(self, path: str) -> Path | None:
+        """A file in the cache, if it is there; a link that leads nowhere is not."""
+        found = self._folder / path
+        return found if found.exists() else None
+
+    def _check_cached(self, chosen: Callable[[str], Any]) -> None:
+        """Refuse files that were cut short or changed in the cache, as far as can be told without the hub.
+
+        A small file is compared with the hash that the cache names it by. Weights are as long as their header says.
+        """
+        for found in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
+            if not chosen(found.name):
+                continue
+            named = found.resolve().name
+            if found.suffix == ".safetensors":
+                problem = cut_short(found)
+            elif re.fullmatch(r"[0-9a-f]{40}", named) and _git_sha1(found) != named:
+                problem = f"its git hash is {_git_sha1(found)}, the cache has it as {named}"
+            else:
+                continue
+            if problem:
+                raise HubError(
+                    f"cannot load {_what(self.name, self.revision)}: {found} in the cache is not the file it should "
+                    f"be: {problem}. It was not used. Delete {found.resolve()}, and load again where the hub can be "
+                    "reached."
+                )
 
     def _weights(self) -> list[str]:
         """Paths of the weights: safetensors where there are any, in one file or as their index names them."""
@@ -86,19 +150,27 @@ class Snapshot:
             if whole in self.files:
                 return [whole]
             if (index := f"{whole}.index.json") in self.files:
-                return sorted(set(json.loads(self._file(index, self.commit).read_text())["weight_map"].values()))
+                self._fetch({index: self.commit})
+                return sorted(set(json.loads((self._folder / index).read_text())["weight_map"].values()))
         raise HubError(
             f"cannot load {_what(self.name, self.revision)}: at commit {self.commit} it has no {_WEIGHTS[0]}, only "
             f"{sorted(self.files)[:20]}. Name a repository of transformers weights."
         )
 
-    def _file(self, path: str, revision: str | None) -> Path:
-        """One file in the cache; new ones are compared with the hub's hash, all with its size."""
-        kept = huggingface_hub.try_to_load_from_cache(
-            self.name, path, revision=self.commit, cache_dir=constants.HF_HUB_CACHE
-        )
+    def _file(self, path: str, revision: str | None) -> None:
+        """See to one file in the cache; new ones are compared with the hub's hash, all with its size.
+
+        Raises:
+            FileNotFoundError: Another process dropped it meanwhile.
+        """
+        assert self.files is not None
         asked = f"{path} of {_what(self.name, self.revision)}"
+        # While a file is new there is a note of it: of a process that is killed before it compared, the next one knows.
+        unchecked = notes(self.name) / f"{hashlib.sha256(f'{self.commit}/{path}'.encode()).hexdigest()[:16]}.unchecked"
         try:
+            if self._kept(path) is None:
+                unchecked.parent.mkdir(parents=True, exist_ok=True)
+                unchecked.touch()
             found = Path(
                 _patiently(
                     asked,
@@ -110,11 +182,20 @@ class Snapshot:
         except HubError:
             raise
         except Exception as error:  # the client has a type of its own for each failure
+            if isinstance(error, FileNotFoundError) and error.errno == errno.ENOENT:
+                raise
+            if (number := disk.refusal(error)) is not None:
+                needs = self.files[path].size or 0
+                raise disk.DiskError(
+                    f"cannot load {asked}: {disk.describe(number, self._folder / path, _INSTEAD, needs)}"
+                ) from None
             raise refusal(error, self.name, self.revision, path) from None
         if found.parents[len(Path(path).parents) - 1].name != self.commit:
             raise HubError(f"cannot load {asked}: the branch moved on while it was read. Load it again.")
-        self._check(found, path, fresh=not isinstance(kept, str))
-        return found
+        fresh = unchecked.exists()
+        self._check(found, path, fresh)
+        if fresh:
+            unchecked.unlink(missing_ok=True)
 
     def _check(self, found: Path, path: str, fresh: bool) -> None:
         """Refuse and delete a file that is not what the hub lists."""
@@ -221,6 +302,21 @@ def _wait_asked_for(response: Any) -> int:
         return limit.reset_in_seconds
     after = response.headers.get("Retry-After", "").strip()
     return int(after) if after.isdigit() else 0
+
+
+def cut_short(path: Path) -> str:
+    """How a safetensors file has another length than its header says; empty where it has that."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        try:
+            header = json.loads(file.read(min(length, size)))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return f"it has {size} bytes and no header that can be read"
+    due = 8 + length + max(ends, default=0)
+    return f"it has {size} bytes, its header says {due}" if size != due else ""
 
 
 def _what(name: str, revision: str | None) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import huggingface_hub
+from filelock import FileLock, Timeout
 from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from srtoolkit import packaged
+from srtoolkit import disk, packaged
 from srtoolkit.suite.configuration import names as suite_names
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def announce(wanted: Sequence[tuple[str, str | None]]) -> None:
     sizes = [download_size(name, revision) for name, revision in missing]
     known = [size for size in sizes if size is not None]
     largest = f"up to {max(known) / 1e9:.1f} GB at a time" if known else "an unknown amount"
-    free = shutil.disk_usage(_existing(Path(constants.HF_HUB_CACHE))).free
+    free = disk.free_near(Path(constants.HF_HUB_CACHE))
     logger.warning(
         "%d of these models are fetched from the hub, one by one: %s of disk, %.1f GB in all to download; %.1f GB are "
         "free in %s.", len(missing), largest, sum(known) / 1e9, free / 1e9, constants.HF_HUB_CACHE,
@@ -72,21 +73,85 @@ def download_size(name: str, revision: str | None) -> int | None:
 def borrowed(name: str, revision: str | None, keep: bool) -> Iterator[None]:
     """Within this, a hub model may be downloaded; after it, the disk is as before unless ``keep``.
 
+    Several processes may borrow the same revision; the last of them drops it.
+
     Args:
         name: As :func:`srtoolkit.load_model` takes it.
         revision: Likewise.
         keep: Leave what was downloaded.
     """
-    ours = is_hub_id(name) and not keep and cached_commit(name, revision) is None
+    if not is_hub_id(name) or keep:
+        yield
+        return
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", revision or "main")
+    borrowing = notes(name) / f"{stem}.borrowed"
+    mine = FileLock(notes(name) / f"{stem}+{uuid.uuid4().hex}.using")
+    with no_drop(name), contextlib.suppress(OSError):  # a cache that cannot be written will hold nothing new
+        if cached_commit(name, revision) is None:
+            borrowing.touch()
+        if borrowing.exists():
+            mine.acquire()
+    if not mine.is_locked:
+        yield
+        return
     try:
         yield
     finally:
-        commit = cached_commit(name, revision) if ours else None
-        if commit is not None:
-            drop(commit)
+        with no_drop(name):
+            mine.release()
+            Path(mine.lock_file).unlink(missing_ok=True)
+            others = any(_held(path) for path in notes(name).glob(f"{stem}+*.using"))
+            commit = None if others else cached_commit(name, revision)
+            if commit is not None:
+                _drop(commit)
+            if not others:
+                borrowing.unlink(missing_ok=True)
 
 
-def drop(commit: str) -> None:
+@contextlib.contextmanager
+def no_drop(name: str) -> Iterator[None]:
+    """Within this, no process of this package deletes files of a repository from the cache.
+
+    Args:
+        name: Id of the repository.
+    """
+    try:
+        notes(name).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(notes(name) / "drop.srtoolkit")
+        lock.acquire()
+    except OSError as error:
+        if disk.refusal(error) is None:
+            raise
+        yield  # from a cache that cannot be written, nothing is deleted either
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def notes(name: str) -> Path:
+    """Where in the hub's cache this package's locks and notes on a repository lie, beside the client's own.
+
+    Args:
+        name: Id of the repository.
+    """
+    return Path(constants.HF_HUB_CACHE, ".locks", f"models--{name.replace('/', '--')}")
+
+
+def _held(path: Path) -> bool:
+    """Whether a living process holds this lock; the system opens the locks of dead ones."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    path.unlink(missing_ok=True)
+    return False
+
+
+def _drop(commit: str) -> None:
     """Delete one commit, and what no other commit shares with it, from the local cache."""
     strategy = huggingface_hub.scan_cache_dir(constants.HF_HUB_CACHE).delete_revisions(commit)
     logger.info("dropping %s again: %s", commit[:12], strategy.expected_freed_size_str)
@@ -115,7 +180,3 @@ def _branches(name: str) -> list[str]:
     except Exception:  # no hub, no such model, or no leave: the client has a type of its own for each
         refs = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs"
         return sorted(path.name for path in refs.iterdir()) if refs.is_dir() else []
-
-
-def _existing(path: Path) -> Path:
-    return path if path.exists() else _existing(path.parent)

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from srtoolkit import measures
 from srtoolkit.checks import check_layer, check_names
 from srtoolkit.models import Model
+from srtoolkit.overflow import check_activations, warn_of_overflow
 from srtoolkit.patching import METHODS, capture, choose_method, patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
@@ -76,7 +77,8 @@ def interpolate(
 
     Returns:
         Dims ``pair``, ``alpha``, with texts, token ids and provenance. Pairs whose ends give the same output are
-        flagged ``degenerate`` and have NaN for relative distances.
+        flagged ``degenerate`` and have NaN for relative distances; those with outputs that are NaN or infinite, as an
+        overflowing half-precision model gives, are flagged ``non_finite``, and a token that is undefined is -1.
 
     Raises:
         ValueError: Bad prompts, block, steps, path, read point or method.
@@ -100,7 +102,9 @@ def interpolate(
                 points = path_function(a[rows], b[rows], alphas)
                 parts.append((rows, _measure(model, context[some], points, layer, reads, chosen)))
                 bar.update(len(rows))
-    return _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=", ".join(used))
+    found = _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=", ".join(used))
+    warn_of_overflow(model, pairs.tokens_a, found["non_finite"].values, layer)
+    return found
 
 
 def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
@@ -108,7 +112,7 @@ def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: in
     out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
     for places, tokens in by_length(prompts):
         out[places] = capture(model, tokens, layer)
-    return out
+    return check_activations(model, out, layer)
 
 
 def _pairs_at_once(model: Model, steps: int, reads: tuple[str, ...]) -> int:
@@ -159,7 +163,8 @@ def _compare(found: dict[str, Float[Tensor, "point width"]]) -> dict[str, Float[
         out["kl"] = measures.kl_from_first(logprobs)
         out["jsd"] = measures.jsd_from_first(logprobs)
         out["logit_difference"] = measures.logit_difference(logprobs)
-        out["top_token"], out["top_probability"] = measures.top_token(logprobs)
+        token, out["top_probability"] = measures.top_token(logprobs)
+        out["top_token"] = torch.where(out["top_probability"].isfinite(), token, -1)
     return out
 
 
@@ -178,6 +183,8 @@ def _to_dataset(
     variables: dict[str, object] = {}
     threshold = max(DEGENERATE, 10 * torch.finfo(model.hf.dtype).eps)
     degenerate = np.zeros(len(pairs), dtype=bool)
+    always = ("distance", "distance_resid", "top_probability")  # finite wherever the outputs are
+    non_finite = ~np.all([np.isfinite(joined[name]).all(1) for name in always if name in joined], axis=0)
     for suffix in ("", "_resid"):
         if f"distance{suffix}" not in joined:
             continue
@@ -188,13 +195,13 @@ def _to_dataset(
         with np.errstate(invalid="ignore", divide="ignore"):
             variables[f"relative_distance{suffix}"] = (
                 ("pair", "alpha"),
-                np.where(tiny[:, None], np.nan, distance / distance[:, -1:]),
+                np.where((tiny | non_finite)[:, None], np.nan, distance / distance[:, -1:]),
             )
         if not suffix:
             variables["output_norm"] = "pair", norm
     variables |= {name: (("pair", "alpha"), values) for name, values in joined.items()}
     variables["input_distance"] = "pair", (b - a).float().norm(dim=-1).cpu().numpy()
-    variables["degenerate"] = "pair", degenerate
+    variables |= {"degenerate": ("pair", degenerate), "non_finite": ("pair", non_finite)}
     about = describe_pairs(pairs)
     coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
     dataset = xr.Dataset(

@@ -74,7 +74,8 @@ def load_model(
             hash; the message says which and what to do.
         RemoteError: A ValueError of ``remote``: no key, no connection, no such model there, or an option that the
             server decides on.
-        CacheError: A packaged model cannot be fetched or written.
+        DiskError: A cache is full or cannot be written; of a packaged model a CacheError, which says too that it cannot
+            be fetched. The message says how much is needed, where, and which variable moves it.
     """
     if init not in INITS:
         raise ValueError(f"init={init!r} is not one of {INITS}.")
@@ -134,6 +135,7 @@ def load_model(
         init=init,
         seed=seed,
         dtype=dtype,
+        own_code=any(_brought_along(part) for part in (config, tokenizer, hf)),
         anatomy=find_anatomy(hf, config.get_text_config().num_hidden_layers, name),
     )
 
@@ -276,6 +278,11 @@ def _refuse_encoders(name: str, config: Any) -> None:
             f"{name}: {kind!r} is an encoder: its tokens see those after them. "
             "srtoolkit needs a decoder that predicts the next token."
         )
+
+
+def _brought_along(part: Any) -> bool:
+    """Whether this object's class is of a model's own code, which transformers imports under a name of its own."""
+    return type(part).__module__.partition(".")[0] == "transformers_modules"
 
 
 def pick_device(device: str) -> torch.device:

@@ -9,6 +9,8 @@ import xarray as xr
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
+from srtoolkit.arguments import check_dataset, check_number, check_variable
+
 #: Stands for "not allowed" among the costs of a match; the solver takes no infinity in every row.
 _FORBIDDEN = 1e9
 
@@ -36,18 +38,19 @@ def match(
         ``first`` and ``second`` cut down to the couples, in the same order.
 
     Raises:
-        ValueError: A variable that either lacks, or no two entries that match.
+        TypeError: ``first`` or ``second`` is no Dataset.
+        ValueError: A variable that either lacks, a width that is negative, or no two entries that match.
     """
-    missing = [name for name in (*within, *equal) if name not in first or name not in second]
-    if missing:
-        raise ValueError(f"cannot match on {missing}: not variables of both; there are {sorted(map(str, first))}.")
+    equal, relative = ((names,) if isinstance(names, str) else tuple(names) for names in (equal, relative))
+    widths = _check(first, second, within, equal)
     cost = np.zeros((first.sizes["pair"], second.sizes["pair"]))
-    for name, width in within.items():
-        gap = _gap(first[name].values, second[name].values, name in relative) / width
-        cost += np.where(gap <= 1, gap, _FORBIDDEN)
+    for name, width in widths.items():
+        a, b = (part[name].values.astype(np.float64) for part in (first, second))
+        gap = _gap(a, b, name in relative)
+        with np.errstate(invalid="ignore"):
+            cost += np.where(gap <= width, gap / (width or 1.0), _FORBIDDEN)  # a gap that is not a number is forbidden
     for name in equal:
         cost[first[name].values[:, None] != second[name].values[None]] = _FORBIDDEN
-    cost = np.nan_to_num(cost, nan=_FORBIDDEN)
     rows, columns = linear_sum_assignment(np.minimum(cost, _FORBIDDEN))
     good = cost[rows, columns] < _FORBIDDEN
     if not good.any():
@@ -58,6 +61,33 @@ def match(
     return first.isel(pair=rows[good]), second.isel(pair=columns[good])
 
 
-def _gap(a: np.ndarray, b: np.ndarray, relative: bool) -> Float[np.ndarray, "first second"]:
-    difference = np.abs(a[:, None].astype(np.float64) - b[None])
-    return difference / ((np.abs(a)[:, None] + np.abs(b)[None]) / 2) if relative else difference
+def _check(
+    first: xr.Dataset, second: xr.Dataset, within: Mapping[str, float], equal: Sequence[str]
+) -> dict[str, float]:
+    """The widths; refuses what there is nothing to match on."""
+    if not isinstance(within, Mapping):
+        raise TypeError(f"within: expected the width by variable, such as {{'input_distance': 0.05}}, got {within!r}.")
+    for part, what in ((first, "first"), (second, "second")):
+        check_dataset(part, (), what, "srtoolkit.sharpness")
+    names = (*within, *equal)
+    missing = [
+        name for name in names if any(name not in part or part[name].dims != ("pair",) for part in (first, second))
+    ]
+    if missing or "pair" not in first.dims or "pair" not in second.dims:
+        raise ValueError(
+            f"cannot match on {missing}: not variables over pair of both; there are {sorted(map(str, first))}."
+        )
+    for part in (first, second):
+        for name in within:
+            check_variable(part, name, ("pair",), "within")
+    return {name: check_number(width, f"within[{name!r}]", 0.0) for name, width in within.items()}
+
+
+def _gap(
+    a: Float[np.ndarray, " first"], b: Float[np.ndarray, " second"], relative: bool
+) -> Float[np.ndarray, "first second"]:
+    """Difference, or its share of the mean; 0 between two zeros."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        difference = np.abs(a[:, None] - b[None])
+        share = difference / ((np.abs(a)[:, None] + np.abs(b)[None]) / 2) if relative else difference
+    return np.where(difference == 0, 0.0, share)

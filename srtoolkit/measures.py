@@ -5,6 +5,8 @@ Everywhere the first two points are the ends, A and B; what comes back has one v
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -35,7 +37,8 @@ def jsd_between(
     p, q = first.exp(), second.exp()
     entropies = (-(p * first).sum(dim=-1), -(q * second).sum(dim=-1))
     middle = (p + q).mul_(0.5)
-    return (-torch.xlogy(middle, middle).sum(dim=-1) - (entropies[0] + entropies[1]) / 2).clamp_min(0)
+    found = -torch.xlogy(middle, middle).sum(dim=-1) - (entropies[0] + entropies[1]) / 2
+    return found.clamp(0, math.log(2))
 
 
 def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
@@ -53,6 +56,6 @@ def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, 
 def top_token(
     logprobs: Float[Tensor, "point d_vocab"],
 ) -> tuple[Int[Tensor, " point"], Float[Tensor, " point"]]:
-    """The most probable next token of every point, and its probability."""
+    """The most probable next token of every point, and its probability; -1 and NaN where probabilities are NaN."""
     values, tokens = logprobs.max(dim=-1)
-    return tokens, values.exp()
+    return tokens.where(~values.isnan(), -1), values.exp()

@@ -42,6 +42,7 @@ class Model:
         remote: Whether it runs elsewhere: ``True`` on NDIF, a server's address, ``"local"`` in rehearsal. ``hf`` then
             has shapes and no weights.
         nn: nnsight's view of ``hf``, made of it where none is given.
+        own_code: Whether Python files that the model's repository brings along ran.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Model:
     anatomy: Anatomy
     memory_budget: int = MEMORY_BUDGET
     methods: dict[Any, Any] = field(default_factory=dict)
+    own_code: bool = False
     lock: Any = field(default_factory=threading.RLock, repr=False)
     remote: bool | str = False
     nn: Any = None
@@ -141,6 +143,10 @@ class Model:
         """
         if not isinstance(text, str):
             raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}")
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(
+                f"a prompt holds a NUL or half a character, which results cannot keep: {text[:200]!r}; replace it."
+            )
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         if bos and self.tokenizer.bos_token_id is None:
             raise ValueError(f"{self.name}: bos=True, but the tokenizer has no BOS token; use bos=False.")
@@ -159,6 +165,7 @@ class Model:
             "revision": self.revision or "",
             "commit": self.commit or "",
             "fingerprint": self.fingerprint,
+            "own_code": int(self.own_code),
             "dtype": self.dtype,
             "device": "remote" if self.remote else self.place,
             **({"remote": self.place} if self.remote else {}),

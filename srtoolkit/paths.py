@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from srtoolkit.arguments import check_whole
+
 Path = Callable[
     [Float[Tensor, "pair d_model"], Float[Tensor, "pair d_model"], Float[Tensor, " alpha"]],
     Float[Tensor, "pair alpha d_model"],
@@ -17,7 +19,13 @@ Path = Callable[
 def linear(
     a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
 ) -> Float[Tensor, "pair alpha d_model"]:
-    """``X(alpha) = A + alpha (B - A)``; Janiak et al. 2024, Section 3. Both ends come out exactly."""
+    """``X(alpha) = A + alpha (B - A)``; Janiak et al. 2024, Section 3. Both ends come out exactly.
+
+    Raises:
+        TypeError: Not three tensors of real numbers.
+        ValueError: A and B of different shapes, or alphas that are no list of numbers.
+    """
+    _check_ends(a, b, alphas)
     return torch.lerp(a[:, None], b[:, None], alphas.to(a)[None, :, None])
 
 
@@ -40,18 +48,26 @@ def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: 
     Raises:
         ValueError: An unknown base, or a random one without ``like``.
     """
-    if base not in ("a", "random") or (base == "random" and like is None):
+    if not isinstance(base, str) or base not in ("a", "random") or (base == "random" and like is None):
         raise ValueError(f"base={base!r}: expected 'a', or 'random' together with activations that it is to be like.")
+    seed = check_whole(seed, "seed", 0, 2**62)
+    if like is not None:
+        _check_like(like)
     centred = None if like is None else like - like.mean(0)
 
     def path(
         a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
     ) -> Float[Tensor, "pair alpha d_model"]:
+        _check_ends(a, b, alphas)
+        if like is not None and like.shape[1] != a.shape[1]:
+            raise ValueError(f"like: activations of width {like.shape[1]}, but those of the model have {a.shape[1]}.")
         length, direction = (b - a).norm(dim=-1, keepdim=True), _draws(b - a, centred, 2 * seed)
         if base == "random" and like is not None:
             start = like.mean(0).to(a) + _draws(a, centred, 2 * seed + 1)
             a = start * a.norm(dim=-1, keepdim=True) / start.norm(dim=-1, keepdim=True)
-        return linear(a, a + direction * length / direction.norm(dim=-1, keepdim=True), alphas)
+        # From A to itself there is no direction, and no way to go.
+        step = torch.where(length > 0, direction * length / direction.norm(dim=-1, keepdim=True), 0.0)
+        return linear(a, a + step, alphas)
 
     kind = "every direction" if like is None else "covariance of activations"
     path.__name__ = f"random direction ({kind}, base {base}, seed {seed})"
@@ -80,8 +96,50 @@ def find_path(path: str | Path) -> tuple[str, Path]:
     Raises:
         ValueError: An unknown name.
     """
-    if callable(path):
-        return getattr(path, "__name__", "custom"), path
-    if path not in PATHS:
+    if callable(path) and not isinstance(path, type):
+        return str(getattr(path, "__name__", "custom")), _checked(path)
+    if not isinstance(path, str) or path not in PATHS:
         raise ValueError(f"path={path!r} is not one of {tuple(PATHS)}, nor a function of (A, B, alphas).")
     return path, PATHS[path]
+
+
+def _checked(path: Path) -> Path:
+    """A user's path, whose points are looked at before the model runs on them."""
+
+    def checked(
+        a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
+    ) -> Float[Tensor, "pair alpha d_model"]:
+        points = path(a, b, alphas)
+        expected = (len(a), len(alphas), a.shape[1])
+        if not isinstance(points, Tensor) or points.shape != expected:
+            got = f"shape {tuple(points.shape)}" if isinstance(points, Tensor) else type(points).__name__
+            raise ValueError(
+                f"path={getattr(path, '__name__', 'custom')}: expected a tensor [pair, alpha, d_model] of shape "
+                f"{expected}, got {got}; see srtoolkit.paths.linear."
+            )
+        return points
+
+    return checked
+
+
+def _check_ends(a: Tensor, b: Tensor, alphas: Tensor) -> None:
+    """Refuse what would be broadcast to something else, or fail in torch's words."""
+    if not all(isinstance(value, Tensor) and value.is_floating_point() for value in (a, b, alphas)):
+        kinds = [str(value.dtype) if isinstance(value, Tensor) else type(value).__name__ for value in (a, b, alphas)]
+        raise TypeError(f"a, b and alphas: expected three float tensors, got {kinds}.")
+    if a.ndim != 2 or a.shape != b.shape or a.dtype != b.dtype or alphas.ndim != 1:
+        raise ValueError(
+            f"a, b and alphas: expected shapes [pair, d_model] twice, of one dtype, and [alpha]; got {list(a.shape)} "
+            f"{a.dtype}, {list(b.shape)} {b.dtype} and {list(alphas.shape)}."
+        )
+
+
+def _check_like(like: Tensor) -> None:
+    """Refuse activations that have no covariance to draw from."""
+    if not isinstance(like, Tensor) or not like.is_floating_point():
+        raise TypeError(f"like: expected a float tensor [prompt, d_model], got {type(like).__name__}.")
+    if like.ndim != 2 or len(like) < 2 or not bool(torch.isfinite(like).all()) or bool((like == like[0]).all()):
+        raise ValueError(
+            f"like: expected finite activations [prompt, d_model] of two or more different prompts, got shape "
+            f"{list(like.shape)}; a covariance needs them."
+        )

@@ -11,6 +11,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from srtoolkit.arguments import check_number, check_whole, listed
 from srtoolkit.checks import check_layer, check_tokens
 from srtoolkit.models import Model
 from srtoolkit.patching import capture
@@ -80,13 +81,13 @@ def lay_out(
         ValueError: Not three prompts, bad prompts or settings, or activations that span no plane.
     """
     layer = check_layer(model, layer)
-    if not hasattr(resolution, "__index__") or resolution < 2 or not 0 <= margin < 10:
-        raise ValueError(
-            f"resolution={resolution!r}, margin={margin!r}: a plane needs a whole number of points from 2 on, and a "
-            "margin from 0 to 10."
-        )
-    if isinstance(triple, str) or len(triple) != len(ANCHORS):
-        raise ValueError(f"expected three prompts, got {len(triple)}: {str(triple)[:200]}")
+    resolution, margin = check_whole(resolution, "resolution", 2, 10**4), check_number(margin, "margin", 0.0, 10.0)
+    given = listed(triple) or []
+    if len(given) != len(ANCHORS):
+        raise ValueError(f"expected three prompts, got {len(given)}: {str(triple)[:200]!r}; a list of texts or of ids.")
+    if not all(isinstance(prompt, str | Tensor) for prompt in given):
+        kinds = [type(prompt).__name__ for prompt in given]
+        raise TypeError(f"expected three prompts, each a text or a LongTensor [pos] of token ids, got {kinds}.")
     prompts = [model.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in triple]
     tokens = [check_tokens(model, ids[None], f"prompt {name}") for name, ids in zip(ANCHORS, prompts, strict=True)]
     texts = [prompt if isinstance(prompt, str) else str(model.tokenizer.decode(prompt.tolist())) for prompt in triple]

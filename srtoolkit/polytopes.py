@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from srtoolkit.arguments import check_whole, listed
 from srtoolkit.checks import check_gates, check_layer
 from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
@@ -68,8 +69,7 @@ def count_gate_flips(
     layer = check_layer(model, layer)
     check_gates(model, layer)
     blocks = find_blocks(model, layer, layers)
-    if not hasattr(steps, "__index__") or steps < 2:
-        raise ValueError(f"steps={steps!r}: a path has at least its two ends, so steps must be a whole number from 2.")
+    steps = check_whole(steps, "steps", 2, 10**6)
     path_name, path_function = find_path(path)
     pairs = as_pairs(model, pairs)
     alphas = torch.linspace(0, 1, int(steps))
@@ -132,6 +132,7 @@ def locate_gate_flips(
     layer = check_layer(model, layer)
     check_gates(model, layer)
     (block,) = find_blocks(model, layer, [block]).tolist()
+    steps, halvings = check_whole(steps, "steps", 2, 10**6), check_whole(halvings, "halvings", 0, 50)
     path_name, path_function = find_path(path)
     pairs = as_pairs(model, pair)
     if len(pairs) != 1:
@@ -184,13 +185,17 @@ def find_blocks(model: Model, layer: int, layers: str | Sequence[int]) -> Int[np
         ValueError: A block that is not behind ``layer``.
     """
     behind = range(layer + 1, model.n_layers)
-    chosen = list(behind) if isinstance(layers, str) and layers == "all" else layers
-    if isinstance(chosen, str) or not len(chosen) or any(block not in behind for block in chosen):
+    chosen = list(behind) if isinstance(layers, str) and layers == "all" else listed(layers) or []
+    try:
+        chosen = [check_whole(block, "layers", behind[0], behind[-1]) for block in chosen]
+    except ValueError:
+        chosen = []
+    if not chosen:
         raise ValueError(
             f"layers={layers!r}: the patch is after block {layer} of {model.name}, so its gates are those of blocks "
             f"{behind[0]} to {behind[-1]}; give some of these, or 'all'."
         )
-    return np.array([int(block) for block in chosen])
+    return np.array(chosen)
 
 
 def points_at_once(model: Model) -> int:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch.nn.functional import cross_entropy
 from tqdm.auto import trange
 
+from srtoolkit.arguments import check_dataset, check_number, check_whole, listed
 from srtoolkit.checks import check_layer
 from srtoolkit.measures import jsd_between
 from srtoolkit.models import Model
@@ -49,10 +50,10 @@ def next_tokens(
         ValueError: Bad prompts, block, alphas, path, or more tokens than the vocabulary has.
     """
     layer, (path_name, path_function) = check_layer(model, layer), find_path(path)
-    if not len(alphas) or not all(np.isfinite(alpha) for alpha in alphas):
-        raise ValueError(f"alphas={alphas!r}: expected one or more finite numbers; 0 is A and 1 is B.")
-    if not 1 <= top <= model.vocab_size:
-        raise ValueError(f"top={top!r}: {model.name} has {model.vocab_size} tokens.")
+    alphas = [check_number(alpha, "alphas") for alpha in listed(alphas) or []]
+    if not alphas:
+        raise ValueError("alphas: expected one or more finite numbers in a list; 0 is A and 1 is B.")
+    top = check_whole(top, "top", 1, model.vocab_size)
     pairs = as_pairs(model, pairs)
     shape = (len(pairs), len(alphas), top)
     tokens, probabilities = np.zeros(shape, dtype=np.int64), np.zeros(shape)
@@ -103,9 +104,11 @@ def divergence(
         ValueError: Bad prompts, block, steps, path, or a lag that is not between 1 and ``steps - 1``.
     """
     layer, (path_name, path_function) = check_layer(model, layer), find_path(path)
-    if not len(lags) or any(not 1 <= lag < steps for lag in lags):
+    steps = check_whole(steps, "steps", 2, 10**6)
+    given, lags = lags, [check_whole(lag, "lags", 1, steps - 1) for lag in listed(lags) or []]
+    if not lags:
         raise ValueError(
-            f"lags={lags!r}: expected numbers of steps from 1 to {steps - 1}, one less than steps={steps}."
+            f"lags={given!r}: expected numbers of steps from 1 to {steps - 1}, one less than steps={steps}."
         )
     pairs = as_pairs(model, pairs)
     alphas = torch.linspace(0, 1, steps)
@@ -200,6 +203,7 @@ def token_change_at(curves: xr.Dataset) -> xr.DataArray:
     Raises:
         ValueError: ``curves`` has no predictions.
     """
+    check_dataset(curves, ("alpha",), "curves", "srtoolkit.interpolate")
     if "top_token" not in curves:
         raise ValueError(
             f"these curves hold no predictions, only {list(curves.data_vars)}; interpolate reads='logits'."

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit import reference
-from srtoolkit.checks import check_tokens
+from srtoolkit.arguments import check_whole, listed
+from srtoolkit.checks import check_model, check_tokens
 from srtoolkit.models import Model
 
 #: Where random prompts come from: prose shipped with the package, or the paper's data set on the hub.
@@ -45,11 +48,25 @@ class PromptPairs:
     bos: bool
     source: str
 
+    def __post_init__(self) -> None:
+        sides = (self.tokens_a, self.tokens_b, self.text_a, self.text_b, self.labels)
+        if any(not isinstance(side, tuple) for side in sides) or len({len(side) for side in sides}) != 1:
+            raise ValueError(
+                "PromptPairs: expected five tuples with one entry a pair (tokens_a, tokens_b, text_a, text_b, labels), "
+                f"got {[f'{len(s)} in a tuple' if isinstance(s, tuple) else type(s).__name__ for s in sides]}."
+            )
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, key: slice) -> PromptPairs:
-        """The pairs of a slice."""
+        """The pairs of a slice.
+
+        Raises:
+            TypeError: Not a slice.
+        """
+        if not isinstance(key, slice):
+            raise TypeError(f"pairs[{key!r}]: expected a slice; one pair is pairs[i : i + 1].")
         cut = (self.tokens_a[key], self.tokens_b[key], self.text_a[key], self.text_b[key], self.labels[key])
         return PromptPairs(*cut, bos=self.bos, source=self.source)
 
@@ -107,7 +124,9 @@ def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPa
     Raises:
         ValueError: Fewer than two prompts, one that stands twice, or an empty or too long one.
     """
-    texts = list(texts)
+    given, texts = texts, [] if isinstance(texts, str) else listed(texts) or []
+    if any(not isinstance(text, str) for text in texts):
+        raise TypeError(f"texts: expected a list of strings, got {str(given)[:200]!r}.")
     if len(texts) < 2 or len(set(texts)) != len(texts):
         raise ValueError(
             f"{len(texts)} prompts, {len(set(texts))} of them different: expected two or more, all different."
@@ -143,10 +162,12 @@ def sample_pairs(
     Raises:
         ValueError: More pairs than the prose has windows, or an option out of range.
     """
-    if source not in SOURCES:
+    model, seed = check_model(model), check_whole(seed, "seed")
+    if not isinstance(source, str) or source not in SOURCES:
         raise ValueError(f"source={source!r} is not one of {SOURCES}.")
+    n, length, bos = check_whole(n, "n", 1), check_whole(length, "length", 1), _flag(bos, "bos")
     words = length - bos
-    if n < 1 or words < 1:
+    if words < 1:
         raise ValueError(f"n={n}, length={length}, bos={bos}: at least one pair and one token of text are needed.")
     windows = list(_prose_windows(model, words) if source == "prose" else _gutenberg_windows(model, words))
     drawn = random.Random(seed).sample(windows, len(windows) if same_last_token else min(n + 1, len(windows)))
@@ -188,6 +209,7 @@ def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> Pr
     """``pairs``, checked against the model they are to run on, or made from a list of (text, text)."""
     if not isinstance(pairs, PromptPairs):
         return from_text(model, pairs)
+    model = check_model(model)
     if not len(pairs):
         raise ValueError("no pairs: an empty PromptPairs, perhaps a slice beyond its end.")
     _check_lengths(model, (*pairs.tokens_a, *pairs.tokens_b))
@@ -205,10 +227,16 @@ def by_length(prompts: Iterable[Int[Tensor, " _pos"]]) -> Iterator[tuple[list[in
 def _from_text(
     model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None, bos: bool, source: str
 ) -> PromptPairs:
-    pairs = list(pairs)
-    if not pairs or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
-        raise ValueError(f"expected a non-empty list of (text, text) pairs, got {str(pairs)[:200]!r}.")
-    names = tuple(labels) if labels is not None else tuple(str(index) for index in range(len(pairs)))
+    model, bos, given = check_model(model), _flag(bos, "bos"), pairs
+    couples = [] if isinstance(pairs, str) else [_couple(pair) for pair in listed(pairs) or []]
+    pairs = [couple for couple in couples if couple is not None]
+    if not pairs or len(pairs) < len(couples):
+        raise ValueError(f"expected a non-empty list of (text, text) pairs, got {str(given)[:200]!r}.")
+    if labels is None:
+        labels = [str(index) for index in range(len(pairs))]
+    names = tuple([] if isinstance(labels, str) else listed(labels) or [])
+    if any(not isinstance(name, str) for name in names):
+        raise TypeError(f"labels: expected a list of strings, got {str(labels)[:200]!r}.")
     if len(names) != len(pairs) or len(set(names)) != len(names):
         raise ValueError(f"{len(pairs)} pairs need as many different labels, got {list(names)[:10]}.")
     sides = [[model.tokenize(text, bos) for text in side] for side in zip(*pairs, strict=True)]
@@ -218,9 +246,21 @@ def _from_text(
     return PromptPairs(tuple(sides[0]), tuple(sides[1]), text_a, text_b, names, bos, source)
 
 
+def _couple(pair: Any) -> tuple[str, str] | None:
+    """``pair`` as a tuple of two, whatever these are; ``None`` for anything else."""
+    both = None if isinstance(pair, str | bytes | dict | set) else listed(pair)
+    return (both[0], both[1]) if both is not None and len(both) == 2 else None
+
+
+def _flag(value: Any, what: str) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{what}={value!r}: expected True or False.")
+    return bool(value)
+
+
 def _check_lengths(model: Model, prompts: Sequence[Int[Tensor, " _pos"]]) -> None:
     for index, ids in enumerate(prompts):
-        check_tokens(model, ids[None], f"prompt {index}")
+        check_tokens(model, ids[None] if isinstance(ids, Tensor) else ids, f"prompt {index}")
 
 
 def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " _pos"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +10,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from scipy.cluster.hierarchy import dendrogram as scipy_dendrogram
 
-from srtoolkit.canvas import PALETTE, axes_or_new
+from srtoolkit.arguments import check_dataset
+from srtoolkit.canvas import PALETTE, axes_or_new, label_each
 from srtoolkit.comparisons import Estimate
 
 #: Dots on a map differ in shape where there are more classes than colours that all readers can tell apart.
@@ -24,6 +26,10 @@ def tokens_around_jump(curves: xr.Dataset, sharp: xr.Dataset, ax: Axes | None = 
         sharp: From :func:`srtoolkit.sharpness`, of the same pairs. Pairs whose ends predict the same are left out.
         ax: Where to draw; a new figure by default.
     """
+    check_dataset(curves, ("top_token", "alpha"), "curves", "srtoolkit.interpolate with reads='logits'")
+    check_dataset(sharp, ("jump_at", "excluded"), "sharp", "srtoolkit.sharpness")
+    if curves.sizes["pair"] != sharp.sizes["pair"]:
+        raise ValueError(f"curves have {curves.sizes['pair']} pairs, sharp has {sharp.sizes['pair']}; give the same.")
     ax = axes_or_new(ax)
     tokens, alphas = curves["top_token"].values, curves["alpha"].values
     differ = (tokens[:, 0] != tokens[:, -1]) & ~sharp["excluded"].values
@@ -48,14 +54,18 @@ def dendrogram(clusters: xr.Dataset, classes: Sequence[str], ax: Axes | None = N
         classes: A class for each prompt.
         ax: Where to draw; a new figure by default.
     """
+    check_dataset(clusters, ("linkage", "cluster"), "clusters", "srtoolkit.cluster")
+    classes = label_each(classes, clusters.sizes["prompt"], "classes")
     ax = axes_or_new(ax, (11.0, 4.2))
-    drawn = scipy_dendrogram(
-        clusters["linkage"].values, ax=ax, no_labels=True, color_threshold=0, above_threshold_color="0.5"
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Attempting to set identical")  # where all join at height 0
+        drawn = scipy_dendrogram(
+            clusters["linkage"].values, ax=ax, no_labels=True, color_threshold=0, above_threshold_color="0.5"
+        )
     names = list(dict.fromkeys(classes))
     leaves = np.array(classes)[drawn["leaves"]]
     low, high = clusters["linkage"][:, 2].min().item(), clusters["linkage"][:, 2].max().item()
-    row = 0.045 * (high - low)
+    row = 0.045 * ((high - low) or abs(high) or 1.0)  # all may join at one height
     bottom = low - row * (len(names) + 1)
     ax.axhspan(bottom - row, low - 0.6 * row, color=ax.get_facecolor(), zorder=2.5)  # the stems end above the dots
     for index, name in enumerate(names):
@@ -63,7 +73,7 @@ def dendrogram(clusters: xr.Dataset, classes: Sequence[str], ax: Axes | None = N
         colour = PALETTE[index % len(PALETTE)]
         height = np.full(len(places), low - row * (index + 1))
         ax.plot(places, height, "s", ms=4.5, color=colour, label=name, zorder=3)
-    ax.set(ylabel=f"{clusters.attrs['clustered_by'].replace('_', ' ')} at which groups join")
+    ax.set(xlabel="prompts", ylabel=f"{clusters.attrs['clustered_by'].replace('_', ' ')} at which groups join")
     ax.set_ylim(bottom - row / 2, high + row / 2)
     ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
     ax.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 0.5), loc="center left")
@@ -81,6 +91,10 @@ def prompt_map(
         words: A short name for each prompt, written beside its dot.
         ax: Where to draw; a new figure by default.
     """
+    if not isinstance(places, xr.DataArray) or not {"map_of", "stress"} <= set(places.attrs):
+        raise TypeError(f"places: expected a DataArray from srtoolkit.map_prompts, got {type(places).__name__}.")
+    classes = label_each(classes, len(places), "classes")
+    words = None if words is None else label_each(words, len(places), "words")
     ax = axes_or_new(ax, (8.5, 6.5))
     labels = np.array(classes)
     for index, name in enumerate(dict.fromkeys(classes)):
@@ -105,6 +119,9 @@ def estimates(rows: Mapping[str, Estimate], xlabel: str, ax: Axes | None = None,
         ax: Where to draw; a new figure by default.
         none: Where no effect lies, drawn as a line.
     """
+    if not isinstance(rows, Mapping) or not rows or not all(len(np.atleast_1d(row)) == 3 for row in rows.values()):
+        raise ValueError(f"rows: expected estimates (value, low, high) by name, got {str(rows)[:200]!r}.")
+    rows = {str(name): Estimate(*row) for name, row in rows.items()}
     ax = axes_or_new(ax, (6.4, 0.6 + 0.4 * len(rows)))
     for index, estimate in enumerate(rows.values()):
         ax.plot([estimate.low, estimate.high], [index, index], color=PALETTE[0], lw=2)

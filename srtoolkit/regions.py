@@ -6,9 +6,6 @@ Everything here starts from the sharpness of the paths between prompts, pair by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
@@ -16,22 +13,21 @@ from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from sklearn.manifold import smacof
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from srtoolkit.checks import check_names
-from srtoolkit.comparisons import Estimate
-
-#: How two groupings of the same prompts are compared: both are 1 where they agree; the first is 0 by chance.
-MEASURES: dict[str, Callable[..., float]] = {
-    "adjusted_rand": adjusted_rand_score,
-    "mutual_information": normalized_mutual_info_score,
-}
+from srtoolkit.arguments import (
+    check_names,
+    check_number,
+    check_share,
+    check_variable,
+    check_whole,
+)
+from srtoolkit.summary import check_pairs
 
 #: What :func:`cluster` takes for the distance of two groups: the mean over their pairs, the largest, or Ward's growth
 #: of the variance within.
 LINKAGES = ("average", "complete", "ward")
 
-Labels = Sequence[Any] | np.ndarray | xr.DataArray
+_PROMPTS = ("prompt_a", "prompt_b", "text_a", "text_b")
 
 
 def path_matrix(sharp: xr.Dataset, of: str = "max_slope") -> xr.DataArray:
@@ -46,17 +42,17 @@ def path_matrix(sharp: xr.Dataset, of: str = "max_slope") -> xr.DataArray:
         has no such quantity (a degenerate one has no slope).
 
     Raises:
-        ValueError: No such variable.
+        ValueError: No such variable, or no pairs.
     """
-    if of not in sharp or sharp[of].dims != ("pair",):
-        known = [str(name) for name, values in sharp.data_vars.items() if values.dims == ("pair",)]
-        raise ValueError(f"of={of!r} is no variable over pairs; this Dataset has {known}.")
+    check_variable(check_pairs(sharp, _PROMPTS), of, ("pair",), "of")
+    if not sharp.sizes["pair"]:
+        raise ValueError("sharp: holds no pairs of prompts, so there is nothing between any.")
     texts, a, b = _prompts(sharp)
     total, count = np.zeros((len(texts), len(texts))), np.zeros((len(texts), len(texts)))
     for first, second in ((a, b), (b, a)):
         np.add.at(total, (first, second), sharp[of].values.astype(np.float64))
         np.add.at(count, (first, second), 1)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(count > 0, total / count, np.inf)
     np.fill_diagonal(values, 0)
     about = {"long_name": sharp[of].attrs.get("long_name", of)}
@@ -76,9 +72,11 @@ def null_threshold(null: xr.Dataset, share: float = 0.95, of: str = "max_slope")
     Raises:
         ValueError: ``share`` is not between 0 and 1, or no path of the null has a slope.
     """
-    values = null[of].values[np.isfinite(null[of].values)]
-    if not 0 < share < 1 or not len(values):
-        raise ValueError(f"share={share!r} of {len(values)} paths: expected a share between 0 and 1, of some paths.")
+    share = check_share(share, "share")
+    values = check_variable(check_pairs(null, (), "null"), of, ("pair",), "of").values.astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        raise ValueError(f"null: none of its {null.sizes['pair']} paths has a finite {of!r}; measure more pairs.")
     return float(np.quantile(values, share))
 
 
@@ -100,7 +98,7 @@ def region_graph(sharp: xr.Dataset, threshold: float, of: str = "max_slope") -> 
     Raises:
         ValueError: Paths that are not finite, or no such variable.
     """
-    values = path_matrix(sharp, of)
+    values, threshold = path_matrix(sharp, of), check_number(threshold, "threshold")
     broken = int((sharp["non_finite"] if "non_finite" in sharp else xr.zeros_like(sharp[of], dtype=bool)).sum())
     if broken:
         raise ValueError(
@@ -146,12 +144,17 @@ def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope", linkage: str = "av
     """
     check_names(linkage, LINKAGES, "linkage")
     values = _complete(path_matrix(sharp, of))
-    if not 2 <= n <= len(values):
-        raise ValueError(f"n={n!r} groups of {len(values)} prompts: expected 2 to {len(values)}.")
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} prompt cannot be put into groups; measure pairs of two prompts or more.")
+    try:
+        n = check_whole(n, "n", 2, len(values))
+    except ValueError:
+        raise ValueError(f"n={n!r} groups of {len(values)} prompts: expected 2 to {len(values)}.") from None
     merges = hierarchy.linkage(squareform(values, checks=False), linkage)
+    place = np.argsort(hierarchy.leaves_list(merges))
     data = {
-        "cluster": ("prompt", hierarchy.fcluster(merges, n, "maxclust") - 1),
-        "place": ("prompt", np.argsort(hierarchy.leaves_list(merges))),
+        "cluster": ("prompt", _cut(merges, n, place)),
+        "place": ("prompt", place),
         "linkage": (("merge", "part"), merges),
     }
     return xr.Dataset(
@@ -174,76 +177,14 @@ def map_prompts(sharp: xr.Dataset, of: str = "max_slope", seed: int = 0) -> xr.D
     Raises:
         ValueError: Not all pairs of the prompts were measured.
     """
-    values = _complete(path_matrix(sharp, of))
-    places, raw = smacof(values, n_components=2, n_init=4, random_state=seed, normalized_stress=False)
-    stress = float(np.sqrt(raw / (np.triu(values, 1) ** 2).sum()))
+    values, seed = _complete(path_matrix(sharp, of)), check_whole(seed, "seed", 0, 2**32 - 1)
+    places, stress = np.zeros((len(values), 2)), 0.0  # where all distances are 0, one point holds them
+    if values.any():
+        places, raw = smacof(values, n_components=2, n_init=4, random_state=seed, normalized_stress=False)
+        stress = float(np.sqrt(raw / (np.triu(values, 1) ** 2).sum()))
     return xr.DataArray(
         places, {"text": ("prompt", _prompts(sharp)[0])}, ("prompt", "axis"), "place", {"stress": stress, "map_of": of}
     )
-
-
-def agreement(
-    groups: Labels,
-    classes: Labels,
-    measure: str = "adjusted_rand",
-    *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Estimate:
-    """How well groups match known classes: adjusted Rand index or normalised mutual information, without unit.
-
-    The interval is that of random halves of the prompts, which scatter about as samples of full size do, and hold no
-    prompt twice: two copies of one prompt would agree with each other.
-
-    Args:
-        groups: A label for each prompt, as found.
-        classes: A label for each prompt, as known.
-        measure: ``"adjusted_rand"`` (Hubert & Arabie 1985; 0 by chance) or ``"mutual_information"`` (above 0 even by
-            chance: see :func:`chance_agreement`).
-        level: Coverage of the interval.
-        resamples: Number of halves.
-        seed: Of their draw.
-
-    Raises:
-        ValueError: Different numbers of labels, a class with one member, or an unknown measure.
-    """
-    found, known = _check_labels(groups, classes, measure)
-    rng, half = np.random.default_rng(seed), len(found) // 2
-    value = MEASURES[measure](known, found)
-    chosen = (rng.choice(len(found), half, replace=False) for _ in range(resamples))
-    halves = np.array([MEASURES[measure](known[some], found[some]) for some in chosen])
-    low, middle, high = np.quantile(halves, [(1 - level) / 2, 0.5, (1 + level) / 2])
-    return Estimate(float(value), float(value + low - middle), float(value + high - middle))
-
-
-def chance_agreement(
-    groups: Labels,
-    classes: Labels,
-    measure: str = "adjusted_rand",
-    *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Estimate:
-    """What :func:`agreement` gives when the classes' labels are shuffled over the prompts: mean, and range of shuffles.
-
-    Args:
-        groups: A label for each prompt, as found.
-        classes: A label for each prompt, as known.
-        measure: See :func:`agreement`.
-        level: Share of shuffles within the range.
-        resamples: Number of shuffles.
-        seed: Of the shuffles.
-
-    Raises:
-        ValueError: See :func:`agreement`.
-    """
-    found, known = _check_labels(groups, classes, measure)
-    rng = np.random.default_rng(seed)
-    values = np.array([MEASURES[measure](rng.permutation(known), found) for _ in range(resamples)])
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(values.mean()), float(low), float(high))
 
 
 def _prompts(sharp: xr.Dataset) -> tuple[list[str], Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
@@ -261,26 +202,30 @@ def _transitivity(edge: Bool[np.ndarray, "prompt other"]) -> float:
     return float(paths[edge].sum() / paths.sum()) if paths.any() else float("nan")
 
 
+def _cut(
+    merges: Float[np.ndarray, "merge part"], n: int, place: Int[np.ndarray, " prompt"]
+) -> Int[np.ndarray, " prompt"]:
+    """Exactly ``n`` groups, numbered from the left of the dendrogram: all merges but the last ``n - 1``.
+
+    A cut at a height gives fewer groups where several merges have the same height.
+    """
+    prompts = len(merges) + 1
+    members = {index: [index] for index in range(prompts)}
+    for number, (one, other) in enumerate(merges[: prompts - n, :2].astype(int)):
+        members[prompts + number] = members.pop(one) + members.pop(other)
+    found = np.empty(prompts, dtype=np.int64)
+    for number, group in enumerate(sorted(members.values(), key=lambda group: place[group].min())):
+        found[group] = number
+    return found
+
+
 def _complete(values: xr.DataArray) -> Float[np.ndarray, "prompt other"]:
+    """The matrix as distances: 0 for paths without the quantity; refuses what is missing or negative."""
+    if (values < 0).any():
+        raise ValueError(f"{values.name!r} has negative values, so it is no distance between prompts.")
     missing = int(np.isinf(np.triu(values.values, 1)).sum())
     if missing:
         raise ValueError(
             f"{missing} pairs of the {len(values)} prompts were not measured; prompts.all_pairs gives all of them."
         )
     return np.nan_to_num(values.values, nan=0.0)
-
-
-def _check_labels(groups: Labels, classes: Labels, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    found, known = np.asarray(groups), np.asarray(classes)
-    if measure not in MEASURES:
-        raise ValueError(f"measure={measure!r} is not one of {tuple(MEASURES)}.")
-    if found.shape != known.shape or found.ndim != 1:
-        raise ValueError(f"{list(found.shape)} groups and {list(known.shape)} classes: expected one of each a prompt.")
-    names, counts = np.unique(known, return_counts=True)
-    alone = names[counts == 1].tolist()
-    if alone:
-        raise ValueError(
-            f"class {alone[0]!r} has one member ({len(alone)} such classes): whether its members stay together cannot "
-            "be told. Add prompts to it, or leave it out."
-        )
-    return found, known

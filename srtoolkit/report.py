@@ -23,6 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
+from srtoolkit import results
 from srtoolkit.settings import profile
 from srtoolkit.verdicts import MIME, Scorecard, Verdict
 
@@ -31,6 +32,8 @@ CELL_TIMEOUT = {"quick": 1200, "full": 6 * 3600, "paper": None}
 
 #: Kernels show no progress bars, so that outputs are the same each time, and read hub models from the network at most.
 KERNEL_ENVIRONMENT = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONHASHSEED": "0"}
+
+_INSTEAD = "give --build another folder"
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>srtoolkit report</title>
 <style>body{{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}}
@@ -48,22 +51,21 @@ def run(paths: list[Path], build: Path) -> int:
         The number of notebooks that failed.
     """
     report = build / "report"
-    report.mkdir(parents=True, exist_ok=True)
     claims: list[dict[str, Any]] = []
     failed: list[str] = []
     for path in paths:
         start = time.monotonic()
         print(f"{path.name} ... ", end="", flush=True)
         notebook, error = execute(path)
-        nbformat.write(notebook, report / path.name)
-        (report / f"{path.stem}.html").write_text(to_html(notebook, path.stem), encoding="utf-8")
+        results.write_text(report / path.name, nbformat.writes(notebook) + "\n", _INSTEAD)
+        results.write_text(report / f"{path.stem}.html", to_html(notebook, path.stem), _INSTEAD)
         claims += [{**claim, "notebook": path.name} for claim in claims_of(notebook)]
         print(f"{'FAILED' if error else 'done'} in {time.monotonic() - start:.0f} s", flush=True)
         if error:
             failed.append(path.name)
             print(f"{path.name}: {error}", file=sys.stderr)
-    (build / "claims.json").write_text(json.dumps(claims, indent=1) + "\n", encoding="utf-8")
-    (report / "index.html").write_text(_index(paths, claims), encoding="utf-8")
+    results.write_text(build / "claims.json", json.dumps(claims, indent=1) + "\n", _INSTEAD)
+    results.write_text(report / "index.html", _index(paths, claims), _INSTEAD)
     print(f"\n{_card(claims)}\n")
     print(f"Report: {(report / 'index.html').resolve()}\nClaims: {(build / 'claims.json').resolve()}")
     if failed:
@@ -83,7 +85,7 @@ def save(paths: list[Path]) -> int:
         print(f"{path.name}: {error or 'saved'}")
         failures += error is not None
         if error is None:
-            path.write_text(nbformat.writes(canonical(notebook)) + "\n", encoding="utf-8")
+            results.write_text(path, nbformat.writes(canonical(notebook)) + "\n", "store it elsewhere")
     return failures
 
 

@@ -21,11 +21,8 @@ Axes, everywhere in the project:
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +31,21 @@ import xarray as xr
 from jaxtyping import Int
 from torch import Tensor
 
+from srtoolkit import disk
+from srtoolkit.disk import remove_scratch as remove_scratch
 from srtoolkit.models import Model
 from srtoolkit.prompts import PromptPairs
 
-_SCRATCH = ".part"
+#: Of the files that :func:`save` writes. Files of before it was counted are of format 0, and read as they are.
+FORMAT = 1
+
+
+class ResultError(ValueError):
+    """A file is no result that this version can read; the message says what it is and what to do."""
+
+
+class DamagedResult(ResultError):
+    """A file is cut short or its content is not what was written."""
 
 
 def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
@@ -86,45 +94,85 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         path: Where to; folders are made as needed.
 
     Raises:
-        OSError: The folder cannot be written.
+        DiskError: The disk is full, or the folder cannot be written; a file of that name is as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(path) as scratch:
-        dataset.to_netcdf(scratch, engine="h5netcdf", invalid_netcdf=False)
+    return write(dataset, Path(path), "save it elsewhere")
+
+
+def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
+    """As :func:`save`.
+
+    Args:
+        dataset: Any result of this package.
+        path: Where to.
+        instead: What to do where there is no room, for the message.
+    """
+    from srtoolkit import __version__
+
+    _check_storable(dataset)
+    sums = {
+        name: {"fletcher32": True}  # so that a bit that turned is found on reading
+        for name, values in dataset.variables.items()
+        if values.dtype.kind in "biuf" and values.ndim and values.size
+    }
+    marked = dataset.assign_attrs(srtoolkit_format=FORMAT, srtoolkit_writer=__version__)
+    # In memory first: HDF5 takes the process with it when a disk refuses what it writes.
+    content = marked.to_netcdf(engine="h5netcdf", invalid_netcdf=False, encoding=sums)
+    disk.write_whole(path, bytes(content), instead)
     return path
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that is there whole, under its name, or not at all.
+def _check_storable(dataset: xr.Dataset) -> None:
+    """Refuse what netCDF cannot hold, or would give back as something else."""
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(f"dataset: expected an xarray.Dataset, got {type(dataset).__name__}.")
+    for name, values in dataset.variables.items():
+        texts = values.values.ravel().tolist() if values.dtype.kind in "OUST" else []
+        if values.dtype.kind not in "biufUOTmM" or any(not isinstance(text, str) for text in texts):
+            raise TypeError(f"{name!r} holds {values.dtype}; a result is saved with numbers, truth values and strings.")
+        _check_text(texts, f"{name!r}")
+    for owner, attrs in [("attrs", dataset.attrs), *((repr(n), v.attrs) for n, v in dataset.variables.items())]:
+        for key, value in attrs.items():
+            parts = value.ravel().tolist() if isinstance(value, np.ndarray) else value
+            parts = (
+                parts
+                if isinstance(parts, list | tuple) and not any(isinstance(part, list | tuple) for part in parts)
+                else [value]
+            )
+            plain = [
+                kind
+                for kind in (str, int, float, np.integer, np.floating)
+                if all(isinstance(part, kind) for part in parts)
+            ]
+            wide = plain[:1] == [int] and any(isinstance(part, bool) or abs(part) >= 2**63 for part in parts)
+            if not isinstance(key, str) or not plain or not parts or wide:
+                raise TypeError(
+                    f"{owner}: {key}={str(value)[:100]!r} is no attribute that netCDF has; give a number or string, or "
+                    "a list of numbers or of strings."
+                )
+            _check_text([key, *map(str, parts)], owner)
+
+
+def _check_text(texts: list[str], where: str) -> None:
+    bad = [text for text in texts if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)]
+    if bad:
+        raise ValueError(
+            f"{where}: {bad[0][:100]!r} holds a NUL or half a character, which netCDF would cut; replace it."
+        )
+
+
+def write_text(path: Path, text: str, instead: str = "write elsewhere") -> None:
+    """Write a text file, in UTF-8, that is there whole, under its name, or not at all.
 
     Args:
-        path: Where to.
+        path: Where to; folders are made as needed.
         text: Its content.
+        instead: What to do where there is no room, for the message.
+
+    Raises:
+        DiskError: The disk is full, or the folder cannot be written.
     """
-    with _replacing(path) as scratch:
-        scratch.write_text(text)
-
-
-def remove_scratch(folder: Path) -> None:
-    """Delete what writers that were killed left behind in ``folder``; files of the last hour may be in use."""
-    for path in folder.glob(f".*{_SCRATCH}"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > 3600:
-                path.unlink()
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write that takes the place of ``path`` when done, and is gone when that failed."""
-    handle, name = tempfile.mkstemp(suffix=_SCRATCH, prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    scratch = Path(name)
-    try:
-        yield scratch
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    disk.write_whole(path, text.encode(), instead)
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -135,8 +183,43 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
         FileNotFoundError: No such file.
+        ResultError: The file is damaged, of a newer version of this package, or none of its results.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no result at {path}")
-    with xr.open_dataset(path, engine="h5netcdf") as dataset:
-        return dataset.load()
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path={path!r}: expected where the file is, as a string or a path.")
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no result at {path}: there is no such file; srtoolkit.save writes one.")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            found = dataset.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # HDF5, h5netcdf and xarray each fail in their own ways
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's own: no leave to read, a disk that fails
+        raise DamagedResult(
+            f"{path} is damaged: of its {path.stat().st_size:,} bytes, netCDF says "
+            f"{' '.join(str(error).split())[:200]!r}. Lost power, or a copy that was cut short, leaves such files. "
+            "Delete it and measure again; a sweep does so by itself."
+        ) from error
+    return _in_this_format(found, path)
+
+
+def _in_this_format(found: xr.Dataset, path: Path) -> xr.Dataset:
+    """The result without the marks of its file, which is refused if this version cannot know what it means."""
+    from srtoolkit import __version__
+
+    number = found.attrs.pop("srtoolkit_format", 0 if "srtoolkit" in found.attrs else None)
+    writer = found.attrs.pop("srtoolkit_writer", found.attrs.get("srtoolkit"))
+    if number is None:
+        raise ResultError(
+            f"{path} is netCDF, but no result of srtoolkit: its attributes are {sorted(map(str, found.attrs))[:10]}. "
+            "xarray.open_dataset reads it."
+        )
+    if int(number) > FORMAT:
+        raise ResultError(
+            f"{path} was written by srtoolkit {writer} in format {number}; this is srtoolkit {__version__}, which "
+            f"knows formats up to {FORMAT}. Read it with srtoolkit {writer} or a later one."
+        )
+    return found

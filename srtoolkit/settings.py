@@ -121,7 +121,7 @@ def preset(name: str) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: No preset of that name.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"preset {name!r} is not one of {tuple(PRESETS)}.")
     return {call: dict(settings) for call, settings in PRESETS[name].items()}
 

@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
+from srtoolkit.arguments import check_dataset, check_variable
+
 #: A jump is a run of steps steeper than this many times the straight line...
 JUMP_SLOPE = 2.0
 #: ...that together climb at least this share of the whole.
@@ -36,21 +38,22 @@ def sharpness(curves: xr.Dataset, of: str = "relative_distance") -> xr.Dataset:
 
     Returns:
         Dim ``pair``: ``max_slope``, ``jump_at``, ``width_10_90``, ``plateau_fraction``, ``jumps``, and the flags
-        ``degenerate`` (the ends give the same output), ``non_finite`` (the curve holds NaN or infinity), ``excluded``
-        (either), ``lengths_differ``. Excluded pairs hold NaN.
+        ``degenerate`` (the ends give the same output), ``non_finite`` (the curve or its slope holds NaN or infinity),
+        ``excluded`` (either), ``lengths_differ``. Excluded pairs hold NaN.
 
     Raises:
-        ValueError: ``curves`` has no such variable over (pair, alpha).
+        TypeError: ``curves`` is no Dataset.
+        ValueError: ``curves`` has no such variable over (pair, alpha), or no increasing alphas.
     """
-    known = [str(name) for name, values in curves.data_vars.items() if values.dims == ("pair", "alpha")]
-    if of not in known:
-        raise ValueError(f"of={of!r} is no curve of this Dataset; it has {known}.")
-    alphas, values = curves["alpha"].values, curves[of].values.astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    curves, values = check_curves(curves, of)
+    alphas = curves["alpha"].values
+    with np.errstate(all="ignore"):
         relative = values / values[:, -1:]
-    degenerate = curves["degenerate"].values
-    non_finite = ~np.isfinite(relative).all(axis=1) & ~degenerate
+        finite = np.isfinite(relative).all(axis=1) & np.isfinite(_slopes(alphas, relative)).all(axis=1)
+    degenerate = curves["degenerate"].values.astype(bool)
+    non_finite = ~finite & ~degenerate
     excluded = degenerate | non_finite
+    relative = np.where(excluded[:, None], 0.0, relative)
     found = {
         "max_slope": max_slope(alphas, relative),
         "jump_at": jump_at(alphas, relative),
@@ -69,6 +72,29 @@ def sharpness(curves: xr.Dataset, of: str = "relative_distance") -> xr.Dataset:
     for name, long_name in _LONG_NAMES.items():
         dataset[name].attrs["long_name"] = long_name
     return dataset.assign_attrs(curves.attrs, sharpness_of=of)
+
+
+def check_curves(curves: xr.Dataset, of: str, what: str = "curves") -> tuple[xr.Dataset, Curves]:
+    """``curves``, and one of its curves as numbers.
+
+    Args:
+        curves: From :func:`srtoolkit.interpolate`.
+        of: The variable to take.
+        what: The argument's name.
+
+    Raises:
+        TypeError: ``curves`` is no Dataset.
+        ValueError: It has no such variable over (pair, alpha), no flags, or no increasing alphas.
+    """
+    check_dataset(curves, ("alpha", "degenerate"), what, "srtoolkit.interpolate")
+    values = check_variable(curves, of, ("pair", "alpha"), "of").values.astype(np.float64)
+    alphas = curves["alpha"].values
+    if len(alphas) < 2 or alphas.dtype.kind not in "iuf" or not (np.diff(alphas) > 0).all():
+        raise ValueError(
+            f"{what}: alpha is {alphas.tolist()[:5]}…; a curve needs two or more places in increasing order, as "
+            "srtoolkit.interpolate gives them."
+        )
+    return curves, values
 
 
 def max_slope(alphas: Float[np.ndarray, " alpha"], relative: Curves) -> Float[np.ndarray, " pair"]:

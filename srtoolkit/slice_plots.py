@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from srtoolkit.canvas import PALETTE, axes_or_new
+from srtoolkit.arguments import check_dataset, check_whole, listed
+from srtoolkit.canvas import PALETTE, axes_or_new, label_each
 from srtoolkit.slices import slice_colours
 
 #: Width and height of one square picture, in inches, with room for a colour bar or legend.
@@ -38,8 +39,13 @@ def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, ax: Axes | N
         colours: From :func:`srtoolkit.slice_colours`, for colours that several pictures share.
         ax: Where to draw; a new figure by default.
     """
+    _check_read(picture, "distance", "final_norm")
+    _check_one(picture, "distance")
     colours = slice_colours(picture) if colours is None else colours
-    ax, _ = _image(picture, colours.transpose("beta", "alpha", "anchor").values.clip(0, 1), ax)
+    if set(colours.dims) != {"beta", "alpha", "anchor"}:
+        raise ValueError(f"colours: expected those of one picture, from srtoolkit.slice_colours, got {colours.dims}.")
+    # Black where the output is not a number.
+    ax, _ = _image(picture, np.nan_to_num(colours.transpose("beta", "alpha", "anchor").values.clip(0, 1)), ax)
     return ax
 
 
@@ -54,13 +60,23 @@ def plane_strip(
         titles: One a picture; the models' labels by default.
         axes: Where to draw; a new figure by default.
     """
-    count = planes.sizes["model"]
+    _check_read(planes, "distance", "final_norm")
+    count = planes.sizes.get("model", 0)
+    if not count:
+        raise ValueError(
+            f"planes: expected slices along 'model', as srtoolkit.sweep gives them; got {dict(planes.sizes)}."
+        )
+    titles = label_each(planes["model"].values if titles is None else titles, count, "titles")
     if axes is None:
-        axes = list(plt.subplots(1, count, figsize=(2.05 * count, 2.5), layout="constrained", sharey=True)[1].flat)
+        size = (2.05 * count, 2.5)
+        grid = plt.subplots(1, count, figsize=size, layout="constrained", sharey=True, squeeze=False)[1]
+        axes = list(grid.flat)
+    if len(axes) != count:
+        raise ValueError(f"axes: expected one for each of {count} models, got {len(axes)}.")
     colours = slice_colours(planes, jointly)
     for index, ax in enumerate(axes):
         plane(planes.isel(model=index), colours.isel(model=index), ax)
-        ax.set_title(str(planes["model"].values[index]) if titles is None else titles[index], fontsize=9)
+        ax.set_title(titles[index], fontsize=9)
         if index:
             ax.set_ylabel("")
     return list(axes)
@@ -87,6 +103,10 @@ def tokens(
         legend: Name them beside the picture.
     """
     _check_read(picture, "top_token", "logits")
+    _check_one(picture, "top_token")
+    top, anchor = check_whole(top, "top"), _known(picture, anchor)
+    if not callable(text):
+        raise TypeError(f"text={text!r}: expected a function from token id to text, such as model.token_text.")
     ids, counts = np.unique(picture["top_token"].values, return_counts=True)
     counts[np.isin(ids, picture["anchor_token"])] += picture["top_token"].size
     ordered = ids[np.argsort(-counts, kind="stable")]
@@ -94,9 +114,10 @@ def tokens(
     # Greys of one step of the golden ratio after the other: any two tokens that follow each other differ.
     greys = [to_rgb(str(0.6 + 0.35 * (0.618 * index % 1))) for index in range(len(ids) - len(named))]
     colours = np.array([*TOKEN_COLOURS[: len(named)], *greys])
-    places = np.zeros(int(ids.max()) + 1, dtype=int)
-    places[ordered] = np.arange(len(ids))
-    ax, _ = _image(picture, colours[places[picture["top_token"].sel(anchor=_known(picture, anchor)).values]], ax)
+    places = np.empty(len(ids), dtype=int)
+    places[np.searchsorted(ids, ordered)] = np.arange(len(ids))
+    shown = np.searchsorted(ids, picture["top_token"].sel(anchor=anchor).transpose("beta", "alpha").values)
+    ax, _ = _image(picture, colours[places[shown]], ax)
     if legend:
         names = [_shown(text(int(token))) for token in named]
         entries = [Patch(color=colour, label=name) for name, colour in zip(names, TOKEN_COLOURS, strict=False)]
@@ -115,7 +136,8 @@ def margin(picture: xr.Dataset, anchor: str = "A", ax: Axes | None = None, vmax:
         vmax: End of the colour scale; the largest margin by default.
     """
     _check_read(picture, "margin", "logits")
-    values = picture["margin"].sel(anchor=_known(picture, anchor)).values
+    _check_one(picture, "margin")
+    values = picture["margin"].sel(anchor=_known(picture, anchor)).transpose("beta", "alpha").values
     ax, image = _image(picture, values, ax, cmap="viridis", vmin=0, vmax=vmax)
     return _colour_bar(ax, image, "margin of the top token (nats)")
 
@@ -128,7 +150,8 @@ def regions(picture: xr.Dataset, ax: Axes | None = None) -> Axes:
         ax: Where to draw; a new figure by default.
     """
     _check_read(picture, "region", "final_norm")
-    region = picture["region"].values
+    _check_one(picture, "region")
+    region = picture["region"].transpose("beta", "alpha").values
     colours = [*REGION_COLOURS, to_rgb(GREY)]
     ax, _ = _image(picture, np.array(colours)[region], ax)  # -1, none of the three, is the last
     if (region < 0).any():
@@ -156,9 +179,14 @@ def gate_boundaries(
         count: How many.
         lines: Passed to matplotlib.
     """
+    check_dataset(slices, ("pre_activation", "c_alpha", "c_beta"), "slices", "srtoolkit.slice_gates")
+    _check_one(slices, "pre_activation")
+    values = slices["pre_activation"].transpose("gate", "beta", "alpha").values
+    if gates is not None:
+        gates = [check_whole(gate, "gates", 0, len(values) - 1) for gate in listed(gates) or [gates]]
+    count = check_whole(count, "count")
     if ax is None:
         ax = _frame(slices, axes_or_new(ax, PLANE_SIZE))
-    values = slices["pre_activation"].transpose("gate", "beta", "alpha").values
     if gates is None:
         crossing = np.flatnonzero((values.min(axis=(1, 2)) < 0) & (values.max(axis=(1, 2)) > 0))
         gates = crossing[np.linspace(0, len(crossing) - 1, min(count, len(crossing))).round().astype(int)].tolist()
@@ -177,8 +205,10 @@ def gate_crossings(slices: xr.Dataset, ax: Axes | None = None, vmax: float | Non
         ax: Where to draw; a new figure by default.
         vmax: End of the colour scale; the largest number by default.
     """
+    check_dataset(slices, ("crossings", "c_alpha", "c_beta"), "slices", "srtoolkit.slice_gates")
+    _check_one(slices, "crossings")
     # The last row and column have a neighbour on one side only.
-    values = slices["crossings"].values.astype(float)
+    values = slices["crossings"].transpose("beta", "alpha").values.astype(float)
     values[-1], values[:, -1] = np.nan, np.nan
     ax, image = _image(slices, values, ax, cmap="magma", vmin=0, vmax=vmax)
     step = float(slices["alpha"][1] - slices["alpha"][0])
@@ -219,12 +249,24 @@ def _colour_bar(ax: Axes, image: Any, label: str) -> Axes:
 
 
 def _check_read(picture: xr.Dataset, variable: str, read: str) -> None:
+    check_dataset(picture, (), "picture", "srtoolkit.slice_plane")
     if variable not in picture:
         raise ValueError(f"this slice has no {variable!r}; measure it with reads={read!r} among others.")
 
 
+def _check_one(picture: xr.Dataset, variable: str) -> None:
+    """Refuse several models, or a plane that is a line."""
+    check_dataset(picture, ("alpha", "beta", "c_alpha", "c_beta"), "picture", "srtoolkit.slice_plane")
+    sizes = {name: picture[variable].sizes.get(name, 1) for name in ("alpha", "beta")}
+    if "model" in picture[variable].dims or min(sizes.values()) < 2:
+        raise ValueError(
+            f"picture: {variable} has dims {dict(picture[variable].sizes)}; expected one model's plane, of two points "
+            "or more a side. Take one model with .isel(model=0)."
+        )
+
+
 def _known(picture: xr.Dataset, anchor: str) -> str:
-    if anchor not in picture["anchor"].values:
+    if not isinstance(anchor, str) or anchor not in picture["anchor"].values:
         raise ValueError(f"anchor={anchor!r} is not one of {picture['anchor'].values.tolist()}.")
     return anchor
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from srtoolkit.arguments import check_share
 from srtoolkit.batching import Reads
 from srtoolkit.checks import check_gates, check_layer, check_names
 from srtoolkit.models import Model
@@ -83,8 +84,8 @@ def slice_plane(
     """
     reads = check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")
-    if tolerance is not None and not 0 < tolerance < 1:
-        raise ValueError(f"tolerance={tolerance!r}: expected a share of the largest distance between 0 and 1, or None.")
+    if tolerance is not None:
+        tolerance = check_share(tolerance, "tolerance")
     layout = lay_out(model, triple, layer, resolution, margin, orthonormal)
     pictures, at_anchors = [], []
     for index in tqdm(range(len(ANCHORS)), desc=f"slice after block {layer}", unit="context", leave=False):

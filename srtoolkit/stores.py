@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
+import logging
 import platform
 import re
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +21,18 @@ import numpy as np
 import xarray as xr
 from filelock import BaseFileLock, FileLock
 
-from srtoolkit import results
+from srtoolkit import disk, results
+
+logger = logging.getLogger(__name__)
 
 #: Seconds until a file that another machine wrote must show here; network file systems may remember for a minute that
 #: there was none.
 _SHOWS_WITHIN = 90.0
+
+#: Bytes that must find room before a model is measured for a store.
+_ROOM = 2**16
+
+_INSTEAD = "give the sweep another store= (the results in this one are kept; $SRT_STORE moves the notebooks' stores)"
 
 #: What a result's attributes say of its model alone: coordinates along ``model``, even where they do not differ.
 _OF_A_MODEL = ("name", "revision", "commit", "fingerprint", "init", "seed", "parameters")
@@ -55,6 +65,33 @@ class Store:
         """
         return FileLock(self.folder / f".{self.file(name).stem}.lock")
 
+    def holds(self, name: str) -> bool:
+        """Whether a model's result is there and whole; one that is damaged is said, and will be measured again.
+
+        Args:
+            name: The model's label.
+        """
+        try:
+            results.load(self.file(name))
+        except FileNotFoundError:
+            return False
+        except results.DamagedResult as damage:
+            logger.warning("%s is measured again: %s", name, damage)
+            return False
+        return True
+
+    def write(self, name: str, found: xr.Dataset) -> None:
+        """Keep a model's result.
+
+        Args:
+            name: The model's label.
+            found: What was measured.
+
+        Raises:
+            DiskError: The store is full or cannot be written.
+        """
+        results.write(found, self.file(name), _INSTEAD)
+
     def claim(self, measure: Any) -> None:
         """Mark a new store as holding ``measure``, and tidy up after a crash.
 
@@ -62,25 +99,50 @@ class Store:
             measure: The measurement.
 
         Raises:
-            ValueError: The store holds another measurement, or another version's.
+            ValueError: The store holds another measurement, or another version's, or its mark is damaged.
+            DiskError: A new store cannot be written.
         """
         from srtoolkit import __version__
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         said = {"srtoolkit": __version__, "measure": _describe(measure)}
-        with self.alone("sweep"):
-            if not self._mark.exists():
-                results.write_text(self._mark, json.dumps(said, indent=1))
-        found = json.loads(self._mark.read_text())
+        if not self._said():
+            self.check_room()
+            with self.alone("sweep"):
+                if not self._said():
+                    results.write_text(self._mark, json.dumps(said, indent=1), _INSTEAD)
+        found = self._said()
+        if (theirs := found.get("srtoolkit")) != __version__:
+            raise ValueError(
+                f"{self.folder} holds results of another measurement or version: it is of srtoolkit {theirs}, this is "
+                f"{__version__}, whose numbers may be others (see the changelog), so they are not put together. Go on "
+                f"with it in srtoolkit {theirs}, or give this sweep a folder of its own; srtoolkit.load still reads "
+                "each result."
+            )
         if found != said:
             raise ValueError(
-                f"{self.folder} holds results of another measurement or version: {found}, now it would be {said}. "
+                f"{self.folder} holds results of another measurement: {found}, now it would be {said}. "
                 "Give this sweep a folder of its own, or delete that one."
             )
-        results.remove_scratch(self.folder)
+        with contextlib.suppress(OSError):  # of a store that can only be read, nothing need be removed
+            disk.remove_scratch(self.folder)
+
+    def check_room(self) -> None:
+        """Refuse a store that takes no results, before hours of measuring for it.
+
+        Raises:
+            DiskError: It is full or cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder) as probe:
+                probe.write(bytes(_ROOM))
+        except OSError as error:
+            if (number := disk.refusal(error)) is None:
+                raise
+            raise disk.DiskError(disk.describe(number, self.folder, _INSTEAD, _ROOM)) from error
 
     def unusable_here(self) -> str:
-        """Why a worker cannot write here: it does not see the store, or has another version; else empty."""
+        """Why a worker cannot write here: it has no leave or room, or another version; else empty."""
         from srtoolkit import __version__
 
         where = f"the worker on {platform.node()}"
@@ -89,9 +151,13 @@ class Store:
                 f"{where} finds no store in {self.folder}: workers write their results themselves, so give store= a "
                 "folder on a disk that all of them share."
             )
-        theirs = json.loads(self._mark.read_text())["srtoolkit"]
+        theirs = self._said()["srtoolkit"]
         if theirs != __version__:
             return f"{where} has srtoolkit {__version__}, the sweep {theirs}; install the same everywhere."
+        try:
+            self.check_room()
+        except disk.DiskError as error:
+            return f"DiskError: {where}: {error}"
         return ""
 
     def await_file(self, name: str) -> str:
@@ -151,6 +217,21 @@ class Store:
     @property
     def _mark(self) -> Path:
         return self.folder / "sweep.json"
+
+    def _said(self) -> dict[str, Any]:
+        """What the store's mark says; empty where there is none, or a damaged one in a store without results."""
+        try:
+            return dict(json.loads(self._mark.read_text()))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except (ValueError, TypeError):
+            kept = len(list(self.folder.glob("*.nc")))
+            if not kept:
+                return {}
+            raise ValueError(
+                f"{self._mark} is damaged, so what the {kept} results beside it measured is not known, and none is "
+                "added. Give this sweep a folder of its own, or delete that one; srtoolkit.load still reads each."
+            ) from None
 
 
 def _describe(measure: Any) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int, Real
 
+from srtoolkit.arguments import check_dataset, check_share, check_variable, check_whole, listed
+
 #: Quantities of a sharpness Dataset that are summarised unless others are named.
 QUANTITIES = ("max_slope", "jump_at", "width_10_90", "plateau_fraction", "jumps")
 
@@ -34,15 +36,20 @@ def summarise(
         used), ``excluded`` (pairs left out because they are degenerate or not finite).
 
     Raises:
-        ValueError: A quantity that ``sharp`` does not have.
+        TypeError: ``sharp`` is no Dataset.
+        ValueError: No quantities, one that ``sharp`` does not have over ``pair``, or a level, number of resamples or
+            seed that is none.
     """
-    missing = [name for name in quantities if name not in sharp]
-    if missing:
-        raise ValueError(f"quantities {missing} are not in this Dataset; it has {list(sharp.data_vars)}.")
-    kept = sharp.isel(pair=np.flatnonzero(~sharp["excluded"].values))
+    check_pairs(sharp, ("excluded", "prompt_a", "prompt_b"))
+    names = [quantities] if isinstance(quantities, str) else listed(quantities)
+    if not names:
+        raise ValueError(f"quantities={quantities!r}: expected one or more names of variables over pair.")
+    for name in names:
+        check_variable(sharp, name, ("pair",), "quantities")
+    kept = sharp.isel(pair=np.flatnonzero(~sharp["excluded"].values.astype(bool)))
     weights = bootstrap_weights(kept["prompt_a"].values, kept["prompt_b"].values, resamples, seed)
     rows = []
-    for name in quantities:
+    for name in names:
         values = kept[name].values.astype(np.float64)
         finite = np.isfinite(values)
         low, high = median_interval(values[finite], weights[:, finite], level)
@@ -56,7 +63,29 @@ def summarise(
         for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
     }
     attrs = {**sharp.attrs, "interval_level": level, "bootstrap_resamples": resamples, "bootstrap_seed": seed}
-    return xr.Dataset(data, {"quantity": list(quantities)}, attrs)
+    return xr.Dataset(data, {"quantity": names}, attrs)
+
+
+def check_pairs(sharp: xr.Dataset, variables: Sequence[str], what: str = "sharp") -> xr.Dataset:
+    """``sharp`` as a Dataset of pairs that holds some variables, each with one value a pair.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`, or anything like it.
+        variables: That it must hold.
+        what: The argument's name.
+
+    Raises:
+        TypeError: No Dataset.
+        ValueError: A variable is missing, or does not have one value a pair.
+    """
+    check_dataset(sharp, variables, what, "srtoolkit.sharpness")
+    odd = [name for name in variables if sharp[name].dims != ("pair",)]
+    if odd:
+        raise ValueError(
+            f"{what}: {odd} have dims {[sharp[name].dims for name in odd]}, not one value a pair; take one model of a "
+            "sweep with .isel(model=0)."
+        )
+    return sharp
 
 
 def bootstrap_weights(
@@ -68,7 +97,8 @@ def bootstrap_weights(
     often as its two prompts were drawn, multiplied: the pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics
     1(2)), which errs on the wide side. Where none do, pairs are resampled.
     """
-    rng = np.random.default_rng(seed)
+    resamples = check_whole(resamples, "resamples", 1, 10**7)
+    rng = np.random.default_rng(check_whole(seed, "seed"))
     numbers, counts = np.unique(np.concatenate([prompt_a, prompt_b]), return_counts=True)
     itself = prompt_a == prompt_b
     if (counts[np.searchsorted(numbers, prompt_a)] <= 1 + itself).all() and (
@@ -86,10 +116,17 @@ def median_interval(
     values: Float[np.ndarray, " pair"], weights: Int[np.ndarray, "resample pair"], level: float = 0.95
 ) -> tuple[float, float]:
     """Percentile interval of the weighted median over resamples; NaN for no values."""
-    if not len(values):
+    return interval(weighted_quantile(values, weights, 0.5), level)
+
+
+def interval(found: Float[np.ndarray, " resample"], level: float) -> tuple[float, float]:
+    """Percentile interval over the resamples that have a value, infinite ones included; NaN where none has."""
+    level, known = check_share(level, "level"), found[~np.isnan(found)]
+    if not len(known):
         return float("nan"), float("nan")
-    medians = weighted_quantile(values, weights, 0.5)
-    low, high = np.nanquantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    # Between an infinite and a finite value there is nothing to interpolate.
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(known, ends) if np.isfinite(known).all() else np.quantile(known, ends, method="nearest")
     return float(low), float(high)
 
 

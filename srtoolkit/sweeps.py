@@ -14,7 +14,7 @@ from typing import Any
 import xarray as xr
 from tqdm.auto import tqdm
 
-from srtoolkit import executors, hub, results
+from srtoolkit import disk, executors, hub, results
 from srtoolkit.loading import load_model
 from srtoolkit.models import Model
 from srtoolkit.stores import Store
@@ -69,6 +69,7 @@ def sweep(
         ValueError: Nothing to do, a model given twice, two models of the same weights, a store that holds another
             measurement, or an executor that cannot be sent ``measure``.
         TypeError: ``executor`` is none.
+        DiskError: The store is full or cannot be written, and models are to be measured.
         RuntimeError: Every model failed, or the executor broke in a way that only a new one mends.
     """
     members = {label(member): _arguments(member) for member in models}
@@ -78,7 +79,9 @@ def sweep(
         executors.check(executor, measure)
     folder = Store(Path(store).absolute())
     folder.claim(measure)
-    waiting = {name: arguments for name, arguments in members.items() if not folder.file(name).exists()}
+    waiting = {name: arguments for name, arguments in members.items() if not folder.holds(name)}
+    if waiting:
+        folder.check_room()
     here = [arguments for arguments in waiting.values() if not arguments.get("remote")]
     hub.announce([(arguments["name"], arguments.get("revision")) for arguments in here])
     errors: dict[str, str] = {}
@@ -142,7 +145,7 @@ def _run(name: str, arguments: dict[str, Any], measure: Measure, store: Store, k
     if unusable := store.unusable_here():
         return unusable
     with _ONE_AT_A_TIME, store.alone(name):
-        if store.file(name).exists():  # another process was faster
+        if store.holds(name):  # another process was faster
             return ""
         report = store.file(name).with_suffix(".error.txt")
         try:
@@ -151,10 +154,11 @@ def _run(name: str, arguments: dict[str, Any], measure: Measure, store: Store, k
                 found = measure(model)
                 if not isinstance(found, xr.Dataset):
                     raise TypeError(f"measure must return an xarray.Dataset, not {type(found).__name__}.")
-                results.save(found.assign_attrs(model.provenance(), parameters=model.n_parameters), store.file(name))
+                store.write(name, found.assign_attrs(model.provenance(), parameters=model.n_parameters))
                 del model, found
         except Exception as error:  # whatever a model or measurement fails with, the other models go on
-            results.write_text(report, traceback.format_exc())
+            with contextlib.suppress(disk.DiskError):  # of a store that is full, which is then what is said
+                results.write_text(report, traceback.format_exc())
             return f"{type(error).__name__}: {error}"
         finally:
             gc.collect()  # a failed trace leaves cycles that hold the model

@@ -7,8 +7,13 @@ from which the report collects all of them.
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
+
+from srtoolkit.arguments import as_float
 
 #: Under which a notebook's output carries its verdicts, as a list of objects.
 MIME = "application/vnd.srtoolkit.verdicts+json"
@@ -59,7 +64,7 @@ class Scorecard:
         return {
             "text/plain": str(self),
             "text/html": self._html(),
-            MIME: [asdict(verdict) for verdict in self.verdicts],
+            MIME: [_as_json(verdict) for verdict in self.verdicts],
         }
 
     def _html(self) -> str:
@@ -98,9 +103,25 @@ def verdict(
         high: Upper end.
         null: The same statistic where the claim should not hold.
         paper: The paper's value, where it has one.
+
+    Raises:
+        TypeError: A text, number or answer that is none.
+        ValueError: ``value`` is NaN, so that nothing was measured and the claim neither holds nor does not.
     """
-    low, high, null, paper = (None if number is None else float(number) for number in (low, high, null, paper))
-    return Verdict(claim, model, statistic, float(value), low, high, null, paper, bool(holds))
+    for name, text in (("claim", claim), ("model", model), ("statistic", statistic)):
+        if not isinstance(text, str):
+            raise TypeError(f"{name}={text!r}: expected a text that says which {name} this verdict is of.")
+    if (not isinstance(holds, bool | np.bool_) and str(getattr(holds, "dtype", "")) != "bool") or np.ndim(holds):
+        raise TypeError(f"holds={holds!r}: expected True or False, as a comparison of numbers gives it.")
+    value = _number(value, "value")
+    if math.isnan(value):
+        raise ValueError(
+            f"{claim!r} on {model}: the {statistic} is NaN, so nothing was measured. Were all pairs excluded? "
+            "srtoolkit.summarise counts them; degenerate and non_finite say why."
+        )
+    rest = {"low": low, "high": high, "null": null, "paper": paper}
+    numbers = {name: None if number is None else _number(number, name) for name, number in rest.items()}
+    return Verdict(claim, model, statistic, value, holds=bool(holds), **numbers)
 
 
 def scorecard(*verdicts: Verdict) -> Scorecard:
@@ -109,14 +130,31 @@ def scorecard(*verdicts: Verdict) -> Scorecard:
     Args:
         verdicts: From :func:`verdict`.
     """
+    if not all(isinstance(verdict, Verdict) for verdict in verdicts):
+        kinds = sorted({type(verdict).__name__ for verdict in verdicts})
+        raise TypeError(f"a scorecard is made of verdicts, one an argument, as srt.verdict gives them; got {kinds}.")
     return Scorecard(verdicts)
+
+
+def _number(value: Any, name: str) -> float:
+    number = as_float(value)
+    if number is None:
+        raise TypeError(f"{name}={value!r}: expected a single number.")
+    return number
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    """What a notebook keeps; JSON knows neither NaN nor infinity."""
+    cells = asdict(verdict).items()
+    return {name: None if isinstance(cell, float) and not math.isfinite(cell) else cell for name, cell in cells}
 
 
 def _cells(verdict: Verdict) -> tuple[str, ...]:
     interval = "" if verdict.low is None or verdict.high is None else f"{verdict.low:.2f} to {verdict.high:.2f}"
     numbers = ("" if number is None else f"{number:.3g}" for number in (verdict.null, verdict.paper))
     held = "yes" if verdict.holds else "no"
-    return (verdict.claim, verdict.model, verdict.statistic, f"{verdict.value:.2f}", interval, *numbers, held)
+    value = "" if verdict.value is None else f"{verdict.value:.2f}"  # infinite, and read back from a notebook
+    return (verdict.claim, verdict.model, verdict.statistic, value, interval, *numbers, held)
 
 
 def _line(verdict: Verdict) -> str:

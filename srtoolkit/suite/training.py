@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ import torch
 import transformers
 from jaxtyping import Float, Int, UInt16
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
+from srtoolkit import disk
 from srtoolkit.suite.configuration import Configuration
 from srtoolkit.suite.shipped import initial_model
 
@@ -25,6 +27,7 @@ from srtoolkit.suite.shipped import initial_model
 SAVE_EVERY = 100
 COLUMNS = ("step", "tokens", "train_loss", "held_out_loss", "seconds")
 _BETAS = (0.9, 0.95)
+_INSTEAD = "train in another folder (--folder), with what this one holds copied into it"
 
 
 def train(
@@ -45,6 +48,9 @@ def train(
         held_out_tokens: The held-out split as one stream.
         folder: Where the run lives.
         until: Stop before this step of the schedule; the last step where ``None``.
+
+    Raises:
+        DiskError: The disk is full, or the folder cannot be written; a later call goes on from the last state.
     """
     torch.set_num_threads(configuration.threads)
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,9 +160,7 @@ def _parameters(model: transformers.LlamaForCausalLM) -> dict[str, Tensor]:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    part = path.with_suffix(".part")
-    save_file(tensors, part, metadata)
-    part.replace(path)
+    disk.write_whole(path, save(tensors, metadata), _INSTEAD)
 
 
 def _save_state(
@@ -205,9 +209,8 @@ def _read_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(rows)
-    part.replace(path)
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS)
+    table.writeheader()
+    table.writerows(rows)
+    disk.write_whole(path, text.getvalue().encode(), _INSTEAD)

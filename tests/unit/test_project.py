@@ -22,20 +22,24 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
 
 #: A module may import those before it, never those behind it.
 ORDER = (
-    *("reference", "verdicts", "settings", "anatomy", "packaged", "paths", "measures"),
+    *("arguments", "reference", "verdicts", "settings", "anatomy", "disk", "packaged", "paths", "measures"),
     *("suite.configuration", "suite.shipped", "suite.corpus", "suite.tokenizer", "suite.training"),
     *("suite.card", "suite.__main__"),
     *("stimuli.sets", "stimuli.lexicon", "stimuli.embeddings", "stimuli.sentences", "stimuli.translations"),
     "stimuli.__main__",
     *("weights", "models", "hub", "hub_errors", "downloads", "remote", "catalogue", "loading", "checks", "batching"),
-    *("patching", "prompts", "results"),
-    *("interpolation", "sharpness", "summary", "comparisons", "matching", "regions", "predictions", "controls"),
+    *("prefixes", "patching", "overflow", "prompts", "results", "interpolation", "sharpness", "summary", "comparisons"),
+    *("matching", "groupings", "regions", "predictions", "controls"),
     *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "stores", "executors", "sweeps"),
-    *("canvas", "slice_plots", "flip_plots", "region_plots", "plot"),
+    *("counting", "work", "calibration", "costs"),
+    *("canvas", "slice_plots", "flip_plots", "region_plots", "median_plots", "plot"),
     *("panels.picture", "panels.worker", "panels.text", "panels.base", "panels.picker", "panels.random_pairs"),
     *("panels.pair", "panels.token_bars", "panels.watched", "panels.interpolation", "panels.training"),
     *("panels.region_map", "panels.slice_canvas", "panels.slice_predictions", "panels.explored"),
     *("panels.slice_drawing", "panels.slice", "panels.__main__", "report"),
+    *("reproduction.casting", "reproduction.comparing", "reproduction.configurations", "reproduction.measurements"),
+    *("reproduction.figure", "reproduction.curve_figures", "reproduction.other_figures", "reproduction.figures"),
+    *("reproduction.running", "reproduction.planning", "reproduction.page", "reproduction.terminal", "__main__"),
 )
 
 
@@ -90,7 +94,7 @@ def imported(path):
 
 
 #: Packages, whose imported names are modules.
-PACKAGES = {"", "suite", "stimuli", "panels"}
+PACKAGES = {"", "suite", "stimuli", "panels", "reproduction"}
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=dotted)

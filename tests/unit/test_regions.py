@@ -9,15 +9,8 @@ import pytest
 import xarray as xr
 from sklearn.metrics import adjusted_rand_score
 
-from srtoolkit.regions import (
-    agreement,
-    chance_agreement,
-    cluster,
-    map_prompts,
-    null_threshold,
-    path_matrix,
-    region_graph,
-)
+from srtoolkit.groupings import agreement, chance_agreement
+from srtoolkit.regions import cluster, map_prompts, null_threshold, path_matrix, region_graph
 from srtoolkit.sharpness import sharpness
 
 ALPHAS = np.linspace(0, 1, 50)

@@ -1,0 +1,125 @@
+"""The command line: ``srt``, or ``python -m srtoolkit``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import matplotlib as mpl
+import typer
+from rich.console import Console
+
+from srtoolkit.reproduction import page, planning, running, terminal
+from srtoolkit.reproduction.figures import find_figures, find_paper
+from srtoolkit.settings import PROFILES
+
+app = typer.Typer(
+    name="srt",
+    help="See, measure and question the stable regions in the residual stream of language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+#: Exit status where a figure failed, and after Ctrl-C, as shells have it.
+FAILED, INTERRUPTED = 1, 130
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        from srtoolkit import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is, and stop.")
+    ] = False,
+) -> None:
+    """Options of every command; the help text is the application's."""
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="Which paper: janiak2024.")],
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--figure", "-f", metavar="NUMBER", help="A figure, 1 to 26, or table1; may be given again. All by default."
+        ),
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile",
+            "-p",
+            help="quick: packaged models in a quarter of an hour. full: the same with tighter intervals. "
+            "paper: the paper's own models, checkpoints and prompts, from the Hugging Face hub.",
+        ),
+    ] = "quick",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Where to write; build/PAPER/PROFILE by default."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be measured and what it would take, and stop.")
+    ] = False,
+) -> None:
+    """Make a paper's figures anew: pictures, their numbers, and the paper's numbers beside them.
+
+    What has been measured is kept: after a crash or Ctrl-C, the same command goes on where it was. The results are
+    summed up in index.html.
+    """
+    mpl.use("agg")
+    logging.basicConfig(format="%(message)s")
+    try:
+        every, chosen = find_paper(paper), find_figures(paper, figure or [])
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if profile not in PROFILES:
+        raise typer.BadParameter(f"profile {profile!r} is not one of {', '.join(PROFILES)}.")
+    size, folder = PROFILES[profile], output or Path("build") / paper / profile
+    console = Console()
+    if dry_run:
+        _plan(console, running.prepare(chosen, size), folder)
+        return
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False)
+
+    try:
+        outcomes = running.reproduce(chosen, size, folder, say)
+    except KeyboardInterrupt:
+        page.write_page(paper, page.collect(every, [], size, folder), size, folder)
+        say("Stopped. What was measured and made is kept; the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+    where = page.write_page(paper, page.collect(every, outcomes, size, folder), size, folder)
+    terminal.show_outcomes(console, outcomes, size)
+    console.print(f"Summary: {where.resolve()}", soft_wrap=True, highlight=False)
+    if any(outcome.state == "failed" for outcome in outcomes):
+        raise typer.Exit(FAILED)
+
+
+def _plan(console: Console, outcomes: list[running.Outcome], folder: Path) -> None:
+    """Say what would be done; what cannot be estimated is a failure, and said in words."""
+    terminal.show_plan(console, planning.list_figures(outcomes, folder))
+    jobs = planning.missing_jobs(outcomes, folder)
+    try:
+        if jobs:
+            terminal.show_costs(console, planning.estimate(jobs))
+        else:
+            console.print("Nothing is left to measure.")
+    except ValueError as error:
+        console.print(f"No estimate: {error}", markup=False, highlight=False)
+        raise typer.Exit(FAILED) from None
+    if any(outcome.error for outcome in outcomes):
+        raise typer.Exit(FAILED)
+
+
+if __name__ == "__main__":
+    app(prog_name="srt")

@@ -1,0 +1,118 @@
+"""Files that are there whole or not at all, and what a disk that will not take one says, in words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+_SCRATCH = ".part"
+
+#: Reasons by the system's error number.
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota of disk is used up",
+    errno.EFBIG: "the system allows no file of that size (`ulimit -f` says how large one may be)",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "it is not allowed to this user",
+    errno.EPERM: "it is not allowed to this user",
+    errno.ENOTDIR: "a file lies where there should be a folder",
+    errno.EEXIST: "a file lies where there should be a folder",
+}
+
+#: How Python, Rust and HDF5 write an error number into a text.
+_NUMBER = re.compile(r"(?:\[Errno |os error |errno = )(\d+)")
+
+
+class DiskError(OSError):
+    """A file could not be written; what was there is as it was. The message says why and what to do."""
+
+
+def write_whole(path: Path, content: bytes, instead: str) -> None:
+    """Write a file that is there whole, under its name, or not at all; folders are made as needed.
+
+    It is made beside its place, and takes that once the disk has all of it: no kill or lost power leaves half a file.
+
+    Args:
+        path: Where to.
+        content: Its content.
+        instead: What to do where there is no room, for the message.
+
+    Raises:
+        DiskError: The disk is full, or the folder cannot be written.
+    """
+    scratch: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=_SCRATCH, prefix=f".{path.stem}-", dir=path.parent)
+        scratch = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(handle)  # else power lost now could leave the new name on an empty file
+        scratch.replace(path)
+    except OSError as error:
+        if (number := refusal(error)) is None:
+            raise
+        raise DiskError(describe(number, path, instead, len(content))) from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+
+
+def remove_scratch(folder: Path) -> None:
+    """Delete what writers that were killed left behind in ``folder``; files of the last hour may be in use."""
+    for path in folder.glob(f".*{_SCRATCH}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > 3600:
+                path.unlink()
+
+
+def refusal(said: BaseException | str) -> int | None:
+    """The system's error number if a disk would not take a file, ``None`` for any other failure.
+
+    Args:
+        said: An error, whichever library raised it, or what a program wrote.
+    """
+    number = said.errno if isinstance(said, OSError) else None
+    if number is None:
+        found = _NUMBER.search(str(said))
+        number = int(found[1]) if found else None
+    return number if number in _REASONS else None
+
+
+def describe(number: int, path: Path, instead: str, needs: int = 0) -> str:
+    """One sentence each on what could not be written, why, and what to do.
+
+    Args:
+        number: The system's, from :func:`refusal`.
+        path: What was to be written.
+        instead: What to do where there is no room to be made.
+        needs: Bytes that it takes, where they are known.
+    """
+    free = f"{_size(free_near(path))} are free in {existing(path)}"
+    needed = f"it takes {_size(needs)}, {free}" if needs else free
+    return (
+        f"cannot write {path}: {_REASONS[number]}; {needed}. Nothing half-written is left, and what was there before "
+        f"is as it was. Make room or get leave to write there, or {instead}; then call again."
+    )
+
+
+def free_near(path: Path) -> int:
+    """Bytes that are free where ``path`` lies or would lie."""
+    return shutil.disk_usage(existing(path)).free
+
+
+def existing(path: Path) -> Path:
+    """``path``, or the nearest folder above it that is there."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100  a link that leads nowhere has no resolved path
+    return path if path.is_dir() else existing(path.parent)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"

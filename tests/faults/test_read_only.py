@@ -1,0 +1,78 @@
+"""Folders that may not be written: whatever is in them whole is used, and what would be written is refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+import srtoolkit as srt
+from checkpoints_on_disk import save_tiny
+from machine import read_only
+from srtoolkit import packaged
+from srtoolkit.disk import DiskError
+
+PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
+
+
+def measure(model):
+    return srt.interpolate(model, PAIRS, steps=5, reads="final_norm")
+
+
+def test_the_fault_is_real(tmp_path):
+    with read_only(tmp_path), pytest.raises(PermissionError):
+        (tmp_path / "file").touch()
+
+
+def test_a_converted_model_is_read_and_a_missing_one_refused(packaged_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("SRT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    with read_only(tmp_path / "cache"), pytest.raises(packaged.CacheError, match=r"not allowed.*set SRT_CACHE"):
+        srt.load_model("tiny")
+    fingerprint = srt.load_model("tiny").fingerprint
+    with read_only(tmp_path / "cache"):
+        assert srt.load_model("tiny").fingerprint == fingerprint
+    weights = next((tmp_path / "cache").rglob("model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with read_only(tmp_path / "cache"), pytest.raises(packaged.CacheError, match=r"not allowed.*set SRT_CACHE"):
+        srt.load_model("tiny")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_cache_that_cannot_be_a_folder_is_said(packaged_tiny, tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("SRT_CACHE", str(tmp_path / place))
+    with pytest.raises(packaged.CacheError, match="SRT_CACHE"):
+        srt.load_model("tiny")
+
+
+def test_the_hubs_cache_is_read_and_what_is_not_in_it_refused(hub, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    with read_only(cache), pytest.raises(DiskError, match=r"config\.json of 'lab/tiny'.*not allowed.*HF_HUB_CACHE"):
+        srt.load_model("lab/tiny")
+    fingerprint = srt.load_model("lab/tiny").fingerprint
+    with read_only(cache):
+        assert srt.load_model("lab/tiny").fingerprint == fingerprint
+        with pytest.raises(DiskError, match=r"of revision 'step1000' of 'lab/tiny'.*not allowed.*HF_HUB_CACHE"):
+            srt.load_model("lab/tiny", revision="step1000")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        assert srt.load_model("lab/tiny").fingerprint == fingerprint
+
+
+def test_a_store_is_read_and_what_is_not_in_it_refused_before_any_model_runs(tmp_path):
+    models = [str(save_tiny(tmp_path / f"tiny{seed}", seed=seed)) for seed in range(2)]
+    store = tmp_path / "store"
+    store.mkdir()
+    with read_only(store), pytest.raises(DiskError, match=r"not allowed.*SRT_STORE"):
+        srt.sweep(models, measure, store=store)
+    found = srt.sweep(models[:1], measure, store=store)
+    with read_only(store):
+        assert srt.sweep(models[:1], measure, store=store).identical(found)
+        with pytest.raises(DiskError, match=r"not allowed.*SRT_STORE"):
+            srt.sweep(models, measure, store=store)
+        with pytest.raises(DiskError, match=r"not allowed.*save it elsewhere"):
+            srt.save(found, store / "joined.nc")
+    assert {path.suffix for path in store.iterdir()} == {".json", ".nc", ".lock"}
+    file = tmp_path / "file"
+    file.write_text("not a folder")
+    with pytest.raises(DiskError, match=r"a file lies where.*SRT_STORE"):
+        srt.sweep(models, measure, store=file)
