@@ -27,9 +27,9 @@ FAILED, INTERRUPTED = 1, 130
 
 
 def _version(wanted: bool) -> bool:
-    if wanted:
-        from srtoolkit import __version__
+    from srtoolkit import __version__
 
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
     return wanted

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float, Int
@@ -141,6 +142,20 @@ def _try(run: RunBatch, contexts: Tensor, rows: Tensor) -> Reads | None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+@contextlib.contextmanager
+def named() -> Iterator[None]:
+    """Within this, memory that runs out beside the batches is a MemoryError that says what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error) or (type(error) is MemoryError and str(error).startswith("out of memory")):
+            raise
+        raise MemoryError(
+            f"out of memory beside the batches ({' '.join(str(error).split())[-120:]}); ask for fewer pairs, points or "
+            "reads at a time, free memory, or use another device or dtype."
+        ) from None
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -87,10 +87,7 @@ def trend(
         ValueError: Fewer than three settings, or not the same pairs everywhere.
     """
     if not isinstance(series, Mapping) or isinstance(series, xr.Dataset) or len(series) < 3:
-        raise ValueError(
-            f"a trend needs three or more results by their settings, got "
-            f"{list(series) if isinstance(series, Mapping) else type(series).__name__}."
-        )
+        raise ValueError(f"a trend needs three or more results by their settings, got {str(series)[:100]!r}.")
     places = rankdata([check_number(setting, "setting") for setting in series])
 
     def correlate(medians: Medians) -> Resampled:
@@ -224,13 +221,12 @@ def share_below(
     Raises:
         ValueError: Not as many pairs in both, or no such variable.
     """
-    for part, name in ((first, "first"), (second, "second")):
-        check_pairs(part, _TEXTS, name)
+    weights = _joint_weights(first, second, resamples, seed)
     if first.sizes["pair"] != second.sizes["pair"]:
         raise ValueError(
             f"{first.sizes['pair']} and {second.sizes['pair']} pairs are no couples; srtoolkit.match makes them."
         )
-    weights, split = _joint_weights(first, second, resamples, seed), first.sizes["pair"]
+    split = first.sizes["pair"]
     # A couple counts as often as both of its pairs do: an A that they share is then drawn once, not twice.
     counts = np.sqrt(weights[:, :split] * weights[:, split:])
     values = _values(first, quantity), _values(second, quantity)

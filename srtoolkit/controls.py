@@ -12,6 +12,7 @@ from torch import Tensor
 from srtoolkit.arguments import check_whole
 from srtoolkit.checks import check_layer
 from srtoolkit.models import Model
+from srtoolkit.overflow import check_activations
 from srtoolkit.patching import capture, patch
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance
@@ -48,7 +49,7 @@ def noise_floor(
     for index in range(len(pairs)):
         context = pairs.tokens_a[index][None]
         ((_, tokens_b),) = by_length([pairs.tokens_b[index]])
-        a, b = capture(model, context, layer), capture(model, tokens_b, layer)
+        a, b = (check_activations(model, capture(model, ids, layer), layer) for ids in (context, tokens_b))
         company = a + a.std() * torch.randn(neighbours, model.d_model, generator=generator).to(a)
         crowd = torch.cat([a, b, company])[None]
         alone = [patch(model, context, a[None], layer, method=method) for method in ("full", "auto")]

@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import re
-import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundErro
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from srtoolkit import disk
+from srtoolkit.cached_files import damage_of, git_sha1
 from srtoolkit.hub import cached_commit, no_drop, notes
 from srtoolkit.hub_errors import HubError, refusal, status, where
 from srtoolkit.packaged import file_sha256
@@ -122,21 +122,9 @@ class Snapshot:
         return found if found.exists() else None
 
     def _check_cached(self, chosen: Callable[[str], Any]) -> None:
-        """Refuse files that were cut short or changed in the cache, as far as can be told without the hub.
-
-        A small file is compared with the hash that the cache names it by. Weights are as long as their header says.
-        """
+        """Refuse files that were cut short or changed in the cache, as far as can be told without the hub."""
         for found in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            if not chosen(found.name):
-                continue
-            named = found.resolve().name
-            if found.suffix == ".safetensors":
-                problem = cut_short(found)
-            elif re.fullmatch(r"[0-9a-f]{40}", named) and _git_sha1(found) != named:
-                problem = f"its git hash is {_git_sha1(found)}, the cache has it as {named}"
-            else:
-                continue
-            if problem:
+            if chosen(found.name) and (problem := damage_of(found)):
                 raise HubError(
                     f"cannot load {_what(self.name, self.revision)}: {found} in the cache is not the file it should "
                     f"be: {problem}. It was not used. Delete {found.resolve()}, and load again where the hub can be "
@@ -207,8 +195,8 @@ class Snapshot:
             return
         elif listed.lfs is not None and file_sha256(found) != listed.lfs.sha256:
             problem = f"its SHA-256 is {file_sha256(found)}, the hub lists {listed.lfs.sha256}"
-        elif listed.lfs is None and listed.blob_id is not None and _git_sha1(found) != listed.blob_id:
-            problem = f"its git hash is {_git_sha1(found)}, the hub lists {listed.blob_id}"
+        elif listed.lfs is None and listed.blob_id is not None and git_sha1(found) != listed.blob_id:
+            problem = f"its git hash is {git_sha1(found)}, the hub lists {listed.blob_id}"
         else:
             return
         found.resolve().unlink(missing_ok=True)
@@ -304,26 +292,5 @@ def _wait_asked_for(response: Any) -> int:
     return int(after) if after.isdigit() else 0
 
 
-def cut_short(path: Path) -> str:
-    """How a safetensors file has another length than its header says; empty where it has that."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        try:
-            header = json.loads(file.read(min(length, size)))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return f"it has {size} bytes and no header that can be read"
-    due = 8 + length + max(ends, default=0)
-    return f"it has {size} bytes, its header says {due}" if size != due else ""
-
-
 def _what(name: str, revision: str | None) -> str:
     return f"revision {revision!r} of {name!r}" if revision else repr(name)
-
-
-def _git_sha1(path: Path) -> str:
-    """Hash of a small file as git names it."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

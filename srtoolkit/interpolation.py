@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srtoolkit import measures
+from srtoolkit.batching import named
 from srtoolkit.checks import check_layer, check_names
 from srtoolkit.models import Model
 from srtoolkit.overflow import check_activations, warn_of_overflow
@@ -100,7 +101,8 @@ def interpolate(
             for some in torch.arange(len(places)).split(_pairs_at_once(model, steps, reads)):
                 rows = [places[index] for index in some]
                 points = path_function(a[rows], b[rows], alphas)
-                parts.append((rows, _measure(model, context[some], points, layer, reads, chosen)))
+                with named():
+                    parts.append((rows, _measure(model, context[some], points, layer, reads, chosen)))
                 bar.update(len(rows))
     found = _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=", ".join(used))
     warn_of_overflow(model, pairs.tokens_a, found["non_finite"].values, layer)

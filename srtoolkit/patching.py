@@ -29,7 +29,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from srtoolkit import remote
-from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, points_that_fit, tokens_that_fit
+from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, named, points_that_fit, tokens_that_fit
 from srtoolkit.checks import check_gates, check_layer, check_names, check_points, check_tokens
 from srtoolkit.models import Model
 from srtoolkit.prefixes import Prefixes, Unsupported, copied_cache, sees_prefix_and_itself
@@ -129,7 +129,7 @@ def patch(
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     remote.check_method(model, method)
     points = check_points(model, points, len(context)).to(model.device, model.hf.dtype)
-    with model.lock:
+    with model.lock, named():
         if method == "auto":
             method = choose_method(model, context, points.shape[1]).method
         out = _run(model, method, context, points, layer, reads, reduce)
@@ -152,8 +152,10 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
     kind = (length > 1, local)
     with model.lock:
         if kind not in model.methods:
-            model.methods[kind] = _choose(model, context[:1], METHODS[1:] if local else METHODS)
-            choice = model.methods[kind]
+            choice = _choose(model, context[:1], METHODS[1:] if local else METHODS)
+            if choice.difference != choice.difference:  # NaN: this context overflows, and the next may not
+                return choice
+            model.methods[kind] = choice
             slower = choice.method != METHODS[0]
             logger.log(
                 logging.WARNING if slower else logging.INFO,
@@ -172,6 +174,8 @@ def _choose(model: Model, context: Tensor, candidates: tuple[str, ...]) -> Choic
     around = own + 0.5 * own.norm() * noise / noise.norm(dim=-1, keepdim=True)
     points = torch.cat([own, around])[None]
     expected = _run(model, "full", context, points, 0, ("final_norm",))["final_norm"]
+    if not expected.isfinite().all():
+        return Choice("full", "outputs are NaN or infinite here, so nothing can be compared.", float("nan"))
     refused = "" if candidates[0] == METHODS[0] else f"{METHODS[0]!r} cannot follow local attention here; "
     for method in candidates[:-1]:
         try:
@@ -211,7 +215,8 @@ def _run(
 
     def run_batch(rows: Tensor, batch: Tensor) -> Reads:
         if method == "parallel":
-            found = _parallel(model, context[rows], batch, layer, reads, prefixes.of(rows) if prefixes else None)
+            shared_by = prefixes.of(rows) if prefixes else None
+            found = _alone_where_not_finite(model, context[rows], batch, layer, reads, shared_by)
         else:
             found = {"full": _full, "prefix": _prefix}[method](model, context[rows], batch, layer, reads)
         found = _derive(found, reads)
@@ -252,6 +257,22 @@ def _prefix(model: Model, context: Tensor, points: Tensor, layer: int, reads: tu
         inputs["past_key_values"] = copied_cache(model, context[:, :-1], each)
     out = _trace(model, inputs, points.flatten(0, 1)[:, None], layer, reads, skip=True)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
+
+
+def _alone_where_not_finite(
+    model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...], prefixes: Cache | None
+) -> Reads:
+    """``_parallel``, but where a point of a sequence overflows, that sequence's points run each by itself.
+
+    Else it would take the others with it: what attention masks out counts 0 times, and 0 times infinity is NaN.
+    """
+    found = _parallel(model, context, points, layer, tuple(dict.fromkeys((*reads, "resid"))), prefixes)
+    bad = ~found["resid"].isfinite().flatten(1).all(1)
+    if bad.any():
+        again = _prefix(model, context[bad], points[bad], layer, reads)
+        for name, values in again.items():
+            found[name][bad] = values
+    return found
 
 
 def _parallel(

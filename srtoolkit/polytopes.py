@@ -17,9 +17,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srtoolkit.arguments import check_whole, listed
+from srtoolkit.batching import Reads
 from srtoolkit.checks import check_gates, check_layer
 from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
+from srtoolkit.overflow import warn_of_overflow
 from srtoolkit.patching import OPEN_GATES, patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
@@ -76,6 +78,7 @@ def count_gate_flips(
     a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
     flips = np.zeros((len(pairs), len(alphas), len(blocks)), dtype=np.int64)
     ends = np.zeros((len(pairs), len(blocks)), dtype=np.int64)
+    non_finite = np.zeros(len(pairs), dtype=bool)
     width = 0
     at_once = max(1, points_at_once(model) // len(alphas))
     with tqdm(total=len(pairs), desc=f"{counted(model)} behind block {layer}", unit="pair", leave=False) as bar:
@@ -83,17 +86,21 @@ def count_gate_flips(
             for some in torch.arange(len(places)).split(at_once):
                 rows = [places[index] for index in some]
                 points = path_function(a[rows], b[rows], alphas)
-                signs = _signs(model, context[some], points, layer)[:, :, blocks - layer - 1]
+                signs, finite = _signs(model, context[some], points, layer)
+                signs, non_finite[rows] = signs[:, :, blocks - layer - 1], ~finite.all(1).cpu().numpy()
                 flips[rows, 1:] = (signs[:, 1:] != signs[:, :-1]).sum(-1).cpu().numpy()
                 ends[rows] = (signs[:, -1] != signs[:, 0]).sum(-1).cpu().numpy()
                 width = signs.shape[-1]
                 bar.update(len(rows))
+    flips[non_finite] = ends[non_finite] = -1
+    warn_of_overflow(model, pairs.tokens_a, non_finite, layer)
     about = describe_pairs(pairs)
     coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
     data = {
         "flips": (("pair", "alpha", "layer"), flips, {"long_name": "gates that change sign in the step ending here"}),
         "ends_differ": (("pair", "layer"), ends, {"long_name": "gates whose sign differs between A and B"}),
         "gates": ("layer", np.full(len(blocks), width)),
+        "non_finite": ("pair", non_finite, {"long_name": "whether an output is NaN or infinite; counts are then -1"}),
     }
     coords |= {"alpha": alphas.double().numpy(), "layer": blocks}
     settings = {"steps": len(alphas), "layer": layer, "path": path_name, "counted": counted(model)}
@@ -141,7 +148,7 @@ def locate_gate_flips(
     a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
 
     def signs_at(alphas: Float[Tensor, " alpha"]) -> Bool[Tensor, "alpha gate"]:
-        return _signs(model, context, path_function(a, b, alphas.float()), layer)[0, :, block - layer - 1]
+        return _signs(model, context, path_function(a, b, alphas.float()), layer)[0][0, :, block - layer - 1]
 
     alphas = torch.linspace(0, 1, int(steps), dtype=torch.float64)
     signs = signs_at(alphas)
@@ -210,8 +217,13 @@ def points_at_once(model: Model) -> int:
 
 def _signs(
     model: Model, context: Int[Tensor, "pair pos"], points: Float[Tensor, "pair alpha d_model"], layer: int
-) -> Bool[Tensor, "pair alpha layer gate"]:
-    """Which gates are open, in every block behind ``layer``."""
-    found = patch(model, context, points, layer, OPEN_GATES)
-    assert isinstance(found, Tensor)
-    return found.unflatten(-1, (model.n_layers - layer - 1, -1))
+) -> tuple[Bool[Tensor, "pair alpha layer gate"], Bool[Tensor, "pair alpha"]]:
+    """Which gates are open, in every block behind ``layer``, and at which points no value is NaN or infinite."""
+
+    def where_finite(found: Reads) -> Reads:
+        # A gate that is not finite leaves nothing finite behind it in the residual stream.
+        return {OPEN_GATES: found[OPEN_GATES], "finite": found["resid"].isfinite().all(-1, keepdim=True)}
+
+    found = patch(model, context, points, layer, (OPEN_GATES, "resid"), reduce=where_finite)
+    assert isinstance(found, dict)
+    return found[OPEN_GATES].unflatten(-1, (model.n_layers - layer - 1, -1)), found["finite"][..., 0]

@@ -15,6 +15,7 @@ from srtoolkit.arguments import check_dataset, check_number, check_whole, listed
 from srtoolkit.checks import check_layer
 from srtoolkit.measures import jsd_between
 from srtoolkit.models import Model
+from srtoolkit.overflow import check_activations, warn_of_overflow
 from srtoolkit.patching import capture, patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
@@ -58,17 +59,24 @@ def next_tokens(
     shape = (len(pairs), len(alphas), top)
     tokens, probabilities = np.zeros(shape, dtype=np.int64), np.zeros(shape)
     for index, (ids_a, ids_b) in enumerate(zip(pairs.tokens_a, pairs.tokens_b, strict=True)):
-        a, b = (capture(model, ids[None], layer) for ids in (ids_a, ids_b))
+        a, b = (check_activations(model, capture(model, ids[None], layer), layer) for ids in (ids_a, ids_b))
         points = path_function(a, b, torch.tensor(alphas, dtype=torch.float32))
         logprobs = patch(model, ids_a[None], points, layer, "logprobs")
         assert isinstance(logprobs, torch.Tensor)
         best = logprobs[0].topk(top)
-        tokens[index], probabilities[index] = best.indices.cpu().numpy(), best.values.exp().cpu().numpy()
+        undefined = logprobs[0].isnan().any(-1, keepdim=True)
+        tokens[index] = best.indices.masked_fill(undefined, -1).cpu().numpy()
+        probabilities[index] = best.values.exp().masked_fill(undefined, torch.nan).cpu().numpy()
+    warn_of_overflow(model, pairs.tokens_a, np.asarray(np.isnan(probabilities).any(axis=(1, 2))), layer)
     about = describe_pairs(pairs)
     coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
     dims = ("pair", "alpha", "rank")
-    texts = np.array([model.token_text(token) for token in tokens.ravel().tolist()]).reshape(shape)
-    data = {"token": (dims, tokens), "text": (dims, texts), "probability": (dims, probabilities)}
+    texts = np.array([model.token_text(token) if token >= 0 else "" for token in tokens.ravel().tolist()])
+    data = {
+        "token": (dims, tokens),
+        "text": (dims, texts.reshape(shape)),
+        "probability": (dims, probabilities),
+    }
     coords |= {"alpha": list(alphas), "rank": np.arange(1, top + 1)}
     return xr.Dataset(data | about, coords, provenance(model, pairs, layer=layer, path=path_name))
 
@@ -113,16 +121,23 @@ def divergence(
     pairs = as_pairs(model, pairs)
     alphas = torch.linspace(0, 1, steps)
     jsd = np.full((len(pairs), len(lags), steps), np.nan)
-    same = np.full_like(jsd, np.nan)
+    same, bad = np.full_like(jsd, np.nan), np.zeros(len(pairs), dtype=bool)
     for index in trange(len(pairs), desc="predictions", leave=False):
         context = pairs.tokens_a[index][None]
-        a, b = (capture(model, ids[None], layer) for ids in (pairs.tokens_a[index], pairs.tokens_b[index]))
+        a, b = (
+            check_activations(model, capture(model, ids[None], layer), layer)
+            for ids in (pairs.tokens_a[index], pairs.tokens_b[index])
+        )
         logprobs = patch(model, context, path_function(a, b, alphas), layer, "logprobs")
         assert isinstance(logprobs, torch.Tensor)
-        top = logprobs[0].argmax(-1)
+        top = logprobs[0].argmax(-1).float().masked_fill(logprobs[0].isnan().any(-1), torch.nan)
         for place, lag in enumerate(lags):
             jsd[index, place, :-lag] = jsd_between(logprobs[0, :-lag], logprobs[0, lag:]).cpu().numpy()
-            same[index, place, :-lag] = (top[:-lag] == top[lag:]).float().cpu().numpy()
+            alike = (top[:-lag] == top[lag:]).float().masked_fill((top[:-lag] + top[lag:]).isnan(), torch.nan)
+            same[index, place, :-lag] = alike.cpu().numpy()
+            jsd[index, place, :-lag][np.isnan(same[index, place, :-lag])] = np.nan
+        bad[index] = bool(top.isnan().any())
+    warn_of_overflow(model, pairs.tokens_a, bad, layer)
     about = describe_pairs(pairs)
     coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
     dims = ("pair", "lag", "alpha")

@@ -78,10 +78,11 @@ def _doubtful(
 ) -> Bool[np.ndarray, "fine_row fine_column"]:
     """Points of the grid of half the spacing that cannot be had from those that are known."""
     surface = coarse[bends].astype(np.float64)
-    limit = tolerance * np.abs(surface).max()
+    limit = tolerance * np.abs(surface[np.isfinite(surface)]).max(initial=0)
     names = np.zeros_like(surface) if label is None else coarse[label]
-    down = (_chord_error(surface) > limit) | (names[1:] != names[:-1])
-    across = ((_chord_error(surface.T) > limit) | (names.T[1:] != names.T[:-1])).T
+    # Written so that beside a value which is NaN everything is measured.
+    down = ~(_chord_error(surface) <= limit) | (names[1:] != names[:-1])
+    across = (~(_chord_error(surface.T) <= limit) | (names.T[1:] != names.T[:-1])).T
     fine = np.zeros(tuple(2 * side - 1 for side in surface.shape), dtype=bool)
     fine[1::2, ::2], fine[::2, 1::2] = down, across
     fine[1::2, 1::2] = down[:, 1:] | down[:, :-1] | across[1:] | across[:-1]

@@ -18,6 +18,7 @@ from srtoolkit.arguments import check_share
 from srtoolkit.batching import Reads
 from srtoolkit.checks import check_gates, check_layer, check_names
 from srtoolkit.models import Model
+from srtoolkit.overflow import warn_of_overflow
 from srtoolkit.patching import GATES, METHODS, patch
 from srtoolkit.planes import ANCHORS, Layout, lay_out, on_plane, points_at
 from srtoolkit.polytopes import counted, find_blocks
@@ -98,7 +99,10 @@ def slice_plane(
         values, measured = fill_grid(measure, len(layout.axis), tolerance, decides, label)
         pictures.append(values | {"measured": measured})
         at_anchors.append(_measure(model, layout, index, layout.corners, layer, reads, method))
-    return _to_dataset(layout, pictures, at_anchors, method=method, tolerance=tolerance or 0.0)
+    found = _to_dataset(layout, pictures, at_anchors, method=method, tolerance=tolerance or 0.0)
+    undefined = found["non_finite"].any(("alpha", "beta")).values
+    warn_of_overflow(model, [ids[0] for ids in layout.tokens], undefined, layer)
+    return found
 
 
 @torch.no_grad()
@@ -212,9 +216,11 @@ def _measure(
 def _best_tokens(found: Reads) -> Reads:
     """The top token and its margin in place of the logits, which are too many to keep for all points."""
     if "logits" in found:
-        best = found.pop("logits").topk(2)
-        found["top_token"] = best.indices[..., :1]
-        found["margin"] = best.values[..., :1] - best.values[..., 1:]
+        logits = found.pop("logits")
+        undefined = ~logits.isfinite().all(-1, keepdim=True)
+        best = logits.topk(2)
+        found["top_token"] = best.indices[..., :1].masked_fill(undefined, -1)
+        found["margin"] = (best.values[..., :1] - best.values[..., 1:]).masked_fill(undefined, torch.nan)
     return found
 
 
@@ -223,7 +229,9 @@ def _to_dataset(
 ) -> xr.Dataset:
     """The three pictures as one Dataset, with what is derived from all of them."""
     dims = ("anchor", "beta", "alpha")
-    data = {name: (dims, np.stack([one[name] for one in pictures])) for name in pictures[0]}
+    data: dict[str, Any] = {name: (dims, np.stack([one[name] for one in pictures])) for name in pictures[0]}
+    undefined = [~np.isfinite(data[name][1]) for name in ("distance", "margin") if name in data]
+    data["non_finite"] = dims, np.any(undefined, axis=0), {"long_name": "whether the output is NaN or infinite"}
     dataset = on_plane(layout, data, **settings)
     if "top_token" in dataset:
         own = [int(one["top_token"][index]) for index, one in enumerate(at_anchors)]

@@ -77,7 +77,7 @@ def as_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def alone(value: float) -> Estimate:
+def alone(value: float | int) -> Estimate:
     """A number that has no interval.
 
     Args:

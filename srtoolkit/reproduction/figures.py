@@ -11,7 +11,7 @@ from srtoolkit.reproduction.other_figures import Configurations, GateFlips, Slic
 #: Fig. 1 shows again what Fig. 13 shows.
 FIRST_SLICE, FIRST_TRIPLE, FIG1_TRIPLE = 5, 0, 8
 
-_STRIP = "A plane through three prompts, at five checkpoints"
+_STRIP = "Planes through three prompts, in training"
 
 JANIAK2024: tuple[Figure, ...] = (
     Slice("1", _STRIP, "OLMo-7B", FIG1_TRIPLE),

@@ -130,7 +130,7 @@ def measured_on(outcome: Outcome, profile: Profile) -> str:
     said = ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} models"
     if profile.name == "paper":
         return said or outcome.figure.models
-    return f"{said or 'packaged models'} in the stead of {outcome.figure.models}"
+    return f"{said or 'packaged models'}, for {outcome.figure.models}"
 
 
 def _read_earlier(outcome: Outcome, profile: Profile, output: Path) -> None:

@@ -1,0 +1,46 @@
+"""What a file of the hub's cache shows of its own wholeness, where the hub cannot be asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+from pathlib import Path
+
+
+def damage_of(path: Path) -> str:
+    """What is wrong with a file of the hub's cache, in words; empty where nothing can be told.
+
+    Weights are as long as their header says. A small file has the hash that the cache names it by.
+
+    Args:
+        path: As the cache has it: a link to a file whose name is its hash.
+    """
+    if path.suffix == ".safetensors":
+        return _cut_short(path)
+    named = path.resolve().name
+    if re.fullmatch(r"[0-9a-f]{40}", named) and git_sha1(path) != named:
+        return f"its git hash is {git_sha1(path)}, the cache has it as {named}"
+    return ""
+
+
+def git_sha1(path: Path) -> str:
+    """Hash of a small file as git names it."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _cut_short(path: Path) -> str:
+    """How a safetensors file has another length than its header says; empty where it has that."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        try:
+            header = json.loads(file.read(min(length, size)))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return f"it has {size} bytes and no header that can be read"
+    due = 8 + length + max(ends, default=0)
+    return f"it has {size} bytes, its header says {due}" if size != due else ""
