@@ -18,6 +18,7 @@ from srtoolkit.comparisons import (
 )
 from srtoolkit.controls import noise_floor, output_spread
 from srtoolkit.costs import estimate_cost
+from srtoolkit.disk import DiskError
 from srtoolkit.groupings import agreement, chance_agreement
 from srtoolkit.hub_errors import HubError
 from srtoolkit.interpolation import interpolate
@@ -36,7 +37,7 @@ from srtoolkit.regions import (
     region_graph,
 )
 from srtoolkit.remote import RemoteError
-from srtoolkit.results import load, save
+from srtoolkit.results import ResultError, load, save
 from srtoolkit.settings import Profile, preset, profile
 from srtoolkit.sharpness import sharpness
 from srtoolkit.slices import slice_colours, slice_gates, slice_plane
@@ -46,12 +47,14 @@ from srtoolkit.verdicts import scorecard, verdict
 from srtoolkit.work import Work
 
 __all__ = [
+    "DiskError",
     "Estimate",
     "HubError",
     "Model",
     "Profile",
     "PromptPairs",
     "RemoteError",
+    "ResultError",
     "Work",
     "agreement",
     "all_pairs",
