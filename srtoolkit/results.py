@@ -21,7 +21,9 @@ Axes, everywhere in the project:
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -117,9 +119,16 @@ def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
     }
     marked = dataset.assign_attrs(srtoolkit_format=FORMAT, srtoolkit_writer=__version__)
     # In memory first: HDF5 takes the process with it when a disk refuses what it writes.
-    content = marked.to_netcdf(engine="h5netcdf", invalid_netcdf=False, encoding=sums)
+    with _without_a_cluster():
+        content = marked.to_netcdf(engine="h5netcdf", invalid_netcdf=False, encoding=sums)
     disk.write_whole(path, bytes(content), instead)
     return path
+
+
+def _without_a_cluster() -> contextlib.AbstractContextManager[Any]:
+    """Within this, xarray asks no Dask cluster for a lock: what is written is this process's own memory."""
+    dask = sys.modules.get("dask")
+    return contextlib.nullcontext() if dask is None else dask.config.set(scheduler="synchronous")
 
 
 def _check_storable(dataset: xr.Dataset) -> None:
@@ -133,7 +142,8 @@ def _check_storable(dataset: xr.Dataset) -> None:
         _check_text(texts, f"{name!r}")
     for owner, attrs in [("attrs", dataset.attrs), *((repr(n), v.attrs) for n, v in dataset.variables.items())]:
         for key, value in attrs.items():
-            parts = value.ravel().tolist() if isinstance(value, np.ndarray) else value
+            numbers = isinstance(value, np.ndarray) and value.ndim < 2 and value.dtype.kind in "iuf"
+            parts = np.ravel(value).tolist() if numbers else value
             parts = (
                 parts
                 if isinstance(parts, list | tuple) and not any(isinstance(part, list | tuple) for part in parts)

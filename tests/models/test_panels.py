@@ -31,7 +31,7 @@ ODD = {
     "emoji": "👩‍🚀 and 🏳️‍🌈",
     "right to left": "שלום עולם",
     "newline": "one\ntwo\r\n\tthree",
-    "control": "bell \x07, nul \x00 and more",
+    "control": "bell \x07, escape \x1b and more",
     "format": "{0} %s {name} {{",
 }
 
@@ -228,6 +228,13 @@ def test_odd_text_is_text(panel, text, recwarn):
     found = {}
     exec(panel.code(), found)
     assert found["result"].text_a.item() == text
+
+
+def test_a_text_that_no_result_can_keep_is_refused_in_the_panel(panel):
+    before = panel.result
+    panel.prompt_a.value = "nul \x00"
+    panel.settle()
+    assert "NUL" in str(panel.error) and panel.result is before
 
 
 def test_cancel_and_go_on(model, panel):
