@@ -14,7 +14,6 @@ from srtoolkit.arguments import check_number, check_variable
 from srtoolkit.summary import bootstrap_weights, check_pairs, interval, weighted_quantile
 
 _TEXTS = ("excluded", "text_a", "text_b")
-
 Medians = Float[np.ndarray, "resample setting"]
 Resampled = Float[np.ndarray, " resample"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from srtoolkit.arguments import check_whole
 from srtoolkit.checks import check_layer
+from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
-from srtoolkit.overflow import check_activations
 from srtoolkit.patching import capture, patch
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance
@@ -46,10 +46,10 @@ def noise_floor(
     layer, pairs = check_layer(model, layer), as_pairs(model, pairs)
     noise, d1 = torch.empty(len(pairs)), torch.empty(len(pairs))
     generator = torch.Generator().manual_seed(seed)
+    all_a, all_b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
     for index in range(len(pairs)):
         context = pairs.tokens_a[index][None]
-        ((_, tokens_b),) = by_length([pairs.tokens_b[index]])
-        a, b = (check_activations(model, capture(model, ids, layer), layer) for ids in (context, tokens_b))
+        a, b = all_a[index : index + 1], all_b[index : index + 1]
         company = a + a.std() * torch.randn(neighbours, model.d_model, generator=generator).to(a)
         crowd = torch.cat([a, b, company])[None]
         alone = [patch(model, context, a[None], layer, method=method) for method in ("full", "auto")]

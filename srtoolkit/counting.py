@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from srtoolkit import downloads, reference
 from srtoolkit.anatomy import find_anatomy
@@ -36,11 +35,12 @@ SHAPES: dict[str, dict[str, Any]] = {
     }
 }
 
-#: How the families of such tables are configured, in which format the hub stores their weights, and their context.
+#: How the families of such tables are configured, in which format the hub stores their weights, and their context. By
+#: name: to look a class up is to import its family, which takes a second.
 FAMILIES = {
-    "smollm2": (transformers.LlamaConfig, torch.float32, 8192),
-    "OLMo": (transformers.OlmoConfig, torch.float32, 4096),
-    "Qwen2": (transformers.Qwen2Config, torch.bfloat16, 131072),
+    "smollm2": ("LlamaConfig", torch.float32, 8192),
+    "OLMo": ("OlmoConfig", torch.float32, 4096),
+    "Qwen2": ("Qwen2Config", torch.bfloat16, 131072),
 }
 
 
@@ -132,6 +132,8 @@ class Architecture:
         return tuple(sum(map(self._used_weights, block.modules())) for block in blocks)
 
     def _used_weights(self, module: nn.Module) -> int:
+        from transformers.pytorch_utils import Conv1D
+
         if isinstance(module, nn.Linear | nn.Conv1d | Conv1D):
             return int(module.weight.numel())
         # Experts lie in one tensor [expert, out, in], and a token goes to a few of them.
@@ -196,8 +198,8 @@ def find_architecture(name: str, revision: str | None = None) -> Architecture:
 
 
 def _configure(family: str, shape: dict[str, Any]) -> Any:
-    make, stored, context = FAMILIES[family]
-    return make(
+    kind, stored, context = FAMILIES[family]
+    return getattr(transformers, kind)(
         hidden_size=shape["hidden"],
         num_hidden_layers=shape["layers"],
         num_attention_heads=shape["heads"],

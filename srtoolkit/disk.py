@@ -7,8 +7,8 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 import time
+import uuid
 from pathlib import Path
 
 _SCRATCH = ".part"
@@ -49,12 +49,12 @@ def write_whole(path: Path, content: bytes, instead: str) -> None:
     scratch: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=_SCRATCH, prefix=f".{path.stem}-", dir=path.parent)
-        scratch = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        # Not a temporary file of Python's, which nobody else may read: others share a store, or look at a report.
+        scratch = path.with_name(f".{path.stem[:80]}-{uuid.uuid4().hex}{_SCRATCH}")
+        with scratch.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(handle)  # else power lost now could leave the new name on an empty file
+            os.fsync(file.fileno())  # else power lost now could leave the new name on an empty file
         scratch.replace(path)
     except OSError as error:
         if (number := refusal(error)) is None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srtoolkit import measures
+from srtoolkit.arguments import check_whole
 from srtoolkit.batching import named
 from srtoolkit.checks import check_layer, check_names
 from srtoolkit.models import Model
@@ -86,12 +87,11 @@ def interpolate(
     """
     layer, reads = check_layer(model, layer), check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")
-    if not hasattr(steps, "__index__") or steps < 2:
-        raise ValueError(f"steps={steps!r}: a path has at least its two ends, so steps must be a whole number from 2.")
+    steps = check_whole(steps, "steps", 2, 10**6)  # a path has at least its two ends
     path_name, path_function = find_path(path)
     pairs = as_pairs(model, pairs)
     a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
-    alphas = torch.linspace(0, 1, int(steps))
+    alphas = torch.linspace(0, 1, steps)
     parts: list[tuple[list[int], dict[str, Tensor]]] = []
     used: dict[str, None] = {}  # a set that keeps its order: contexts of different kinds may need different methods
     with tqdm(total=len(pairs), desc=f"interpolating after block {layer}", unit="pair", leave=False) as bar:
@@ -165,8 +165,7 @@ def _compare(found: dict[str, Float[Tensor, "point width"]]) -> dict[str, Float[
         out["kl"] = measures.kl_from_first(logprobs)
         out["jsd"] = measures.jsd_from_first(logprobs)
         out["logit_difference"] = measures.logit_difference(logprobs)
-        token, out["top_probability"] = measures.top_token(logprobs)
-        out["top_token"] = torch.where(out["top_probability"].isfinite(), token, -1)
+        out["top_token"], out["top_probability"] = measures.top_token(logprobs)
     return out
 
 

@@ -128,7 +128,7 @@ def patch(
         check_gates(model, layer)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     remote.check_method(model, method)
-    points = check_points(model, points, len(context)).to(model.device, model.hf.dtype)
+    points = check_points(model, points, len(context))
     with model.lock, named():
         if method == "auto":
             method = choose_method(model, context, points.shape[1]).method

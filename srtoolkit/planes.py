@@ -13,9 +13,8 @@ from torch import Tensor
 
 from srtoolkit.arguments import check_number, check_whole, listed
 from srtoolkit.checks import check_layer, check_tokens
+from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
-from srtoolkit.overflow import check_activations
-from srtoolkit.patching import capture
 from srtoolkit.results import triple_provenance
 
 ANCHORS = ("A", "B", "C")
@@ -92,7 +91,7 @@ def lay_out(
     prompts = [model.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in triple]
     tokens = [check_tokens(model, ids[None], f"prompt {name}") for name, ids in zip(ANCHORS, prompts, strict=True)]
     texts = [prompt if isinstance(prompt, str) else str(model.tokenizer.decode(prompt.tolist())) for prompt in triple]
-    corners = check_activations(model, torch.cat([capture(model, ids, layer) for ids in tokens]), layer)
+    corners = capture_all(model, [ids[0] for ids in tokens], layer)
     plane = span_plane(corners, model.name, orthonormal)
     low, high = min(0.0, plane.c[0]) if orthonormal else 0.0, max(1.0, *plane.c) if orthonormal else 1.0
     axis = torch.linspace(low - margin, high + margin, int(resolution), dtype=corners.dtype)

@@ -13,10 +13,11 @@ from tqdm.auto import trange
 
 from srtoolkit.arguments import check_dataset, check_number, check_whole, listed
 from srtoolkit.checks import check_layer
+from srtoolkit.interpolation import capture_all
 from srtoolkit.measures import jsd_between
 from srtoolkit.models import Model
-from srtoolkit.overflow import check_activations, warn_of_overflow
-from srtoolkit.patching import capture, patch
+from srtoolkit.overflow import warn_of_overflow
+from srtoolkit.patching import patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.remote import check_here
@@ -58,10 +59,11 @@ def next_tokens(
     pairs = as_pairs(model, pairs)
     shape = (len(pairs), len(alphas), top)
     tokens, probabilities = np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    for index, (ids_a, ids_b) in enumerate(zip(pairs.tokens_a, pairs.tokens_b, strict=True)):
-        a, b = (check_activations(model, capture(model, ids[None], layer), layer) for ids in (ids_a, ids_b))
-        points = path_function(a, b, torch.tensor(alphas, dtype=torch.float32))
-        logprobs = patch(model, ids_a[None], points, layer, "logprobs")
+    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
+    places = torch.tensor(alphas, dtype=torch.float32)
+    for index, context in enumerate(pairs.tokens_a):
+        points = path_function(a[index : index + 1], b[index : index + 1], places)
+        logprobs = patch(model, context[None], points, layer, "logprobs")
         assert isinstance(logprobs, torch.Tensor)
         best = logprobs[0].topk(top)
         undefined = logprobs[0].isnan().any(-1, keepdim=True)
@@ -122,13 +124,10 @@ def divergence(
     alphas = torch.linspace(0, 1, steps)
     jsd = np.full((len(pairs), len(lags), steps), np.nan)
     same, bad = np.full_like(jsd, np.nan), np.zeros(len(pairs), dtype=bool)
+    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
     for index in trange(len(pairs), desc="predictions", leave=False):
-        context = pairs.tokens_a[index][None]
-        a, b = (
-            check_activations(model, capture(model, ids[None], layer), layer)
-            for ids in (pairs.tokens_a[index], pairs.tokens_b[index])
-        )
-        logprobs = patch(model, context, path_function(a, b, alphas), layer, "logprobs")
+        points = path_function(a[index : index + 1], b[index : index + 1], alphas)
+        logprobs = patch(model, pairs.tokens_a[index][None], points, layer, "logprobs")
         assert isinstance(logprobs, torch.Tensor)
         top = logprobs[0].argmax(-1).float().masked_fill(logprobs[0].isnan().any(-1), torch.nan)
         for place, lag in enumerate(lags):

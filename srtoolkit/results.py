@@ -34,7 +34,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit import disk
-from srtoolkit.disk import remove_scratch as remove_scratch
 from srtoolkit.models import Model
 from srtoolkit.prompts import PromptPairs
 

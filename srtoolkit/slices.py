@@ -178,6 +178,7 @@ def slice_colours(planes: xr.Dataset, jointly: bool = True) -> xr.DataArray:
     largest = planes["largest_distance"]
     if jointly and "model" in largest.dims:
         largest = largest.max("model")
+    largest = largest.where(largest > 0, 1)  # outputs that are all the anchor's own: 1 everywhere, not 0 / 0
     return (1 - planes["distance"] / largest).rename("colour").transpose(..., "anchor")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import io
 import logging
-import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 
-from srtoolkit import hub, results
+from srtoolkit import disk, hub, results
 from srtoolkit.loading import load_model
 from srtoolkit.models import Model
 from srtoolkit.reproduction.casting import Role
@@ -134,7 +134,7 @@ def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Sa
         What became of each figure, in their order.
     """
     output.mkdir(parents=True, exist_ok=True)
-    results.remove_scratch(output)
+    disk.remove_scratch(output)
     outcomes = prepare(figures, profile)
     errors: dict[tuple[str, str], str] = {}
     jobs = jobs_of(outcomes)
@@ -247,13 +247,10 @@ def _join(need: Need, output: Path) -> xr.Dataset:
 
 def _write_picture(made: Made, path: Path) -> None:
     """The picture as a file that is there whole or not at all."""
-    scratch = path.with_name(f".{path.stem}-{os.getpid()}.part")
-    try:
-        made.picture.savefig(scratch, dpi=150, format="png")
-        scratch.replace(path)
-    finally:
-        plt.close(made.picture)
-        scratch.unlink(missing_ok=True)
+    drawn = io.BytesIO()
+    made.picture.savefig(drawn, dpi=150, format="png")
+    plt.close(made.picture)
+    disk.write_whole(path, drawn.getvalue(), "take another --output")
 
 
 def _in_a_line(error: Exception) -> str:

@@ -66,6 +66,13 @@ def test_resamples_count_pairs_as_often_as_their_prompts_were_drawn(result, seed
     shared = any(one & other for one, other in itertools.combinations(of_prompts, 2))
     if not shared:
         assert (weights.sum(axis=1) == len(a)).all()
+    else:
+        names = sorted({*a.tolist(), *b.tolist()})
+        share = np.full(len(names), 1 / len(names))
+        for row, drawn in zip(weights, np.random.default_rng(seed).multinomial(len(names), share, 30), strict=True):
+            times = dict(zip(names, drawn, strict=True))
+            expected = [times[x] if x == y else times[x] * times[y] for x, y in zip(a, b, strict=True)]
+            assert row.tolist() == expected
     np.testing.assert_array_equal(weights, bootstrap_weights(a, b, 30, seed))
 
 

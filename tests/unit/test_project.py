@@ -6,6 +6,8 @@ import ast
 import inspect
 import itertools
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -147,3 +149,12 @@ def test_the_readme_names_the_commands_that_ci_runs():
     readme = (ROOT / "README.md").read_text()
     assert "make run" in readme and "make test" in readme
     assert "make test" in (ROOT / ".ci/run").read_text()
+
+
+def test_importing_the_package_imports_no_architecture():
+    """To look up one class of transformers' takes a second, for people who may load another model or none."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, srtoolkit; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    heavy = {"transformers.modeling_utils", "transformers.models.llama.modeling_llama", "torch._dynamo", "sympy"}
+    assert not heavy & set(done.stdout.split())

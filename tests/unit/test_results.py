@@ -34,3 +34,10 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path):
 def test_a_missing_result_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.nc"):
         srt.load(tmp_path / "nothing.nc")
+
+
+def test_whoever_may_read_new_files_may_read_a_result(tmp_path):
+    """A store may be shared by the people of a cluster."""
+    (tmp_path / "plain").write_text("")
+    path = srt.save(result(), tmp_path / "curves.nc")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
