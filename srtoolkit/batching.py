@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models import Model
+from srtoolkit.reads import Reads
 
 #: Points of one context that share a sequence in the parallel method: attention among them is masked out but paid for.
 PARALLEL_POINTS = 128
@@ -18,7 +19,6 @@ PARALLEL_POINTS = 128
 #: Tokens in one pass on a CPU: enough rows for its matrix products, few enough for activations to stay in its caches.
 CPU_TOKENS = 1536
 
-Reads = dict[str, Tensor]
 RunBatch = Callable[[Int[Tensor, " row"], Float[Tensor, "row point d_model"]], Reads]
 
 

@@ -15,9 +15,10 @@ from srtoolkit import measures
 from srtoolkit.arguments import check_whole
 from srtoolkit.batching import named
 from srtoolkit.checks import check_layer, check_names
+from srtoolkit.methods import METHODS
 from srtoolkit.models import Model
 from srtoolkit.overflow import check_activations, warn_of_overflow
-from srtoolkit.patching import METHODS, capture, choose_method, patch
+from srtoolkit.patching import capture, choose_method, patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance

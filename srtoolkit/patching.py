@@ -1,70 +1,26 @@
 """Reading and replacing the residual stream at the last position: ``capture`` and ``patch``, the paper's ``F_p``.
 
-Only the last position is ever replaced, so everything before it is the same for all points of one context. The three
-methods differ in how much of that they reuse:
-
-``"full"``
-    Every point runs the whole prompt. Slow, and right for every architecture: the yardstick of the other two.
-``"prefix"``
-    Keys and values of the prefix are computed once per context; every point is a sequence of one token that continues a
-    copy of them, and starts after block ``layer``.
-``"parallel"``
-    As ``"prefix"``, but the points of a context are the tokens of *one* sequence, all at the same position, and a mask
-    lets each see the prefix and itself. Nothing is copied, and every matrix product has (contexts x points) rows.
-
-``"auto"`` takes the fastest that gives what ``"full"`` gives, on the very model and context at hand.
+The methods of putting points in are in :mod:`srtoolkit.methods`; here nnsight's traces run, and its sessions on a
+server. Only this module and :mod:`srtoolkit.models` know nnsight.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import nnsight
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from transformers.cache_utils import Cache
 
-from srtoolkit import remote
-from srtoolkit.batching import PARALLEL_POINTS, Reads, in_batches, named, points_that_fit, tokens_that_fit
+from srtoolkit import methods, remote
+from srtoolkit.batching import named, points_that_fit
 from srtoolkit.checks import check_gates, check_layer, check_names, check_points, check_tokens
+from srtoolkit.choices import Choice, choose
+from srtoolkit.methods import METHODS
 from srtoolkit.models import Model
-from srtoolkit.prefixes import Prefixes, Unsupported, copied_cache, sees_prefix_and_itself
-
-logger = logging.getLogger(__name__)
-
-#: What can be read of the last position: the residual stream after the last block, the same after the final norm (what
-#: the paper's scripts read), the next-token logits and log-probabilities.
-READS = ("resid", "final_norm", "logits", "logprobs")
-
-#: Read points beside ``READS``: the MLP's pre-activations in every block behind the patch, one block after the other,
-#: and whether each is above 0.
-GATES, OPEN_GATES = "gates", "open_gates"
-METHODS = ("parallel", "prefix", "full")
-
-#: Largest difference, relative to the largest value, at which a method counts as agreeing with the full path.
-AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
-
-
-HALVES = (torch.float16, torch.bfloat16)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The patching method that ``"auto"`` settled on for one kind of context.
-
-    Attributes:
-        method: One of ``METHODS``.
-        why: The measured agreement, and what was refused before it.
-        difference: Largest difference from the full path, relative to the largest value.
-    """
-
-    method: str
-    why: str
-    difference: float
+from srtoolkit.reads import GATES, OPEN_GATES, READS, Reads, derive, wants_logits
 
 
 @torch.no_grad()
@@ -83,7 +39,7 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
     rows = points_that_fit(model, "full", tokens.shape[1], 1, ())
     with model.lock:
         if model.remote:
-            return remote.captured(model, tokens.split(max(1, rows)), layer)
+            return torch.cat(remote.ask(model, _captured_there, tokens.split(max(1, rows)), layer))
         captured = torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
     return captured.to(model.device)  # a device_map may have put the block on another
 
@@ -132,7 +88,11 @@ def patch(
     with model.lock, named():
         if method == "auto":
             method = choose_method(model, context, points.shape[1]).method
-        out = _run(model, method, context, points, layer, reads, reduce)
+        if model.remote:
+            found = derive(_patch_there(model, context, points, layer, reads), reads)
+            out = found if reduce is None else reduce(found)
+        else:
+            out = methods.run(_trace, model, method, context, points, layer, reads, reduce)
     out = {name: values.to(model.device) for name, values in out.items()}
     return out[reads[0]] if isinstance(read, str) and reduce is None else out
 
@@ -141,171 +101,33 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
     """The fastest method that agrees with the full path on three points of ``context``; checked once per kind of
     context.
 
-    Contexts are of one kind when they have the same answer to two questions: is there a prefix at all, and does local
-    attention reach over all of it?
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        context: Token ids, of which the first prompt is tried.
+        n_points: Points of each context.
     """
-    if model.remote:
-        return Choice("full", "the others hold keys and values here, and the model runs elsewhere.", 0.0)
-    window = model.attention_window
-    length = context.shape[1]
-    local = window is not None and length - 1 + min(n_points, PARALLEL_POINTS) > window
-    kind = (length > 1, local)
+    first = context[:1]
+
+    def run(method: str, points: Tensor) -> Tensor:
+        return methods.run(_trace, model, method, first, points, 0, ("final_norm",))["final_norm"]
+
     with model.lock:
-        if kind not in model.methods:
-            choice = _choose(model, context[:1], METHODS[1:] if local else METHODS)
-            if choice.difference != choice.difference:  # NaN: this context overflows, and the next may not
-                return choice
-            model.methods[kind] = choice
-            slower = choice.method != METHODS[0]
-            logger.log(
-                logging.WARNING if slower else logging.INFO,
-                "%s: patching by %r: %s",
-                model.name,
-                choice.method,
-                choice.why,
-            )
-    return model.methods[kind]
+        return choose(model, context.shape[1], n_points, lambda: _capture(model, first, 0), run)
 
 
-def _choose(model: Model, context: Tensor, candidates: tuple[str, ...]) -> Choice:
-    """Try ``candidates`` in order against the full path, at block 0, on an activation and two points around it."""
-    own = _capture(model, context, 0)
-    noise = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0)).to(own)
-    around = own + 0.5 * own.norm() * noise / noise.norm(dim=-1, keepdim=True)
-    points = torch.cat([own, around])[None]
-    expected = _run(model, "full", context, points, 0, ("final_norm",))["final_norm"]
-    if not expected.isfinite().all():
-        return Choice("full", "outputs are NaN or infinite here, so nothing can be compared.", float("nan"))
-    refused = "" if candidates[0] == METHODS[0] else f"{METHODS[0]!r} cannot follow local attention here; "
-    for method in candidates[:-1]:
-        try:
-            found = _run(model, method, context, points, 0, ("final_norm",))["final_norm"]
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # families fail in their own ways; whatever it is, the full path still works
-            refused += f"{method!r} failed ({type(error).__name__}: {str(error)[:120]}); "
-            continue
-        difference = float((found - expected).abs().max() / expected.abs().max())
-        if difference <= AGREEMENT[model.dtype]:
-            return Choice(method, f"{refused}it agrees with the full path to {difference:.1e} relative.", difference)
-        refused += f"{method!r} differs from the full path by {difference:.1e} relative; "
-    return Choice("full", f"{refused}the full path is always right.", 0.0)
-
-
-def _run(
-    model: Model,
-    method: str,
-    context: Tensor,
-    points: Tensor,
-    layer: int,
-    reads: tuple[str, ...],
-    reduce: Callable[[Reads], Reads] | None = None,
-) -> Reads:
-    """One method over all contexts and points, in batches that fit the memory budget."""
-    length = context.shape[1]
-    per_batch = points_that_fit(model, method, length, points.shape[1], reads)
-    if model.remote:
-        asked = tuple(dict.fromkeys(GATES if name == OPEN_GATES else name for name in reads))
-        found = _derive(remote.patched(model, context, points, layer, asked, per_batch), reads)
-        return found if reduce is None else reduce(found)
-    if method == "parallel" and "position_ids" not in model.forward_arguments:
-        raise Unsupported("the model derives positions itself, so points cannot share one")
-    shared = method == "parallel" and length > 1
-    prefixes = Prefixes(model, context, tokens_that_fit(model)) if shared else None
-
-    def run_batch(rows: Tensor, batch: Tensor) -> Reads:
-        if method == "parallel":
-            shared_by = prefixes.of(rows) if prefixes else None
-            found = _alone_where_not_finite(model, context[rows], batch, layer, reads, shared_by)
-        else:
-            found = {"full": _full, "prefix": _prefix}[method](model, context[rows], batch, layer, reads)
-        found = _derive(found, reads)
-        return found if reduce is None else reduce(found)
-
-    return in_batches(run_batch, points, per_batch, PARALLEL_POINTS, on_shrink=lambda: _shrink(model))
-
-
-def _shrink(model: Model) -> None:
-    model.memory_budget //= 2
-    logger.warning("%s: out of memory; batches are now bounded by %.0f MB.", model.name, model.memory_budget / 1e6)
-
-
-# --- the three methods: contexts [row, pos], points [row, point, d_model] -> what was read, [row, point, width]
-# ---------------
-
-
-def _full(model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
-    rows, k = points.shape[:2]
-    ids = context.repeat_interleave(k, dim=0)
-    options = {"logits_to_keep": 1} if "logits_to_keep" in model.forward_arguments and _wants_logits(reads) else {}
-    out = _trace(
-        model,
-        {"input_ids": ids, "use_cache": False, **options},
-        points.flatten(0, 1)[:, None],
-        layer,
-        reads,
-        skip=False,
-    )
-    return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
-
-
-def _prefix(model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
-    rows, k = points.shape[:2]
-    inputs: dict[str, Any] = {"input_ids": context[:, -1:].repeat_interleave(k, dim=0), "use_cache": True}
-    if context.shape[1] > 1:
-        each = torch.arange(rows, device=context.device).repeat_interleave(k)
-        inputs["past_key_values"] = copied_cache(model, context[:, :-1], each)
-    out = _trace(model, inputs, points.flatten(0, 1)[:, None], layer, reads, skip=True)
-    return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
-
-
-def _alone_where_not_finite(
-    model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...], prefixes: Cache | None
-) -> Reads:
-    """``_parallel``, but where a point of a sequence overflows, that sequence's points run each by itself.
-
-    Else it would take the others with it: what attention masks out counts 0 times, and 0 times infinity is NaN.
-    """
-    found = _parallel(model, context, points, layer, tuple(dict.fromkeys((*reads, "resid"))), prefixes)
-    bad = ~found["resid"].isfinite().flatten(1).all(1)
-    if bad.any():
-        again = _prefix(model, context[bad], points[bad], layer, reads)
-        for name, values in again.items():
-            found[name][bad] = values
-    return found
-
-
-def _parallel(
-    model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...], prefixes: Cache | None
-) -> Reads:
-    rows, k = points.shape[:2]
-    past = context.shape[1] - 1
-    inputs: dict[str, Any] = {
-        "input_ids": context[:, -1:].expand(rows, k),
-        "position_ids": torch.full((rows, k), past, device=context.device),
-        "attention_mask": sees_prefix_and_itself(k, past, points).expand(rows, 1, k, past + k),
-        "use_cache": past > 0,
-    }
-    if prefixes is not None:
-        inputs["past_key_values"] = prefixes
-    return _trace(model, inputs, points, layer, reads, skip=True)
-
-
-# --- the only places where nnsight traces run
-# -------------------------------------------------------------------------------- Each trace is of the base model where
-# it can be, so the unembedding runs only for those who read logits, and never uses tracer.stop(), whose exception keeps
-# every tensor of the pass alive until Python's cyclic collector runs.
+# --- here: each trace is of the base model where it can be, so the unembedding runs only for those who read logits, and
+# never uses tracer.stop(), whose exception keeps every tensor of the pass alive until Python's cyclic collector runs.
 
 
 def _trace(
-    model: Model, inputs: dict[str, Any], points: Tensor, layer: int, reads: tuple[str, ...], *, skip: bool
+    model: Model, inputs: dict[str, Any], points: Tensor, layer: int, reads: tuple[str, ...], skip: bool
 ) -> Reads:
     """Run ``inputs`` with ``points`` [row, pos, d_model] as the residual stream after block ``layer``.
 
     With ``skip`` blocks 0 to ``layer`` do not run and ``points`` stand for all positions; else they replace the last
     one.
     """
-    whole = _wants_logits(reads)
+    whole = wants_logits(reads)
     root = model.nn if whole else model.nn.get(model.anatomy.base)
     blocks, norm = model.nn.get(model.anatomy.blocks), model.nn.get(model.anatomy.final_norm)
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
@@ -364,15 +186,74 @@ def _as_block_output(points: Tensor, length: int) -> Tensor | tuple[Tensor | Non
     return (points, *(None,) * (length - 1)) if length else points
 
 
-def _wants_logits(reads: tuple[str, ...]) -> bool:
-    return "logits" in reads or "logprobs" in reads
+# --- on a server: one session for all batches, one round trip. It ships whole, so that its traces are local to the
+# server, and may be of the base model; inside it nothing of srtoolkit can be named, which the server does not have.
 
 
-def _derive(found: Reads, reads: tuple[str, ...]) -> Reads:
-    """What was asked for, in float32 or wider and in the order asked."""
-    wide = {name: value.float() if value.dtype in HALVES else value for name, value in found.items()}
-    if OPEN_GATES in reads and GATES in found:
-        wide[OPEN_GATES] = found[GATES] > 0
-    if "logprobs" in reads:
-        wide["logprobs"] = torch.log_softmax(wide["logits"], dim=-1)
-    return {name: wide[name] for name in reads}
+def _patch_there(model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
+    """``F_p`` by whole prompts, as many points at a time as fit."""
+    n, k = points.shape[:2]
+    at_once = max(1, points_that_fit(model, "full", context.shape[1], k, reads))
+    rows = torch.arange(n).repeat_interleave(k).split(at_once)
+    batches = list(zip(rows, points.flatten(0, 1).split(at_once), strict=True))
+    asked = tuple(dict.fromkeys(GATES if name == OPEN_GATES else name for name in reads))
+    parts = remote.ask(model, _patched_there, context, batches, layer, asked)
+    return {name: torch.cat([part[name] for part in parts]).unflatten(0, (n, k)) for name in parts[0]}
+
+
+def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list[Tensor]:
+    """As ``_capture``, on a server."""
+    base, blocks = model.nn.get(model.anatomy.base), list(model.nn.get(model.anatomy.blocks))
+    block, behind = blocks[layer], blocks[layer + 1 :]
+    with model.nn.session(remote=model.remote):
+        found = nnsight.save([])
+        with torch.no_grad():
+            for ids in batches:
+                with base.trace(input_ids=ids, use_cache=False):
+                    output = block.output
+                    stream = output if torch.is_tensor(output) else output[0]
+                    found.append(stream[:, -1].to("cpu", copy=True))
+                    for later in behind:
+                        later.skip(output)
+    return list(found)
+
+
+def _patched_there(
+    model: Model, context: Tensor, batches: Sequence[tuple[Tensor, Tensor]], layer: int, reads: Sequence[str]
+) -> list[Reads]:
+    """As ``_trace`` of whole prompts, on a server."""
+    nn, anatomy = model.nn, model.anatomy
+    whole = wants_logits(reads)
+    root = nn if whole else nn.get(anatomy.base)
+    options = {"logits_to_keep": 1} if whole and "logits_to_keep" in model.forward_arguments else {}
+    blocks, norm = list(nn.get(anatomy.blocks)), nn.get(anatomy.final_norm)
+    block, last = blocks[layer], blocks[-1]
+    gates = [one.get(anatomy.gate) for one in blocks[layer + 1 :]] if "gates" in reads else []
+    halves = 2 if anatomy.gate_is_fused else 1
+    resid, final_norm = "resid" in reads, "final_norm" in reads
+    with nn.session(remote=model.remote):
+        found = nnsight.save([])
+        with torch.no_grad():
+            for rows, points in batches:
+                with root.trace(input_ids=context[rows], use_cache=False, **options):
+                    read = {}
+                    output = block.output
+                    stream = output if torch.is_tensor(output) else output[0]
+                    stream[:, -1] = points.to(stream)
+                    open_at = []
+                    for gate in gates:
+                        values = gate.output
+                        values = values.reshape(len(rows), -1, values.shape[-1])[:, -1]  # OPT flattens rows
+                        open_at.append(values[:, : values.shape[-1] // halves].cpu())
+                    if open_at:
+                        read["gates"] = torch.cat(open_at, dim=-1)
+                    if resid:
+                        output = last.output
+                        stream = output if torch.is_tensor(output) else output[0]
+                        read["resid"] = stream[:, -1].to("cpu", copy=True)
+                    if final_norm:
+                        read["final_norm"] = norm.output[:, -1].to("cpu", copy=True)
+                    if whole:
+                        read["logits"] = root.output.logits[:, -1].to("cpu", copy=True)
+                    found.append(read)
+    return list(found)

@@ -17,14 +17,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srtoolkit.arguments import check_whole, listed
-from srtoolkit.batching import Reads
 from srtoolkit.checks import check_gates, check_layer
 from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
 from srtoolkit.overflow import warn_of_overflow
-from srtoolkit.patching import OPEN_GATES, patch
+from srtoolkit.patching import patch
 from srtoolkit.paths import Path, find_path
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
+from srtoolkit.reads import OPEN_GATES, Reads
 from srtoolkit.results import describe_pairs, provenance
 
 #: Maps whose output is multiplied by another's; the other maps of :data:`srtoolkit.anatomy.GATES` stand alone.

@@ -1,25 +1,21 @@
-"""Running a model on NDIF's servers, or rehearsing that here: the only place where nnsight's remote traces are made.
+"""Models that run on NDIF's servers, or rehearse that here: what they can do, and their failures in words.
 
 Weights and all that is as large stay on the server. What is sent is the source of one ``with`` block, token ids and
 points; what comes back is what was read at the last position. Each call of :func:`srtoolkit.capture` or
 :func:`srtoolkit.patch` is one session, one round trip, however many batches it has.
-
-The blocks may name torch, nnsight and plain Python alone: the server has no srtoolkit.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import nnsight
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit import hub_errors
-from srtoolkit.models import Model
+from srtoolkit.models import Model, served, served_weights, server_key
 from srtoolkit.weights import DTYPES, digest
 
 #: What works on a model that runs elsewhere: whatever is made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
@@ -62,7 +58,7 @@ def check_options(name: str, remote: bool | str, on_hub: bool, **options: tuple[
                 f"{option}={given!r} with remote: the server holds the weights, so {option} is its own "
                 f"affair; leave it out, or load {name!r} here."
             )
-    key = nnsight.CONFIG.API.APIKEY = nnsight.CONFIG.API.APIKEY or os.environ.get("NDIF_API_KEY")
+    key = server_key(os.environ.get("NDIF_API_KEY"))
     if remote is True and not key:
         raise RemoteError(
             "remote=True needs a key to NDIF, and there is none. Get one at https://login.ndif.us, then set "
@@ -116,20 +112,12 @@ def connect(
         HubError: The hub, which nnsight asks how the name is spelled, does not answer.
     """
     rehearsal = remote == REHEARSAL
-    nn = nnsight.TransformersModel(
-        name,
-        task="text-generation",  # else nnsight asks the hub
-        revision=commit if rehearsal else revision,
-        tokenizer=tokenizer,
-        config=config,
-        dtype=DTYPES[dtype],
-    )
-    if not rehearsal:
-        try:
-            nn.to_model_key()
-        except Exception as error:  # the hub's client has a type of its own for each failure
-            raise hub_errors.refusal(error, name, revision) from None
-    return nn
+    try:
+        return served(name, commit if rehearsal else revision, config, tokenizer, DTYPES[dtype], not rehearsal)
+    except Exception as error:  # the hub's client has a type of its own for each failure
+        if rehearsal:
+            raise
+        raise hub_errors.refusal(error, name, revision) from None
 
 
 def identify(model: Model) -> None:
@@ -140,66 +128,31 @@ def identify(model: Model) -> None:
     """
     if model.remote == REHEARSAL:
         model.nn.dispatch()  # a server has its weights loaded before it is asked
-    samples: dict[str, tuple[tuple[int, ...], Tensor]] = _ask(model, _samples)
+    samples: dict[str, tuple[tuple[int, ...], Tensor]] = ask(model, served_weights)
     dtype = next(values.dtype for _, values in samples.values() if values.is_floating_point())
     model.dtype = str(dtype).removeprefix("torch.")
     model.hf = model.hf.to(dtype)
     model.fingerprint = digest((path, shape, values) for path, (shape, values) in sorted(samples.items()))
 
 
-def captured(
-    model: Model, batches: Sequence[Int[Tensor, "_prompt pos"]], layer: int
-) -> Float[Tensor, "prompt d_model"]:
-    """Residual stream after block ``layer`` at the last position, read on the server.
+def ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:
+    """A question to the server, with failures in the reader's terms and without the key in them.
 
     Args:
         model: One that runs elsewhere.
-        batches: Token ids, as many prompts at a time as fit.
-        layer: Block whose output is read.
+        question: Takes the model and the arguments, and asks in one session.
+        arguments: Of the question.
 
     Raises:
         RemoteError: The server cannot be reached, or failed.
     """
-    return torch.cat(_ask(model, _captured, batches, layer))
-
-
-def patched(
-    model: Model,
-    context: Int[Tensor, "context pos"],
-    points: Float[Tensor, "context point d_model"],
-    layer: int,
-    reads: Sequence[str],
-    at_once: int,
-) -> dict[str, Float[Tensor, "context point width"]]:
-    """What was read at the last position with each point in its place, by whole passes on the server.
-
-    Args:
-        model: One that runs elsewhere.
-        context: Token ids.
-        points: What replaces the residual stream, at the last position.
-        layer: Block whose output is replaced.
-        reads: What to read; logits for log-probabilities.
-        at_once: Points in one pass.
-
-    Raises:
-        RemoteError: The server cannot be reached, or failed.
-    """
-    n, k = points.shape[:2]
-    rows = torch.arange(n).repeat_interleave(k).split(max(1, at_once))
-    batches = list(zip(rows, points.flatten(0, 1).split(max(1, at_once)), strict=True))
-    parts = _ask(model, _patched, context, batches, layer, reads)
-    return {name: torch.cat([part[name] for part in parts]).unflatten(0, (n, k)) for name in parts[0]}
-
-
-def _ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:
-    """A question to the server, with failures in the reader's terms and without the key in them."""
     try:
         return question(model, *arguments)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # nnsight, its HTTP and its websocket client each have types of their own
         said = hub_errors.without_secrets(str(error))
-        key = nnsight.CONFIG.API.APIKEY
+        key = server_key()
         said = said.replace(key, "<key>") if key else said
         if getattr(error, "status_code", None) in (401, 403):
             advice = "It does not accept the key in NDIF_API_KEY; nnsight.login() takes another."
@@ -213,77 +166,3 @@ def _ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:
             )
         at = f"revision {model.revision!r} of {model.name!r}" if model.revision else repr(model.name)
         raise RemoteError(f"{at} did not run on {model.place}. {advice} It said: {said[-600:]}") from None
-
-
-# --- what runs on the server -----------------------------------------------------------------------------------------
-# Nothing of srtoolkit inside the sessions. A session with remote= ships whole, so its traces are local to the server,
-# and may be of the base model, which spares the unembedding.
-
-
-def _samples(model: Model) -> dict[str, tuple[tuple[int, ...], Tensor]]:
-    """Shape and up to 4,096 evenly spaced values of every parameter, as ``weight_fingerprint`` takes them."""
-    nn, token = model.nn, torch.full((1, 1), model.vocab_size - 1)
-    with nn.session(remote=model.remote):
-        found = nnsight.save({})
-        with nn.trace(input_ids=token, use_cache=False):
-            for path, parameter in nn.named_parameters():
-                flat = parameter.detach().reshape(-1)
-                sample = flat[:: max(1, flat.numel() // 4096)][:4096]
-                found[path] = (tuple(parameter.shape), sample.to("cpu", copy=True))
-    return dict(found)
-
-
-def _captured(model: Model, batches: Sequence[Tensor], layer: int) -> list[Tensor]:
-    base, blocks = model.nn.get(model.anatomy.base), list(model.nn.get(model.anatomy.blocks))
-    block, behind = blocks[layer], blocks[layer + 1 :]
-    with model.nn.session(remote=model.remote):
-        found = nnsight.save([])
-        with torch.no_grad():
-            for ids in batches:
-                with base.trace(input_ids=ids, use_cache=False):
-                    output = block.output
-                    stream = output if torch.is_tensor(output) else output[0]
-                    found.append(stream[:, -1].to("cpu", copy=True))
-                    for later in behind:
-                        later.skip(output)
-    return list(found)
-
-
-def _patched(
-    model: Model, context: Tensor, batches: Sequence[tuple[Tensor, Tensor]], layer: int, reads: Sequence[str]
-) -> list[dict[str, Tensor]]:
-    nn, anatomy = model.nn, model.anatomy
-    whole = "logits" in reads or "logprobs" in reads
-    root = nn if whole else nn.get(anatomy.base)
-    options = {"logits_to_keep": 1} if whole and "logits_to_keep" in model.forward_arguments else {}
-    blocks, norm = list(nn.get(anatomy.blocks)), nn.get(anatomy.final_norm)
-    block, last = blocks[layer], blocks[-1]
-    gates = [one.get(anatomy.gate) for one in blocks[layer + 1 :]] if "gates" in reads else []
-    halves = 2 if anatomy.gate_is_fused else 1
-    resid, final_norm = "resid" in reads, "final_norm" in reads
-    with nn.session(remote=model.remote):
-        found = nnsight.save([])
-        with torch.no_grad():
-            for rows, points in batches:
-                with root.trace(input_ids=context[rows], use_cache=False, **options):
-                    read = {}
-                    output = block.output
-                    stream = output if torch.is_tensor(output) else output[0]
-                    stream[:, -1] = points.to(stream)
-                    open_at = []
-                    for gate in gates:
-                        values = gate.output
-                        values = values.reshape(len(rows), -1, values.shape[-1])[:, -1]  # OPT flattens rows
-                        open_at.append(values[:, : values.shape[-1] // halves].cpu())
-                    if open_at:
-                        read["gates"] = torch.cat(open_at, dim=-1)
-                    if resid:
-                        output = last.output
-                        stream = output if torch.is_tensor(output) else output[0]
-                        read["resid"] = stream[:, -1].to("cpu", copy=True)
-                    if final_norm:
-                        read["final_norm"] = norm.output[:, -1].to("cpu", copy=True)
-                    if whole:
-                        read["logits"] = root.output.logits[:, -1].to("cpu", copy=True)
-                    found.append(read)
-    return list(found)

@@ -15,13 +15,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srtoolkit.arguments import check_share
-from srtoolkit.batching import Reads
 from srtoolkit.checks import check_gates, check_layer, check_names
+from srtoolkit.methods import METHODS
 from srtoolkit.models import Model
 from srtoolkit.overflow import warn_of_overflow
-from srtoolkit.patching import GATES, METHODS, patch
+from srtoolkit.patching import patch
 from srtoolkit.planes import ANCHORS, Layout, lay_out, on_plane, points_at
 from srtoolkit.polytopes import counted, find_blocks
+from srtoolkit.reads import GATES, Reads
 from srtoolkit.refinement import fill_grid
 
 READS = ("final_norm", "logits")

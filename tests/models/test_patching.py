@@ -10,8 +10,10 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
-from srtoolkit.patching import GATES as READ_GATES
-from srtoolkit.patching import METHODS, READS, Unsupported
+from srtoolkit.methods import METHODS
+from srtoolkit.prefixes import Unsupported
+from srtoolkit.reads import GATES as READ_GATES
+from srtoolkit.reads import READS
 
 #: The gate of families that do not call it mlp.gate_proj.
 GATES = {

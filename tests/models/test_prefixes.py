@@ -7,8 +7,8 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, VOCAB, WIDTH, tiny
-from srtoolkit.patching import GATES, OPEN_GATES
 from srtoolkit.prefixes import Prefixes, Unsupported, keys_and_values
+from srtoolkit.reads import GATES, OPEN_GATES
 
 
 @pytest.fixture(scope="module")

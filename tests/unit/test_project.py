@@ -29,9 +29,9 @@ ORDER = (
     *("suite.card", "suite.__main__"),
     *("stimuli.sets", "stimuli.lexicon", "stimuli.embeddings", "stimuli.sentences", "stimuli.translations"),
     "stimuli.__main__",
-    *("weights", "models", "hub", "hub_errors", "cached_files", "downloads", "remote", "catalogue"),
-    *("loading", "checks", "batching"),
-    *("prefixes", "patching", "overflow", "prompts", "results", "interpolation", "sharpness", "summary", "comparisons"),
+    *("weights", "models", "hub", "hub_errors", "cached_files", "downloads", "remote", "catalogue", "loading"),
+    *("checks", "reads", "batching", "prefixes", "methods", "choices", "patching", "overflow", "prompts", "results"),
+    *("interpolation", "sharpness", "summary", "comparisons"),
     *("matching", "groupings", "regions", "predictions", "controls"),
     *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "stores", "executors", "sweeps"),
     *("counting", "work", "calibration", "costs"),
@@ -108,7 +108,7 @@ def test_imports_run_one_way(path):
 
 def test_only_three_modules_know_nnsight():
     knowing = {path.stem for path in MODULES if re.search(r"^\s*(import|from) nnsight", path.read_text(), re.M)}
-    assert knowing == {"models", "patching", "remote"}
+    assert knowing == {"models", "patching"}
 
 
 #: What would run code that a file holds, whichever name it was imported under.

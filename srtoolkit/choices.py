@@ -1,0 +1,90 @@
+"""Choosing among the methods of patching: the fastest that gives what whole prompts give, on the model at hand."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from srtoolkit.batching import PARALLEL_POINTS
+from srtoolkit.methods import METHODS
+from srtoolkit.models import Model
+
+logger = logging.getLogger(__name__)
+
+#: Largest difference, relative to the largest value, at which a method counts as agreeing with the full path.
+AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+
+#: Puts points [1, point, d_model] into one context by a method, after block 0, and reads the final norm.
+Run = Callable[[str, Float[Tensor, "context point d_model"]], Float[Tensor, "context point d_model"]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The patching method that ``"auto"`` settled on for one kind of context.
+
+    Attributes:
+        method: One of ``METHODS``.
+        why: The measured agreement, and what was refused before it.
+        difference: Largest difference from the full path, relative to the largest value.
+    """
+
+    method: str
+    why: str
+    difference: float
+
+
+def choose(model: Model, length: int, n_points: int, own: Callable[[], Tensor], run: Run) -> Choice:
+    """The fastest method that agrees with the full path on three points; checked once per kind of context.
+
+    Contexts are of one kind when they have the same answer to two questions: is there a prefix at all, and does local
+    attention reach over all of it?
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        length: Tokens of the context.
+        n_points: Points of each context.
+        own: The context's activation after block 0.
+        run: Patches the context.
+    """
+    if model.remote:
+        return Choice("full", "the others hold keys and values here, and the model runs elsewhere.", 0.0)
+    window = model.attention_window
+    local = window is not None and length - 1 + min(n_points, PARALLEL_POINTS) > window
+    kind = (length > 1, local)
+    if kind not in model.methods:
+        choice = _compare(model, own(), run, METHODS[1:] if local else METHODS)
+        if choice.difference != choice.difference:  # NaN: this context overflows, and the next may not
+            return choice
+        model.methods[kind] = choice
+        level = logging.INFO if choice.method == METHODS[0] else logging.WARNING
+        logger.log(level, "%s: patching by %r: %s", model.name, choice.method, choice.why)
+    return model.methods[kind]
+
+
+def _compare(model: Model, own: Tensor, run: Run, candidates: tuple[str, ...]) -> Choice:
+    """Try ``candidates`` in order against the full path, on an activation and two points around it."""
+    noise = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0)).to(own)
+    around = own + 0.5 * own.norm() * noise / noise.norm(dim=-1, keepdim=True)
+    points = torch.cat([own, around])[None]
+    expected = run("full", points)
+    if not expected.isfinite().all():
+        return Choice("full", "outputs are NaN or infinite here, so nothing can be compared.", float("nan"))
+    refused = "" if candidates[0] == METHODS[0] else f"{METHODS[0]!r} cannot follow local attention here; "
+    for method in candidates[:-1]:
+        try:
+            found = run(method, points)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # families fail in their own ways; whatever it is, the full path still works
+            refused += f"{method!r} failed ({type(error).__name__}: {str(error)[:120]}); "
+            continue
+        difference = float((found - expected).abs().max() / expected.abs().max())
+        if difference <= AGREEMENT[model.dtype]:
+            return Choice(method, f"{refused}it agrees with the full path to {difference:.1e} relative.", difference)
+        refused += f"{method!r} differs from the full path by {difference:.1e} relative; "
+    return Choice("full", f"{refused}the full path is always right.", 0.0)
