@@ -152,6 +152,7 @@ def named() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error) or (type(error) is MemoryError and str(error).startswith("out of memory")):
             raise
+        gc.collect()  # a trace that failed leaves cycles that hold its tensors
         raise MemoryError(
             f"out of memory beside the batches ({' '.join(str(error).split())[-120:]}); ask for fewer pairs, points or "
             "reads at a time, free memory, or use another device or dtype."
@@ -159,5 +160,6 @@ def named() -> Iterator[None]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    # The CPU allocator raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    # The CPU allocator raises a plain RuntimeError, and so does what C++ could not allocate beside tensors.
+    no_memory = ("can't allocate memory", "std::bad_alloc")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in no_memory)

@@ -34,7 +34,7 @@ from srtoolkit.work import Work, passes
 WHEEL_BYTES = {"smollm2-135m": 98_000_000}
 
 #: What a process grows by when any model runs: code that is first imported then, and the libraries' own buffers.
-OVERHEAD = 40 * 2**20
+OVERHEAD = 120 * 2**20
 
 COLUMNS = (
     *("model", "revision", "call", "forward_tokens", "flops", "peak_bytes"),

@@ -37,7 +37,7 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
     """
     tokens, layer = check_tokens(model, tokens), check_layer(model, layer)
     rows = points_that_fit(model, "full", tokens.shape[1], 1, ())
-    with model.lock:
+    with model.lock, named():
         if model.remote:
             return torch.cat(remote.ask(model, _captured_there, tokens.split(max(1, rows)), layer))
         captured = torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
