@@ -39,6 +39,8 @@ def points_that_fit(model: Model, method: str, length: int, n_points: int, reads
     if method == "prefix":
         return min(fastest, budget // (token + length * key))
     row = min(n_points, PARALLEL_POINTS)
+    if method == "joint":
+        return row * max(1, min(fastest, budget // token) // (length - 1 + row))
     rows_a_context = -(-n_points // row)
     # The prefixes of a batch are held once, and for a moment twice: while they are put in the order of its rows.
     rows = budget // (row * token + 2 * (length - 1) * key // rows_a_context)
@@ -104,7 +106,8 @@ def in_batches(
     rows = filled.reshape(n * rows_each, per_row, width)
     context_of = torch.arange(n, device=points.device).repeat_interleave(rows_each)
     out: Reads = {}
-    start, step = 0, min(per_batch // per_row, len(rows))
+    # No larger than fits, and all about as large: a small last batch would read all weights for little.
+    start, step = 0, -(-len(rows) // -(-len(rows) // (per_batch // per_row)))
     while start < len(rows):
         some = slice(start, start + step)
         found = _try(run, context_of[some], rows[some])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.batching import PARALLEL_POINTS
@@ -38,15 +38,21 @@ class Choice:
     difference: float
 
 
-def choose(model: Model, length: int, n_points: int, own: Callable[[], Tensor], run: Run) -> Choice:
+#: Longest prefix that runs in one pass with its points: beyond it, attention through a mask costs more than is saved.
+JOINT_TOKENS = 256
+
+
+def choose(
+    model: Model, context: Int[Tensor, "context pos"], n_points: int, own: Callable[[], Tensor], run: Run
+) -> Choice:
     """The fastest method that agrees with the full path on three points; checked once per kind of context.
 
-    Contexts are of one kind when they have the same answer to two questions: is there a prefix at all, and does local
-    attention reach over all of it?
+    Contexts are of one kind when they have the same answer to three questions: is there a prefix at all, does local
+    attention reach over all of it, and is it one pass's work together with its points?
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        length: Tokens of the context.
+        context: Token ids of the contexts.
         n_points: Points of each context.
         own: The context's activation after block 0.
         run: Patches the context.
@@ -54,16 +60,24 @@ def choose(model: Model, length: int, n_points: int, own: Callable[[], Tensor], 
     if model.remote:
         return Choice("full", "the others hold keys and values here, and the model runs elsewhere.", 0.0)
     window = model.attention_window
+    length = context.shape[1]
     local = window is not None and length - 1 + min(n_points, PARALLEL_POINTS) > window
-    kind = (length > 1, local)
+    joint = n_points <= PARALLEL_POINTS and length - 1 <= JOINT_TOKENS and not _share_prefixes(context)
+    candidates = METHODS[2:] if local else METHODS[0 if joint else 1 :]
+    kind = (length > 1, candidates)
     if kind not in model.methods:
-        choice = _compare(model, own(), run, METHODS[1:] if local else METHODS)
+        choice = _compare(model, own(), run, candidates)
         if choice.difference != choice.difference:  # NaN: this context overflows, and the next may not
             return choice
         model.methods[kind] = choice
-        level = logging.INFO if choice.method == METHODS[0] else logging.WARNING
+        level = logging.INFO if choice.method in METHODS[:2] else logging.WARNING
         logger.log(level, "%s: patching by %r: %s", model.name, choice.method, choice.why)
     return model.methods[kind]
+
+
+def _share_prefixes(context: Tensor) -> bool:
+    """Whether some contexts differ in their last token alone, so that one prefix serves several."""
+    return min(context.shape) > 1 and len(torch.unique(context[:, :-1], dim=0)) < len(context)
 
 
 def _compare(model: Model, own: Tensor, run: Run, candidates: tuple[str, ...]) -> Choice:
@@ -74,7 +88,7 @@ def _compare(model: Model, own: Tensor, run: Run, candidates: tuple[str, ...]) -
     expected = run("full", points)
     if not expected.isfinite().all():
         return Choice("full", "outputs are NaN or infinite here, so nothing can be compared.", float("nan"))
-    refused = "" if candidates[0] == METHODS[0] else f"{METHODS[0]!r} cannot follow local attention here; "
+    refused = "points side by side cannot follow local attention here; " if candidates == METHODS[2:] else ""
     for method in candidates[:-1]:
         try:
             found = run(method, points)

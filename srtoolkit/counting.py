@@ -18,6 +18,7 @@ from torch import nn
 from srtoolkit import downloads, reference
 from srtoolkit.anatomy import find_anatomy
 from srtoolkit.batching import PARALLEL_POINTS
+from srtoolkit.choices import JOINT_TOKENS
 from srtoolkit.hub import is_hub_id
 from srtoolkit.suite.configuration import configuration
 from srtoolkit.suite.configuration import names as suite_names
@@ -154,7 +155,9 @@ class Architecture:
         window = min((int(getattr(self.text, name, None) or 2**60) for name in names), default=2**60)
         local = length - 1 + min(points, PARALLEL_POINTS) > window
         takes_positions = "position_ids" in inspect.signature(self._hf.forward).parameters
-        return "parallel" if takes_positions and not local else "prefix"
+        if local or not takes_positions:
+            return "prefix"
+        return "joint" if points <= PARALLEL_POINTS and length - 1 <= JOINT_TOKENS else "parallel"
 
     def block_flops(self, one: Pass) -> int:
         """Floating-point operations of a pass's matrix products within blocks."""
@@ -235,13 +238,18 @@ def patching(
         points: Points of each.
         layer: Block whose output is replaced.
         logits: Whether logits are read.
-        method: ``"parallel"``, ``"prefix"`` or ``"full"``.
+        method: One of :data:`srtoolkit.methods.METHODS`.
     """
     n, last = contexts * points, model.n_layers
     if method == "full":
         return [Pass(n * length, length, 0, last, n * logits)]
     # Points in one sequence are kept from seeing each other by a mask, and paid for all the same.
-    beside = -(-points // -(-points // PARALLEL_POINTS)) if method == "parallel" else 1
+    rows = -(-points // PARALLEL_POINTS)
+    beside = -(-points // rows) if method in ("joint", "parallel") else 1
+    if method == "joint":
+        before = contexts * rows * (length - 1)
+        starts = [Pass(before, length - 1, 0, layer + 1)] if before else []
+        return [*starts, Pass(before + n, length - 1 + beside, layer + 1, last, n * logits)]
     parallel = method == "parallel"  # nothing looks back on what the last block makes of a prefix beside its keys
     prefix = Pass(contexts * (length - 1), length - 1, 0, last - parallel, then_keys=parallel)
     return [*([prefix] if length > 1 else []), Pass(n, length - 1 + beside, layer + 1, last, n * logits)]

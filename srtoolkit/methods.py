@@ -1,10 +1,10 @@
 """The ways to put points in at the last position, whatever runs the passes.
 
-Only the last position is ever replaced, so everything before it is the same for all points of one context. The three
-methods differ in how much of that they reuse:
+Only the last position is ever replaced, so everything before it is the same for all points of one context. The methods
+differ in how much of that they reuse:
 
 ``"full"``
-    Every point runs the whole prompt. Slow, and right for every architecture: the yardstick of the other two.
+    Every point runs the whole prompt. Slow, and right for every architecture: the yardstick of the others.
 ``"prefix"``
     Keys and values of the prefix are computed once per batch; every point is a sequence of one token that continues a
     copy of them, and starts after block ``layer``.
@@ -12,6 +12,9 @@ methods differ in how much of that they reuse:
     Keys and values of the prefix are computed once per context, and its points are the tokens of *one* sequence, all at
     the same position; a mask lets each see the prefix and itself. No point has a copy of the prefix, and every matrix
     product has (contexts x points) rows.
+``"joint"``
+    The same, but the prefix's tokens stand in that sequence too: one pass instead of two, which reads the weights once.
+    The prefix runs again for every 128 points, and attention over a long one costs more than its cached keys would.
 
 ``"auto"`` takes the fastest that gives what ``"full"`` gives, on the very model and context at hand.
 """
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,21 +31,52 @@ from transformers.cache_utils import Cache
 
 from srtoolkit.batching import PARALLEL_POINTS, in_batches, points_that_fit, tokens_that_fit
 from srtoolkit.models import Model
-from srtoolkit.prefixes import Prefixes, Unsupported, copied_cache, sees_prefix_and_itself
+from srtoolkit.prefixes import (
+    Prefixes,
+    Unsupported,
+    copied_cache,
+    sees_prefix_and_itself,
+    sees_what_came_before,
+)
 from srtoolkit.reads import Reads, derive, wants_logits
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("parallel", "prefix", "full")
+METHODS = ("joint", "parallel", "prefix", "full")
 
-#: Runs the model on some inputs, with points [row, pos, d_model] as the residual stream after a block, and reads it.
-#: The last argument says whether that block and those before it are skipped, and the points stand for all positions, or
-#: they replace the last one.
-Trace = Callable[[Model, dict[str, Any], Tensor, int, tuple[str, ...], bool], Reads]
+
+class Passes(NamedTuple):
+    """What runs the model.
+
+    Attributes:
+        stream: Residual stream [row, pos, d_model] of token ids [row, pos] after a block.
+        trace: Runs the model on some inputs with points [row, pos, d_model] as the residual stream after a block, and
+            reads as many of the last positions as the last argument says. The one before it says whether that block
+            and those before it are skipped, and the points stand for all positions, or they replace the last one.
+    """
+
+    stream: Callable[[Model, Tensor, int], Tensor]
+    trace: Callable[[Model, dict[str, Any], Tensor, int, tuple[str, ...], bool, int], Reads]
+
+
+class Batch(NamedTuple):
+    """Points of some contexts, and what to read of them.
+
+    Attributes:
+        context: Token ids ``[row, pos]``.
+        points: What replaces the residual stream at the last position, ``[row, point, d_model]``.
+        layer: After which block.
+        reads: What to read.
+    """
+
+    context: Tensor
+    points: Tensor
+    layer: int
+    reads: tuple[str, ...]
 
 
 def run(
-    trace: Trace,
+    passes: Passes,
     model: Model,
     method: str,
     context: Tensor,
@@ -54,7 +88,7 @@ def run(
     """One method over all contexts and points, in batches that fit the memory budget.
 
     Args:
-        trace: Runs a pass and reads it.
+        passes: What runs the model.
         model: From :func:`srtoolkit.load_model`.
         method: One of ``METHODS``.
         context: Token ids.
@@ -68,17 +102,17 @@ def run(
     """
     length = context.shape[1]
     per_batch = points_that_fit(model, method, length, points.shape[1], reads)
-    if method == "parallel" and "position_ids" not in model.forward_arguments:
+    if method in ("joint", "parallel") and "position_ids" not in model.forward_arguments:
         raise Unsupported("the model derives positions itself, so points cannot share one")
     shared = method == "parallel" and length > 1
     prefixes = Prefixes(model, context, tokens_that_fit(model)) if shared else None
 
-    def run_batch(rows: Tensor, batch: Tensor) -> Reads:
-        if method == "parallel":
-            shared_by = prefixes.of(rows) if prefixes else None
-            found = _alone_where_not_finite(trace, model, context[rows], batch, layer, reads, shared_by)
+    def run_batch(rows: Tensor, some: Tensor) -> Reads:
+        batch = Batch(context[rows], some, layer, reads)
+        if method in ("joint", "parallel"):
+            found = _alone_where_not_finite(passes, model, batch, prefixes.of(rows) if prefixes else None)
         else:
-            found = {"full": _full, "prefix": _prefix}[method](trace, model, context[rows], batch, layer, reads)
+            found = {"full": _full, "prefix": _prefix}[method](passes, model, batch)
         found = derive(found, reads)
         return found if reduce is None else reduce(found)
 
@@ -90,73 +124,72 @@ def _shrink(model: Model) -> None:
     logger.warning("%s: out of memory; batches are now bounded by %.0f MB.", model.name, model.memory_budget / 1e6)
 
 
-# --- the three methods: contexts [row, pos], points [row, point, d_model] -> what was read, [row, point, width] ---
+# --- the methods: a batch -> what was read, [row, point, width] ---
 
 
-def _full(trace: Trace, model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
-    rows, k = points.shape[:2]
-    ids = context.repeat_interleave(k, dim=0)
-    options = {"logits_to_keep": 1} if "logits_to_keep" in model.forward_arguments and wants_logits(reads) else {}
-    out = trace(
-        model,
-        {"input_ids": ids, "use_cache": False, **options},
-        points.flatten(0, 1)[:, None],
-        layer,
-        reads,
-        False,
-    )
+def _full(passes: Passes, model: Model, batch: Batch) -> Reads:
+    rows, k = batch.points.shape[:2]
+    inputs = {"input_ids": batch.context.repeat_interleave(k, dim=0), "use_cache": False}
+    inputs |= _logits_of_last(model, batch.reads, 1)
+    out = passes.trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.layer, batch.reads, False, 1)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
 
 
-def _prefix(trace: Trace, model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
-    rows, k = points.shape[:2]
-    inputs: dict[str, Any] = {"input_ids": context[:, -1:].repeat_interleave(k, dim=0), "use_cache": True}
-    if context.shape[1] > 1:
-        each = torch.arange(rows, device=context.device).repeat_interleave(k)
-        inputs["past_key_values"] = copied_cache(model, context[:, :-1], each)
-    out = trace(model, inputs, points.flatten(0, 1)[:, None], layer, reads, True)
+def _prefix(passes: Passes, model: Model, batch: Batch) -> Reads:
+    rows, k = batch.points.shape[:2]
+    ids = batch.context
+    inputs: dict[str, Any] = {"input_ids": ids[:, -1:].repeat_interleave(k, dim=0), "use_cache": True}
+    if ids.shape[1] > 1:
+        each = torch.arange(rows, device=ids.device).repeat_interleave(k)
+        inputs["past_key_values"] = copied_cache(model, ids[:, :-1], each)
+    out = passes.trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.layer, batch.reads, True, 1)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
 
 
-def _alone_where_not_finite(
-    trace: Trace,
-    model: Model,
-    context: Tensor,
-    points: Tensor,
-    layer: int,
-    reads: tuple[str, ...],
-    prefixes: Cache | None,
-) -> Reads:
-    """``_parallel``, but where a point of a sequence overflows, that sequence's points run each by itself.
+def _alone_where_not_finite(passes: Passes, model: Model, batch: Batch, prefixes: Cache | None) -> Reads:
+    """Points side by side in one sequence, but where one overflows, that sequence's points run each by itself.
 
     Else it would take the others with it: what attention masks out counts 0 times, and 0 times infinity is NaN.
     """
-    found = _parallel(trace, model, context, points, layer, tuple(dict.fromkeys((*reads, "resid"))), prefixes)
+    whole = batch._replace(reads=tuple(dict.fromkeys((*batch.reads, "resid"))))
+    found = _joint(passes, model, whole) if prefixes is None else _parallel(passes, model, whole, prefixes)
     bad = ~found["resid"].isfinite().flatten(1).all(1)
     if bad.any():
-        again = _prefix(trace, model, context[bad], points[bad], layer, reads)
+        again = _prefix(passes, model, batch._replace(context=batch.context[bad], points=batch.points[bad]))
         for name, values in again.items():
             found[name][bad] = values
     return found
 
 
-def _parallel(
-    trace: Trace,
-    model: Model,
-    context: Tensor,
-    points: Tensor,
-    layer: int,
-    reads: tuple[str, ...],
-    prefixes: Cache | None,
-) -> Reads:
-    rows, k = points.shape[:2]
-    past = context.shape[1] - 1
+def _parallel(passes: Passes, model: Model, batch: Batch, prefixes: Cache) -> Reads:
+    rows, k = batch.points.shape[:2]
+    past = batch.context.shape[1] - 1
     inputs: dict[str, Any] = {
-        "input_ids": context[:, -1:].expand(rows, k),
-        "position_ids": torch.full((rows, k), past, device=context.device),
-        "attention_mask": sees_prefix_and_itself(k, past, points).expand(rows, 1, k, past + k),
-        "use_cache": past > 0,
+        "input_ids": batch.context[:, -1:].expand(rows, k),
+        "position_ids": torch.full((rows, k), past, device=batch.context.device),
+        "attention_mask": sees_prefix_and_itself(k, past, batch.points).expand(rows, 1, k, past + k),
+        "past_key_values": prefixes,
+        "use_cache": True,
     }
-    if prefixes is not None:
-        inputs["past_key_values"] = prefixes
-    return trace(model, inputs, points, layer, reads, True)
+    return passes.trace(model, inputs, batch.points, batch.layer, batch.reads, True, k)
+
+
+def _joint(passes: Passes, model: Model, batch: Batch) -> Reads:
+    rows, k = batch.points.shape[:2]
+    ids, past = batch.context, batch.context.shape[1] - 1
+    positions = torch.arange(past + k, device=ids.device).clamp(max=past)
+    among = sees_prefix_and_itself(k, past, batch.points)
+    inputs: dict[str, Any] = {
+        "input_ids": torch.cat([ids[:, :-1], ids[:, -1:].expand(rows, k)], dim=1),
+        "position_ids": positions.expand(rows, past + k),
+        "attention_mask": torch.cat([sees_what_came_before(past, k, among), among], dim=2).expand(rows, -1, -1, -1),
+        "use_cache": False,
+    } | _logits_of_last(model, batch.reads, k)
+    points = batch.points
+    if past:
+        points = torch.cat([passes.stream(model, ids[:, :-1], batch.layer).to(points), points], dim=1)
+    return passes.trace(model, inputs, points, batch.layer, batch.reads, True, k)
+
+
+def _logits_of_last(model: Model, reads: tuple[str, ...], last: int) -> dict[str, int]:
+    return {"logits_to_keep": last} if "logits_to_keep" in model.forward_arguments and wants_logits(reads) else {}

@@ -40,7 +40,7 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
     with model.lock, named():
         if model.remote:
             return torch.cat(remote.ask(model, _captured_there, tokens.split(max(1, rows)), layer))
-        captured = torch.cat([_capture(model, batch, layer) for batch in tokens.split(max(1, rows))])
+        captured = torch.cat([_stream(model, batch, layer)[:, -1] for batch in tokens.split(max(1, rows))])
     return captured.to(model.device)  # a device_map may have put the block on another
 
 
@@ -92,7 +92,7 @@ def patch(
             found = derive(_patch_there(model, context, points, layer, reads), reads)
             out = found if reduce is None else reduce(found)
         else:
-            out = methods.run(_trace, model, method, context, points, layer, reads, reduce)
+            out = methods.run(PASSES, model, method, context, points, layer, reads, reduce)
     out = {name: values.to(model.device) for name, values in out.items()}
     return out[reads[0]] if isinstance(read, str) and reduce is None else out
 
@@ -109,10 +109,10 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
     first = context[:1]
 
     def run(method: str, points: Tensor) -> Tensor:
-        return methods.run(_trace, model, method, first, points, 0, ("final_norm",))["final_norm"]
+        return methods.run(PASSES, model, method, first, points, 0, ("final_norm",))["final_norm"]
 
     with model.lock:
-        return choose(model, context.shape[1], n_points, lambda: _capture(model, first, 0), run)
+        return choose(model, context, n_points, lambda: _stream(model, first, 0)[:, -1], run)
 
 
 # --- here: each trace is of the base model where it can be, so the unembedding runs only for those who read logits, and
@@ -120,12 +120,12 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
 
 
 def _trace(
-    model: Model, inputs: dict[str, Any], points: Tensor, layer: int, reads: tuple[str, ...], skip: bool
+    model: Model, inputs: dict[str, Any], points: Tensor, layer: int, reads: tuple[str, ...], skip: bool, last: int
 ) -> Reads:
     """Run ``inputs`` with ``points`` [row, pos, d_model] as the residual stream after block ``layer``.
 
     With ``skip`` blocks 0 to ``layer`` do not run and ``points`` stand for all positions; else they replace the last
-    one.
+    one. Read are the ``last`` positions.
     """
     whole = wants_logits(reads)
     root = model.nn if whole else model.nn.get(model.anatomy.base)
@@ -133,7 +133,7 @@ def _trace(
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
     behind = list(blocks)[layer + 1 :] if {GATES, OPEN_GATES} & set(reads) else []
     maps = [block.get(model.anatomy.gate) for block in behind]
-    tail = slice(None) if skip else slice(-1, None)
+    tail = slice(-last, None)
     with root.trace(**inputs):
         found = nnsight.save({})
         for block, start in zip(blocks, starts, strict=False):
@@ -156,16 +156,19 @@ def _trace(
     return dict(found)
 
 
-def _capture(model: Model, tokens: Tensor, layer: int) -> Float[Tensor, "prompt d_model"]:
-    """Residual stream after block ``layer`` at the last position; blocks behind it are skipped."""
+def _stream(model: Model, tokens: Tensor, layer: int) -> Float[Tensor, "prompt pos d_model"]:
+    """Residual stream after block ``layer``; blocks behind it are skipped."""
     blocks = model.nn.get(model.anatomy.blocks)
     lengths = model.blocks_return_tuples
     with model.nn.get(model.anatomy.base).trace(input_ids=tokens, use_cache=False):
         reached = _resid(blocks[layer].output)
-        captured = nnsight.save(reached[:, -1].clone())
+        stream = nnsight.save(reached.clone())
         for index in range(layer + 1, len(lengths)):
             blocks[index].skip(_as_block_output(reached, lengths[index]))
-    return captured
+    return stream
+
+
+PASSES = methods.Passes(_stream, _trace)
 
 
 def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
@@ -202,7 +205,7 @@ def _patch_there(model: Model, context: Tensor, points: Tensor, layer: int, read
 
 
 def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list[Tensor]:
-    """As ``_capture``, on a server."""
+    """As ``_stream`` at the last position, on a server."""
     base, blocks = model.nn.get(model.anatomy.base), list(model.nn.get(model.anatomy.blocks))
     block, behind = blocks[layer], blocks[layer + 1 :]
     with model.nn.session(remote=model.remote):

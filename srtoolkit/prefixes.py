@@ -144,6 +144,18 @@ def sees_prefix_and_itself(k: int, past: int, like: Tensor) -> Float[Tensor, "1 
     return torch.cat([among.new_zeros(k, past), among], dim=1)[None, None]
 
 
+def sees_what_came_before(past: int, k: int, like: Tensor) -> Float[Tensor, "1 1 token key"]:
+    """Additive attention mask of the prefix's own tokens: each looks at itself and those before it, at no point.
+
+    Args:
+        past: Tokens of the prefix.
+        k: Points that stand behind them.
+        like: Of the model's number format and device.
+    """
+    lowest = torch.finfo(like.dtype).min
+    return torch.full((past, past + k), lowest, dtype=like.dtype, device=like.device).triu(1)[None, None]
+
+
 def copied_cache(model: Model, ids: Int[Tensor, "context pos"], rows: Int[Tensor, " row"]) -> Cache:
     """Whatever the model keeps of ``ids``, with a copy of one of its contexts for each row, to be added to.
 

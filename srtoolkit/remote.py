@@ -85,13 +85,13 @@ def check_here(model: Model, what: str) -> None:
 
 
 def check_method(model: Model, method: str) -> None:
-    """Refuse patching methods that hold a cache, where the model runs elsewhere.
+    """Refuse patching methods that take a prompt apart, where the model runs elsewhere.
 
     Raises:
         RemoteError: It is one.
     """
     if method not in ("full", "auto"):
-        check_here(model, f"method={method!r}, which holds keys and values between passes,")
+        check_here(model, f"method={method!r}, which runs a prompt in parts,")
 
 
 def connect(

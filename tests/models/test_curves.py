@@ -63,7 +63,7 @@ def test_the_result_says_where_it_comes_from(text_model, tmp_path):
         "seed",
     }
     assert wanted | {"layer", "steps", "path", "method", "prompts", "bos", "srtoolkit"} <= set(curves.attrs)
-    assert curves.attrs["layer"] == 2 and curves.attrs["method"] == "parallel"
+    assert curves.attrs["layer"] == 2 and curves.attrs["method"] == "joint"
     assert srt.load(srt.save(curves, tmp_path / "curves.nc")).identical(curves)
     sharp = srt.sharpness(curves)
     assert srt.load(srt.save(sharp, tmp_path / "sharp.nc")).identical(sharp)

@@ -60,7 +60,7 @@ def test_captures_and_measures(text_model, pieces):
         expected, found = (srt.capture(model, tokens(), layer) for model in (text_model, pieces))
         assert torch.allclose(found, expected, atol=1e-5)
     curves, expected = (srt.interpolate(model, PAIRS, steps=5) for model in (pieces, text_model))
-    assert curves.attrs["method"] == "parallel"
+    assert curves.attrs["method"] == "joint"
     for name in ("distance", "distance_resid", "kl", "top_token"):
         np.testing.assert_allclose(curves[name], expected[name], atol=1e-5)
     flips, expected = (srt.count_gate_flips(model, PAIRS, steps=7) for model in (pieces, text_model))

@@ -11,6 +11,7 @@ import torch
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
 from srtoolkit.methods import METHODS
+from srtoolkit.patching import choose_method
 from srtoolkit.prefixes import Unsupported
 from srtoolkit.reads import GATES as READ_GATES
 from srtoolkit.reads import READS
@@ -30,7 +31,7 @@ GATES = {
 }
 
 #: Methods that a family refuses, and must refuse rather than answer wrongly.
-REFUSES = {"bloom": {"parallel"}, "mamba": {"parallel", "prefix"}}
+REFUSES = {"bloom": {"joint", "parallel"}, "mamba": {"joint", "parallel", "prefix"}}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -133,6 +134,21 @@ def test_auto_takes_the_fastest_that_agrees_and_says_so_once(model, caplog):
     assert all(repr(method) in said for method in refused)
 
 
+@pytest.mark.parametrize(
+    ("length", "n_points", "expected"),
+    [(7, 128, "joint"), (7, 129, "parallel"), (257, 3, "joint"), (258, 3, "parallel")],
+)
+def test_auto_takes_one_pass_while_prefix_and_points_are_few(length, n_points, expected):
+    model = tiny("llama")
+    assert choose_method(model, prompts(2, length), n_points).method == expected
+
+
+def test_auto_computes_a_prefix_that_contexts_share_once():
+    ids = prompts(1, 7).repeat(2, 1)
+    ids[1, -1] = (ids[0, -1] + 1) % VOCAB
+    assert choose_method(tiny("llama"), ids, 3).method == "parallel"
+
+
 def test_one_token_prompts(model):
     ids, given = prompts(2, 1), points(2, 3)
     found = srt.patch(model, ids, given)
@@ -163,10 +179,11 @@ def test_local_attention_shorter_than_the_prompt(name):
         assert relative(found[row, 2], hooked(model, ids[row], 0, given[row, 2])["final_norm"]) < 1e-4
 
 
-def test_more_points_than_one_sequence_holds():
+@pytest.mark.parametrize("method", ["joint", "parallel"])
+def test_more_points_than_one_sequence_holds(method):
     model = tiny("llama")
     ids, given = prompts(2, 6), points(2, 301)
-    found = srt.patch(model, ids, given, method="parallel")
+    found = srt.patch(model, ids, given, method=method)
     assert relative(found, srt.patch(model, ids, given, method="full")) < 1e-5
 
 
@@ -208,7 +225,7 @@ def test_nothing_is_kept_alive_over_a_thousand_calls():
     gc.disable()
     try:
         for index in range(1000):
-            srt.patch(model, ids, given, 0, "logits" if index % 2 else "final_norm", METHODS[index % 3])
+            srt.patch(model, ids, given, 0, "logits" if index % 2 else "final_norm", METHODS[index // 2 % len(METHODS)])
             srt.capture(model, ids, 0)
         assert tensors() - before < 20
     finally:

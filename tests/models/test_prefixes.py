@@ -7,6 +7,7 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, VOCAB, WIDTH, tiny
+from srtoolkit.methods import METHODS
 from srtoolkit.prefixes import Prefixes, Unsupported, keys_and_values
 from srtoolkit.reads import GATES, OPEN_GATES
 
@@ -89,7 +90,7 @@ def test_a_model_that_keeps_other_things_is_unsupported():
         keys_and_values(tiny("mistral", sliding_window=3), prompts(1, 9))
 
 
-@pytest.mark.parametrize("method", ["parallel", "prefix", "full"])
+@pytest.mark.parametrize("method", METHODS)
 def test_open_gates_are_gates_above_0(model, method):
     ids, given = prompts(2, 6), points(2, 7)
     found = srt.patch(model, ids, given, 1, (GATES, OPEN_GATES), method)

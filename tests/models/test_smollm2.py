@@ -51,5 +51,5 @@ def test_fast_and_portable_paths_agree(smollm2):
     fast, portable = (
         srt.interpolate(smollm2, pairs, steps=5, reads="final_norm", method=method) for method in ("auto", "full")
     )
-    assert fast.attrs["method"] == "parallel"
+    assert fast.attrs["method"] == "joint"
     assert fast.distance.values == pytest.approx(portable.distance.values, rel=1e-4, abs=1e-3)

@@ -21,7 +21,7 @@ def test_patch_is_what_hooks_give(data, family, ids, layer):
     model = model_of(family)
     put_in = data.draw(points(len(ids), model.d_model))
     reads = tuple(data.draw(st.lists(st.sampled_from(READS), min_size=1, max_size=4, unique=True)))
-    methods = ["auto", "full"] + ["parallel"] * (family in ("llama", "gpt2", "opt", "gpt_neox"))
+    methods = ["auto", "full"] + ["joint", "parallel"] * (family in ("llama", "gpt2", "opt", "gpt_neox"))
     method = data.draw(st.sampled_from(methods))
     dtype = data.draw(st.sampled_from([dtype for dtype in INTEGERS if dtype != torch.uint8 or ids.max() < 256]))
     context = data.draw(unlike(torch.from_numpy(ids).to(dtype)))

@@ -42,18 +42,15 @@ def test_operations_of_a_curve_worked_out_by_hand():
     a = configuration("nano-1m")
     d, blocks, pairs, steps, length = a.width, a.blocks, 1000, 50, 10
     block = 4 * d * d + 3 * d * a.mlp_width
-    weights = pairs * (steps * (blocks - 1) + (length - 1) * (blocks - 1) + 2 * length) * 2 * block
-    weights += pairs * (length - 1) * 2 * 2 * d * d  # the last block's keys and values
-    keys = (
-        pairs * (steps * (blocks - 1) * (length - 1 + steps) + (length - 1) ** 2 * (blocks - 1) + 2 * length**2) * 4 * d
-    )
+    weights = pairs * (steps * (blocks - 1) + (length - 1) * blocks + 2 * length) * 2 * block
+    keys = pairs * ((steps + length - 1) ** 2 * (blocks - 1) + (length - 1) ** 2 + 2 * length**2) * 4 * d
     logits = pairs * steps * 2 * d * 4096
     row = cost(srt.Work("nano-1m", pairs=pairs, steps=steps, length=length)).iloc[0]
     assert row.flops == pytest.approx(weights + keys + logits, rel=1e-3)
     assert row.flops > weights + keys + logits  # the first run settles the method
     without = cost(srt.Work("nano-1m", pairs=pairs, reads=("resid",))).iloc[0]
     assert row.flops - without.flops == logits
-    assert row.forward_tokens == pytest.approx(pairs * (steps + length - 1 + 2 * length), rel=1e-3)
+    assert row.forward_tokens == pytest.approx(pairs * (steps + 2 * (length - 1) + 2 * length), rel=1e-3)
 
 
 @pytest.mark.parametrize("call", ["interpolate", "slice_plane", "count_gate_flips", "patch", "capture"])
