@@ -17,14 +17,14 @@ import transformers
 from tqdm.auto import tqdm
 
 import srtoolkit as srt
-from benchmarks import machine, picture, scaling, table, work
+from benchmarks import breakdown, machine, picture, scaling, table, work
 from benchmarks.contestants import WAYS, PlainHooks, Srtoolkit, TransformerLens
 from benchmarks.memory import peak
 from benchmarks.roofline import MatrixProducts
 from benchmarks.timing import contestants, measure, running
 from srtoolkit import packaged
 
-KINDS = ("curves", "slice", "gates", "points", "pairs", "layers", "length", "memory")
+KINDS = ("curves", "slice", "gates", "points", "pairs", "layers", "length", "memory", "profile")
 ROOT = Path(__file__).parents[1]
 
 #: Tokens, pairs and points at which memory is measured, by a way's ``reuse``. At 1,024 tokens, the logits of one curve
@@ -60,7 +60,8 @@ def main() -> None:
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
     if (found["kind"] != "memory").any():
         print(f"matrix products: {table.peak_rate(found):.0f} GFLOP/s")
-    print(f"\n{table.render(found)}\n\n{scaling.render(found, model.n_layers)}")
+    texts = (table.render(found), scaling.render(found, model.n_layers), breakdown.render(found))
+    print("".join(f"\n{text}\n" for text in texts))
     picture.draw(found, about).savefig(given.picture, dpi=150)
     print(f"\nwrote {given.out} and {given.picture} in {time.perf_counter() - started:.0f} s")
 
@@ -107,10 +108,12 @@ def measurements(given: argparse.Namespace, model: srt.Model, folder: Path) -> I
     """Rows, one piece of work after the other."""
     kinds = available()
     todo = (work.quick if given.quick else work.full)(model.n_layers)
-    todo = [one for one in todo if one.kind in given.only and one.tokens <= longest(model)]
+    todo = [one for one in todo if one.tokens <= longest(model)]
+    curves = [one for one in todo if one.kind == "curves" and "profile" in given.only]
+    todo = [one for one in todo if one.kind in given.only]
     if "memory" in given.only:  # first, while this process is small
         yield from memory(given, model, folder, kinds)
-    if not todo:
+    if not todo + curves:
         return
     ways = [way(folder) for way in kinds]
     plain = next(way for way in ways if isinstance(way, PlainHooks))
@@ -121,6 +124,10 @@ def measurements(given: argparse.Namespace, model: srt.Model, folder: Path) -> I
         problem = work.prepare(ours, one)
         those, reference = contestants(ours, ways, one, problem), running(plain, one, problem)
         yield measure(one, those, reference, products, plain.hf.config, given.repeats)
+    patch = next(way for way in ways if isinstance(way, Srtoolkit))
+    for one in curves:
+        run = running(patch, one, work.prepare(ours, one))
+        yield breakdown.profiled(one, one.sizes["srtoolkit"][0], run, plain.hf.config)
 
 
 def longest(model: srt.Model) -> float:

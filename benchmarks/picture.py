@@ -37,7 +37,7 @@ def draw(table: pd.DataFrame, about: dict[str, str]) -> Figure:
     """
     with sns.axes_style("whitegrid"):
         fig, axes = plt.subplots(2, 2, figsize=(11, 8.8), layout="constrained")
-    if (table["kind"] != "memory").any():
+    if (~table["kind"].isin(["memory", "profile"])).any():
         timed = compare(table)
         lengths(timed[timed["kind"] == "curves"], table, peak_rate(table), axes[0, 0])
         works(timed, axes[0, 1])

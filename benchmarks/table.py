@@ -93,7 +93,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
         ``srt.patch``), ``gflop_s`` (needed, not done), ``roofline`` (share of the fastest matrix product's rate),
         ``difference``, ``void``. A void row has no figures but its difference.
     """
-    timed = table[(table["contestant"] != ROOFLINE) & (table["kind"] != "memory")].copy()
+    timed = table[(table["contestant"] != ROOFLINE) & ~table["kind"].isin(["memory", "profile"])].copy()
     timed["ms_a_point"] = 1e3 * timed["seconds"] / (timed["pairs"] * timed["points"])
     timed["gflop_s"] = timed["gflop"] / timed["seconds"]
     timed["all_pairs"] = timed["pairs"].where(timed["kind"] == "pairs", 0)

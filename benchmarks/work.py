@@ -62,7 +62,7 @@ class Problem:
 
 
 def full(blocks: int) -> list[Work]:
-    """All of it, for a model of so many blocks: some twelve minutes for SmolLM2 on two cores."""
+    """All of it, for a model of so many blocks: some fifteen minutes for SmolLM2 on two cores."""
     slow = {"none": 2}
     return [
         Work("curves", 10, 50, {"none": (2, 50), "prefix": (16, 50), "srtoolkit": (32, 50)}),
@@ -92,11 +92,14 @@ def scaling(
     points: tuple[int, ...], pairs: tuple[int, ...], layers: tuple[int, ...], lengths: tuple[int, ...]
 ) -> list[Work]:
     """One number varied at a time: points of one pair, pairs of 50 points, blocks behind the patch, tokens."""
+    ours, both = {"srtoolkit": (1, 450)}, {"srtoolkit": (1, 450), "prefix": (1, 450)}
     return [
         *(Work("points", 10, k, {"srtoolkit": (1, k)} | ({"prefix": (1, k)} if k <= 500 else {})) for k in points),
         *(Work("pairs", 10, 50, {"srtoolkit": (n, 50)}) for n in pairs),
         *(Work("layers", 10, 1000, {"srtoolkit": (1, 1000)}, layer) for layer in layers),
-        *(Work("length", length, k, {"srtoolkit": (1, k)}) for length in lengths for k in (50, 450)),
+        *(Work("length", length, 50, {"srtoolkit": (1, 50)}) for length in lengths),
+        *(Work("length", length, 450, ours) for length in lengths[:-1]),
+        Work("length", lengths[-1], 450, both, repeats={"prefix": 1}),
     ]
 
 

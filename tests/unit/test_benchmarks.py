@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import srtoolkit as srt
 from benchmarks import __main__ as command
-from benchmarks import machine, memory, picture, roofline, scaling, table, work
+from benchmarks import breakdown, machine, memory, picture, roofline, scaling, table, work
 from benchmarks.contestants import PlainHooks
 from benchmarks.timing import contestants, difference, measure, running
 from checkpoints_on_disk import save_tiny
@@ -147,6 +147,27 @@ def test_the_fastest_run_counts_and_its_share_of_the_roofline(tmp_path):
     np.testing.assert_allclose(compared["spread"], 0.02, rtol=1e-3)
     np.testing.assert_allclose(compared["roofline"], 0.2 / 1e-3 / 250)
     np.testing.assert_allclose(compared["times_ours"], 1)
+
+
+def test_the_profile_accounts_for_the_whole_run(ways, curves):
+    patch, config = ways[-1], ways[0].hf.config
+    found = breakdown.profiled(CURVES, 3, running(patch, CURVES, curves), config)
+    spent = {row.contestant: row.seconds for row in found}
+    assert list(spent) == [breakdown.LINEAR, breakdown.ATTENTION, breakdown.ELEMENTWISE, breakdown.BETWEEN]
+    assert all(seconds > 0 for seconds in spent.values())
+    assert sum(row.gflop for row in found) == pytest.approx(roofline.needed(config, 3, 6, 7, 0).total / 1e9)
+    said = breakdown.render(pd.DataFrame([vars(row) for row in found]))
+    assert said.startswith("srt.patch, 3 curves at 6 tokens: linear maps ")
+    shares = [int(share) for share in re.findall(r"(\d+)%", said)]
+    assert len(shares) == 4 and 98 <= sum(shares) <= 102
+
+
+def test_nobody_can_be_faster_than_by_the_matrix_products_alone():
+    """Needed are 0.2 GFLOP a point, 0.8 ms at 250 GFLOP/s: four fifths of a time of 1 ms, a tenth of one of 8 ms."""
+    made = [row for row in rows(lambda k: 1e-3 * k, "curves") if row.of_points in (0, 50)]
+    slow = dataclasses.replace(made[0], contestant="plain hooks", seconds=8e-3 * 50)
+    said = breakdown.render(pd.DataFrame([vars(row) for row in [*made, slow]]))
+    assert said == "at 10 tokens, matrix products at the fastest rate would be: 1.2 x srt.patch, 10.0 x plain hooks"
 
 
 def test_memory_is_that_of_a_process_of_its_own(folder, curves):
