@@ -46,7 +46,7 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
         J / flips; ``share_in_regions`` of flips; ``density_ratio``, flips per unit of alpha inside jumps over outside,
         and ``density_ratio_elsewhere``, the same with the jumps of another pair; ``follows_slope``, Spearman
         correlation over steps of flips and the curve's rise. NaN where there is no jump, no flip or an ``excluded``
-        pair. For :func:`srtoolkit.summarise`.
+        pair; those whose gates are ``non_finite`` are excluded, and their flips -1. For :func:`srtoolkit.summarise`.
 
     Raises:
         ValueError: Not the same pairs, steps, path or patched block.
@@ -57,6 +57,7 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
     regions = 1.0 + (jumps & ~np.pad(jumps, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1)
     within = (steps * jumps[:, :, None]).sum(axis=1)
     layered = {"flips": steps.sum(axis=1), "flips_in_jumps": within, "flips_in_regions": steps.sum(axis=1) - within}
+    layered = {name: np.where((steps < 0).any(axis=(1, 2), keepdims=True)[..., 0], -1, values) for name, values in layered.items()}
     total = steps.sum(axis=-1)
     count, outside = total.sum(axis=1), (total * ~jumps).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -144,7 +145,10 @@ def _check_same_paths(
         mine, other = (part.attrs.get(setting) for part in (flips, curves))
         if mine is not None and other is not None and mine != other:
             raise ValueError(f"flips have {setting}={mine!r}, curves {setting}={other!r}; both need the same path.")
-    return curves["degenerate"].values.astype(bool) | ~np.isfinite(relative).all(axis=1), relative
+    excluded = curves["degenerate"].values.astype(bool) | ~np.isfinite(relative).all(axis=1)
+    if "non_finite" in flips:
+        excluded = excluded | flips["non_finite"].values
+    return excluded, relative
 
 
 def _elsewhere(jumps: Bool[np.ndarray, "pair step"]) -> Bool[np.ndarray, "pair step"]:

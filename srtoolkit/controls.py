@@ -13,6 +13,7 @@ from srtoolkit.arguments import check_whole
 from srtoolkit.checks import check_layer
 from srtoolkit.interpolation import capture_all
 from srtoolkit.models import Model
+from srtoolkit.overflow import warn_of_overflow
 from srtoolkit.patching import capture, patch
 from srtoolkit.prompts import PromptPairs, as_pairs, by_length
 from srtoolkit.results import describe_pairs, provenance
@@ -77,21 +78,27 @@ def output_spread(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) 
         pairs: Pairs of prompts, or a list of (text, text); their A is what counts.
 
     Returns:
-        Dim ``pair``: ``from_mean``, ``output_norm``, and ``relative_spread``, their ratio, without unit.
+        Dim ``pair``: ``from_mean``, ``output_norm``, and ``relative_spread``, their ratio, without unit. Outputs that
+        are NaN or infinite are flagged ``non_finite``, have NaN, and do not count towards the mean.
     """
     pairs = as_pairs(model, pairs)
     last = model.n_layers - 1
     outputs = torch.empty(len(pairs), model.d_model)
     for indices, tokens in by_length(pairs.tokens_a):
-        points = capture(model, tokens, last)[:, None]
-        found = patch(model, tokens, points, last)
+        own = capture(model, tokens, last)
+        undefined = ~own.isfinite().all(-1, keepdim=True)
+        found = patch(model, tokens, own.masked_fill(undefined, 0)[:, None], last)  # which takes finite points only
         assert isinstance(found, Tensor)
-        outputs[indices] = found[:, 0].float().cpu()
-    from_mean, norm = (outputs - outputs.mean(0)).norm(dim=-1).numpy(), outputs.norm(dim=-1).numpy()
+        outputs[indices] = found[:, 0].masked_fill(undefined, torch.nan).float().cpu()
+    finite = outputs.isfinite().all(-1)
+    warn_of_overflow(model, pairs.tokens_a, ~finite.numpy(), last)
+    outputs[~finite] = torch.nan
+    from_mean, norm = (outputs - outputs[finite].mean(0)).norm(dim=-1).numpy(), outputs.norm(dim=-1).numpy()
     data = {
         "from_mean": ("pair", from_mean, {"long_name": "distance of A's output from the mean output"}),
         "output_norm": ("pair", norm),
         "relative_spread": ("pair", from_mean / norm),
+        "non_finite": ("pair", ~finite.numpy()),
     }
     return _dataset(model, pairs, data)
 

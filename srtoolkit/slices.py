@@ -134,8 +134,9 @@ def slice_gates(
 
     Returns:
         Dims ``beta``, ``alpha``, ``gate``: ``pre_activation``; ``crossings`` (``beta``, ``alpha``), the number of gates
-        whose sign differs at the next point along alpha or along beta; ``c_alpha``, ``c_beta``. ``attrs["counted"]``
-        says whether these are gates, or the pre-activations of an MLP that has none.
+        whose sign differs at the next point along alpha or along beta; ``non_finite``, where a pre-activation is NaN or
+        infinite, and ``crossings`` to or from there are -1; ``c_alpha``, ``c_beta``. ``attrs["counted"]`` says whether
+        these are gates, or the pre-activations of an MLP that has none.
 
     Raises:
         ValueError: Not three prompts, bad prompts or settings, no such anchor or gates, or activations that span no
@@ -152,13 +153,16 @@ def slice_gates(
     def of_block(found: Reads) -> Reads:
         return {GATES: found[GATES].unflatten(-1, (model.n_layers - layer - 1, -1))[..., first, :]}
 
-    points = points_at(layout, np.arange(n * n))[None]
-    found = patch(model, layout.tokens[ANCHORS.index(anchor)], points, layer, GATES, reduce=of_block)
+    points, context = points_at(layout, np.arange(n * n))[None], layout.tokens[ANCHORS.index(anchor)]
+    found = patch(model, context, points, layer, GATES, reduce=of_block)
     assert isinstance(found, dict)
     gates = found[GATES][0].float().cpu().numpy().reshape(n, n, -1)
+    undefined = ~np.isfinite(gates).all(-1)
+    warn_of_overflow(model, [context[0]], np.array([undefined.any()]), layer)
     data = {
         "pre_activation": (("beta", "alpha", "gate"), gates),
-        "crossings": (("beta", "alpha"), _crossings(gates > 0)),
+        "crossings": (("beta", "alpha"), np.where(_here_or_next(undefined), -1, _crossings(gates > 0))),
+        "non_finite": (("beta", "alpha"), undefined),
     }
     return _named(on_plane(layout, data, block=chosen, context=anchor, counted=counted(model)))
 
@@ -189,6 +193,14 @@ def _crossings(signs: Bool[np.ndarray, "beta alpha gate"]) -> Int[np.ndarray, "b
     changed[:, :-1] |= signs[:, 1:] != signs[:, :-1]
     changed[:-1] |= signs[1:] != signs[:-1]
     return changed.sum(axis=-1)
+
+
+def _here_or_next(marked: Bool[np.ndarray, "beta alpha"]) -> Bool[np.ndarray, "beta alpha"]:
+    """Where a point or the next one in either direction is marked."""
+    found = marked.copy()
+    found[:, :-1] |= marked[:, 1:]
+    found[:-1] |= marked[1:]
+    return found
 
 
 def _measure(

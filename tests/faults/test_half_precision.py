@@ -109,6 +109,38 @@ def test_a_gate_that_is_nan_is_not_counted_as_closed(model, said):
         assert (flips[name].values[OVERFLOWS] == -1).all() and (flips[name].values[~OVERFLOWS] >= 0).all()
 
 
+def test_polytopes_of_a_gate_that_is_nan_are_left_out(model):
+    flips, curves = (call(model, PAIRS, steps=9) for call in (srt.count_gate_flips, srt.interpolate))
+    # Curves of a model that does not overflow say where the jumps are; the gates are what is undefined.
+    curves = curves.assign(relative_distance=curves["relative_distance"].fillna(0.5))
+    for found, name in (
+        (srt.polytopes_by_region(flips, curves), "share_in_regions"),
+        (srt.around_jumps(flips, curves), "flips"),
+    ):
+        assert found["excluded"].values.tolist() == OVERFLOWS.tolist()
+        assert np.isnan(found[name].values[OVERFLOWS]).all() and np.isfinite(found[name].values[~OVERFLOWS]).any()
+    assert (srt.polytopes_by_region(flips, curves)["flips_in_jumps"].values[OVERFLOWS] == -1).all()
+
+
+def test_a_slice_of_gates_says_where_it_is_undefined(model, caplog):
+    found = srt.slice_gates(model, ("rain", "jazz", "a dog ran"), 3, resolution=9)
+    assert "1 of 1 prompts have outputs that are NaN or infinite" in caplog.text
+    undefined, crossings = found["non_finite"].values, found["crossings"].values
+    assert undefined.any() and not undefined.all()
+    assert (undefined == ~np.isfinite(found["pre_activation"].values).all(-1)).all()
+    assert (crossings[undefined] == -1).all() and (crossings >= 0).any()
+    for beta, alpha in np.argwhere(undefined):
+        assert crossings[beta, max(0, alpha - 1)] == crossings[max(0, beta - 1), alpha] == -1
+
+
+def test_an_output_that_is_nan_does_not_count_towards_the_mean(model, caplog):
+    found = srt.output_spread(model, PAIRS)
+    assert "1 of 4 prompts have outputs that are NaN or infinite" in caplog.text
+    assert found["non_finite"].values.tolist() == OVERFLOWS.tolist() == np.isnan(found["from_mean"].values).tolist()
+    others = srt.output_spread(model, [PAIRS[index] for index in np.flatnonzero(~OVERFLOWS)])
+    np.testing.assert_allclose(found["from_mean"].values[~OVERFLOWS], others["from_mean"], rtol=1e-3)
+
+
 def test_a_next_token_that_is_nan_is_no_token(model, said):
     found = srt.next_tokens(model, PAIRS, top=3)
     said()
