@@ -57,7 +57,8 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
     regions = 1.0 + (jumps & ~np.pad(jumps, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1)
     within = (steps * jumps[:, :, None]).sum(axis=1)
     layered = {"flips": steps.sum(axis=1), "flips_in_jumps": within, "flips_in_regions": steps.sum(axis=1) - within}
-    layered = {name: np.where((steps < 0).any(axis=(1, 2), keepdims=True)[..., 0], -1, values) for name, values in layered.items()}
+    undefined = np.any(steps < 0, axis=(1, 2))[:, np.newaxis]
+    layered = {name: np.where(undefined, -1, values) for name, values in layered.items()}
     total = steps.sum(axis=-1)
     count, outside = total.sum(axis=1), (total * ~jumps).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):

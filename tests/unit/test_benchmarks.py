@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import srtoolkit as srt
 from benchmarks import __main__ as command
 from benchmarks import breakdown, machine, memory, picture, roofline, scaling, table, work
-from benchmarks.contestants import PlainHooks
+from benchmarks.contestants import WAYS, PlainHooks
 from benchmarks.timing import contestants, difference, measure, running
 from checkpoints_on_disk import save_tiny
 
@@ -168,6 +169,87 @@ def test_nobody_can_be_faster_than_by_the_matrix_products_alone():
     slow = dataclasses.replace(made[0], contestant="plain hooks", seconds=8e-3 * 50)
     said = breakdown.render(pd.DataFrame([vars(row) for row in [*made, slow]]))
     assert said == "at 10 tokens, matrix products at the fastest rate would be: 1.2 x srt.patch, 10.0 x plain hooks"
+
+
+# --- what the pages say, against the run that the repository keeps ---
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def kept():
+    (file,) = (ROOT / "benchmarks/results").glob("*.csv")
+    return table.read(file)[0]
+
+
+def rows_of(page, first):
+    """Cells of a page's tables, by the first cell of their rows, for rows where that starts so."""
+    lines = [line.strip("|").split("|") for line in (ROOT / page).read_text().splitlines() if line.startswith("|")]
+    found = {name.strip(): [cell.strip() for cell in cells] for name, *cells in lines}
+    return {name: cells for name, cells in found.items() if re.match(first, name)}
+
+
+def says(cell, *values):
+    """Whether the numbers in a cell are these, rounded as it has them."""
+    numbers = [number.replace(",", "") for number in re.findall(r"\d[\d,]*\.?\d*", cell)]
+    assert len(numbers) == len(values), (cell, values)
+    return all(
+        abs(float(number) - value) <= 0.51 * 10.0 ** -len(number.partition(".")[2])
+        for number, value in zip(numbers, values, strict=True)
+    )
+
+
+def tokens_in(name):
+    return int(re.search(r"([\d,]+) tokens", name)[1].replace(",", ""))
+
+
+def test_the_readmes_times_are_those_of_the_kept_run(kept):
+    compared = table.compare(kept)
+    said = rows_of("README.md", r"[\d,]+ tokens")
+    assert len(said) == 4
+    for name, cells in said.items():
+        some = compared.query(f"kind == 'curves' and tokens == {tokens_in(name)}").set_index("contestant")
+        expected = [*some.loc[[way.name for way in WAYS], "ms_a_point"], 100 * some.loc[table.OURS, "roofline"]]
+        assert all(says(cell, value) for cell, value in zip(cells, expected, strict=True)), (name, cells, expected)
+
+
+def test_the_pages_ratios_are_those_of_the_kept_run(kept):
+    compared = table.compare(kept)
+    kinds = {"curves,": "curves", "450": "length", "slice": "slice", "gate": "gates"}
+    said = rows_of("docs/benchmarks.md", "|".join(f"{kind} " for kind in kinds))
+    assert len(said) == 7
+    for name, cells in said.items():
+        points = "and of_points == 450" if name.startswith("450") else ""
+        some = compared.query(f"kind == {kinds[name.split()[0]]!r} and tokens == {tokens_in(name)} {points}")
+        ratio = some.set_index("contestant")["times_ours"]
+        named = [(cell, ratio[way.name]) for cell, way in zip(cells, WAYS[:-1], strict=True) if cell]
+        assert named and all(says(cell, value) for cell, value in named), (name, named)
+
+
+def test_the_pages_profile_is_that_of_the_kept_run(kept):
+    compared = table.compare(kept).query("kind == 'curves'").set_index(["tokens", "contestant"])
+    said = rows_of("docs/benchmarks.md", r"[\d,]+ tokens")
+    assert len(said) == 4
+    for name, (limit, linear, *others) in said.items():
+        tokens = tokens_in(name)
+        spent = kept[(kept["kind"] == breakdown.KIND) & (kept["tokens"] == tokens)].set_index("contestant")
+        share, work = 100 * spent["seconds"] / spent["seconds"].sum(), spent.loc[breakdown.LINEAR]
+        assert says(linear, share[breakdown.LINEAR], work["gflop"] / work["seconds"])
+        groups = (breakdown.ATTENTION, breakdown.ELEMENTWISE, breakdown.BETWEEN)
+        assert all(says(cell, share[group]) for cell, group in zip(others, groups, strict=True)), (name, others)
+        ours, plain = compared.loc[(tokens, table.OURS)], compared.loc[(tokens, "plain hooks")]
+        assert says(limit, plain["ms_a_point"] / (ours["roofline"] * ours["ms_a_point"]))
+
+
+def test_the_pages_growth_is_that_of_the_kept_run(kept):
+    varied = scaling.varied(kept, blocks=30)
+    said = rows_of("docs/benchmarks.md", r"\d+ to ")
+    assert len(said) == 3
+    for (name, (as_line, power)), kind in zip(said.items(), ("points", "pairs", "layers"), strict=True):
+        x, y = varied[kind]
+        start, each, residual = scaling.line(x, y)
+        assert says(as_line, start, 1e3 * each, 100 * residual), name
+        assert says(power, *scaling.fit(x, y)[:3]), name
 
 
 def test_memory_is_that_of_a_process_of_its_own(folder, curves):
