@@ -58,7 +58,7 @@ def main() -> None:
             table.write(rows, about, given.out)  # what is measured is kept if the rest is interrupted
     found, about = table.read(given.out)
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
-    if (found["kind"] != "memory").any():
+    if (found["contestant"] == table.ROOFLINE).any():
         print(f"matrix products: {table.peak_rate(found):.0f} GFLOP/s")
     texts = (table.render(found), scaling.render(found, model.n_layers), breakdown.render(found))
     print("".join(f"\n{text}\n" for text in texts))
@@ -125,7 +125,7 @@ def measurements(given: argparse.Namespace, model: srt.Model, folder: Path) -> I
         those, reference = contestants(ours, ways, one, problem), running(plain, one, problem)
         yield measure(one, those, reference, products, plain.hf.config, given.repeats)
     patch = next(way for way in ways if isinstance(way, Srtoolkit))
-    for one in curves:
+    for one in tqdm(curves, desc="profile", unit="work"):
         run = running(patch, one, work.prepare(ours, one))
         yield breakdown.profiled(one, one.sizes["srtoolkit"][0], run, plain.hf.config)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -37,35 +38,46 @@ def profiled(work: Work, pairs: int, run: Run, config: Any) -> list[Row]:
         seconds = time.perf_counter() - start
     spent = dict.fromkeys((LINEAR, ATTENTION, ELEMENTWISE), 0.0)
     for event in found.key_averages():
-        spent[_group(event.key)] += event.self_cpu_time_total / 1e6
+        spent[group_of(event.key)] += event.self_cpu_time_total / 1e6
     spent[BETWEEN] = max(0.0, seconds - sum(spent.values()))
     flops = needed(config, pairs, work.tokens, work.points, work.layer)
     gflop = {LINEAR: flops.linear / 1e9, ATTENTION: flops.attention / 1e9}
-    one = Work(KIND, work.tokens, work.points, work.sizes, work.layer)
+    one = dataclasses.replace(work, kind=KIND)
     return [Row.of(one, group, pairs, work.points, 0, took, gflop.get(group, 0.0)) for group, took in spent.items()]
 
 
-def _group(operation: str) -> str:
+def group_of(operation: str) -> str:
+    """The group of one of PyTorch's operations."""
     return next((group for group, names in OPERATIONS.items() if any(name in operation for name in names)), ELEMENTWISE)
 
 
 def render(table: pd.DataFrame) -> str:
-    """Shares of each group, and how many times faster than each way anything could be that does what is needed."""
+    """Both of the following, to read."""
+    return "\n".join([*shares(table), *limits(table)])
+
+
+def shares(table: pd.DataFrame) -> list[str]:
+    """A line for each profile: the share of each group of operations."""
     lines = []
-    some = table[table["kind"] == KIND]
-    for (tokens, pairs), groups in some.groupby(["tokens", "pairs"]):
+    for (tokens, pairs), groups in table[table["kind"] == KIND].groupby(["tokens", "pairs"]):
         whole = groups["seconds"].sum()
-        shares = [_share(row["contestant"], row["seconds"], row["gflop"], whole) for row in groups.to_dict("records")]
-        lines.append(f"{OURS}, {pairs} curves at {tokens} tokens: {'; '.join(shares)}")
-    if (table["kind"] == "curves").any():
-        curves = compare(table).query("kind == 'curves'").dropna(subset="ms_a_point")
-        ours = curves[curves["contestant"] == OURS].set_index("tokens")
-        least = ours["roofline"] * ours["ms_a_point"]
-        ways = curves[~curves["contestant"].isin(NAMES.values())]
-        for tokens, group in ways.groupby("tokens"):
-            most = [f"{row.ms_a_point / least[tokens]:.1f} x {row.contestant}" for row in group.itertuples()]
-            lines.append(f"at {tokens} tokens, matrix products at the fastest rate would be: {', '.join(most)}")
-    return "\n".join(lines)
+        each = [_share(row["contestant"], row["seconds"], row["gflop"], whole) for row in groups.to_dict("records")]
+        lines.append(f"{OURS}, {pairs} curves at {tokens} tokens: {'; '.join(each)}")
+    return lines
+
+
+def limits(table: pd.DataFrame) -> list[str]:
+    """A line for each prompt length: how many times faster than each way the needed matrix products alone would be."""
+    if not (table["kind"] == "curves").any():
+        return []
+    curves = compare(table).query("kind == 'curves'").dropna(subset="ms_a_point")
+    ours = curves[curves["contestant"] == OURS].set_index("tokens")
+    least = ours["roofline"] * ours["ms_a_point"]
+    lines = []
+    for tokens, group in curves[~curves["contestant"].isin(NAMES.values())].groupby("tokens"):
+        most = [f"{row.ms_a_point / least[tokens]:.1f} x {row.contestant}" for row in group.itertuples()]
+        lines.append(f"at {tokens} tokens, matrix products at the fastest rate would be: {', '.join(most)}")
+    return lines
 
 
 def _share(group: str, seconds: float, gflop: float, whole: float) -> str:

@@ -20,7 +20,8 @@ class Work:
     """One piece of work.
 
     Attributes:
-        kind: ``"curves"``, ``"slice"``, ``"gates"``, or what is varied: ``"points"``, ``"pairs"``, ``"layers"``.
+        kind: ``"curves"``, ``"slice"``, ``"gates"``; what is varied, ``"points"``, ``"pairs"``, ``"layers"``,
+            ``"length"``; or what is measured of curves beside time, ``"memory"``, ``"profile"``.
         tokens: Tokens of each prompt.
         points: Points of each pair.
         sizes: Pairs and points of each that are timed, by the way's ``reuse``. A whole prompt costs the same for every

@@ -13,7 +13,7 @@ from torch import Tensor
 from srtoolkit.models import Model
 from srtoolkit.reads import Reads
 
-#: Points of one context that share a sequence in the parallel method: attention among them is masked out but paid for.
+#: Points of one context that stand side by side in a sequence: attention among them is masked out but paid for.
 PARALLEL_POINTS = 128
 
 #: Tokens in one pass on a CPU: enough rows for its matrix products, few enough for activations to stay in its caches.
@@ -38,10 +38,11 @@ def points_that_fit(model: Model, method: str, length: int, n_points: int, reads
         return min(fastest // length, budget // (token * length))
     if method == "prefix":
         return min(fastest, budget // (token + length * key))
-    row = min(n_points, PARALLEL_POINTS)
+    rows_a_context = -(-n_points // PARALLEL_POINTS)
+    row = -(-n_points // rows_a_context)
     if method == "joint":
-        return row * max(1, min(fastest, budget // token) // (length - 1 + row))
-    rows_a_context = -(-n_points // row)
+        fitting = min(fastest, budget // token)
+        return fitting // (length - 1 + row) * row or fitting - (length - 1)
     # The prefixes of a batch are held once, and for a moment twice: while they are put in the order of its rows.
     rows = budget // (row * token + 2 * (length - 1) * key // rows_a_context)
     return min(fastest, rows * row or budget // token)
@@ -152,14 +153,16 @@ def named() -> Iterator[None]:
     """Within this, memory that runs out beside the batches is a MemoryError that says what to do."""
     try:
         yield
+        return
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error) or (type(error) is MemoryError and str(error).startswith("out of memory")):
             raise
-        gc.collect()  # a trace that failed leaves cycles that hold its tensors
-        raise MemoryError(
-            f"out of memory beside the batches ({' '.join(str(error).split())[-120:]}); ask for fewer pairs, points or "
-            "reads at a time, free memory, or use another device or dtype."
-        ) from None
+        said = " ".join(str(error).split())[-120:]
+    gc.collect()  # as in _try
+    raise MemoryError(
+        f"out of memory beside the batches ({said}); ask for fewer pairs, points or reads at a time, free memory, or "
+        "use another device or dtype."
+    )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

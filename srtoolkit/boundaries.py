@@ -51,14 +51,13 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
     Raises:
         ValueError: Not the same pairs, steps, path or patched block.
     """
-    excluded, relative = _check_same_paths(flips, curves, of)
+    excluded, undefined, relative = _check_same_paths(flips, curves, of)
     alphas, steps = flips["alpha"].values, flips["flips"].transpose("pair", "alpha", "layer").values[:, 1:]
     jumps = jump_steps(alphas, relative) & ~excluded[:, None]
     regions = 1.0 + (jumps & ~np.pad(jumps, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1)
     within = (steps * jumps[:, :, None]).sum(axis=1)
     layered = {"flips": steps.sum(axis=1), "flips_in_jumps": within, "flips_in_regions": steps.sum(axis=1) - within}
-    undefined = np.any(steps < 0, axis=(1, 2))[:, np.newaxis]
-    layered = {name: np.where(undefined, -1, values) for name, values in layered.items()}
+    layered = {name: np.where(undefined[:, None], -1, values) for name, values in layered.items()}
     total = steps.sum(axis=-1)
     count, outside = total.sum(axis=1), (total * ~jumps).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -100,7 +99,7 @@ def around_jumps(
     Raises:
         ValueError: Not the same pairs, steps, path or patched block.
     """
-    excluded, relative = _check_same_paths(flips, curves, of)
+    excluded, _, relative = _check_same_paths(flips, curves, of)
     reach = check_number(reach, "reach", 0.0, 1.0)
     if not np.allclose(np.diff(flips["alpha"].values, 2), 0, atol=1e-6):
         raise ValueError("flips: alpha is not evenly spaced, so there is no one distance from a jump in steps.")
@@ -122,8 +121,8 @@ def around_jumps(
 
 def _check_same_paths(
     flips: xr.Dataset, curves: xr.Dataset, of: str
-) -> tuple[Bool[np.ndarray, " pair"], Float[np.ndarray, "pair alpha"]]:
-    """Which pairs do not count, and the curves; refuses results of different paths."""
+) -> tuple[Bool[np.ndarray, " pair"], Bool[np.ndarray, " pair"], Float[np.ndarray, "pair alpha"]]:
+    """Which pairs do not count, which of these have undefined gates, and the curves; refuses different paths."""
     check_dataset(flips, ("flips", "alpha", "layer", "text_a", "text_b"), "flips", "srtoolkit.count_gate_flips")
     if sorted(map(str, flips["flips"].dims)) != ["alpha", "layer", "pair"]:
         raise ValueError(
@@ -146,10 +145,12 @@ def _check_same_paths(
         mine, other = (part.attrs.get(setting) for part in (flips, curves))
         if mine is not None and other is not None and mine != other:
             raise ValueError(f"flips have {setting}={mine!r}, curves {setting}={other!r}; both need the same path.")
-    excluded = curves["degenerate"].values.astype(bool) | ~np.isfinite(relative).all(axis=1)
-    if "non_finite" in flips:
-        excluded = excluded | flips["non_finite"].values
-    return excluded, relative
+    undefined = flips["non_finite"].values if "non_finite" in flips else np.zeros(flips.sizes["pair"], dtype=bool)
+    return (
+        curves["degenerate"].values.astype(bool) | ~np.isfinite(relative).all(axis=1) | undefined,
+        undefined,
+        relative,
+    )
 
 
 def _elsewhere(jumps: Bool[np.ndarray, "pair step"]) -> Bool[np.ndarray, "pair step"]:

@@ -11,13 +11,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.batching import PARALLEL_POINTS
-from srtoolkit.methods import METHODS
+from srtoolkit.methods import METHODS, SIDE_BY_SIDE
 from srtoolkit.models import Model
 
 logger = logging.getLogger(__name__)
 
 #: Largest difference, relative to the largest value, at which a method counts as agreeing with the full path.
 AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+
+#: Longest prefix that goes through the blocks beside its points. Attention through a mask looks at all of it for each
+#: of its tokens: on SmolLM2 a gain at 256 tokens, now a gain and now a loss at 512, and a loss at 1,024.
+JOINT_TOKENS = 256
 
 #: Puts points [1, point, d_model] into one context by a method, after block 0, and reads the final norm.
 Run = Callable[[str, Float[Tensor, "context point d_model"]], Float[Tensor, "context point d_model"]]
@@ -38,10 +42,6 @@ class Choice:
     difference: float
 
 
-#: Longest prefix that runs in one pass with its points: beyond it, attention through a mask costs more than is saved.
-JOINT_TOKENS = 256
-
-
 def choose(
     model: Model, context: Int[Tensor, "context pos"], n_points: int, own: Callable[[], Tensor], run: Run
 ) -> Choice:
@@ -58,38 +58,51 @@ def choose(
         run: Patches the context.
     """
     if model.remote:
-        return Choice("full", "the others hold keys and values here, and the model runs elsewhere.", 0.0)
-    window = model.attention_window
+        return Choice("full", "the others run prompts in parts, and the model runs elsewhere.", 0.0)
     length = context.shape[1]
-    local = window is not None and length - 1 + min(n_points, PARALLEL_POINTS) > window
-    joint = n_points <= PARALLEL_POINTS and length - 1 <= JOINT_TOKENS and not _share_prefixes(context)
-    candidates = METHODS[2:] if local else METHODS[0 if joint else 1 :]
-    kind = (length > 1, candidates)
+    methods = candidates(length, n_points, model.attention_window, _share_prefixes(context))
+    kind = (length > 1, methods)
     if kind not in model.methods:
-        choice = _compare(model, own(), run, candidates)
+        choice = _compare(model, own(), run, methods)
         if choice.difference != choice.difference:  # NaN: this context overflows, and the next may not
             return choice
         model.methods[kind] = choice
-        level = logging.INFO if choice.method in METHODS[:2] else logging.WARNING
+        level = logging.INFO if choice.method in SIDE_BY_SIDE else logging.WARNING
         logger.log(level, "%s: patching by %r: %s", model.name, choice.method, choice.why)
     return model.methods[kind]
 
 
+def candidates(length: int, n_points: int, window: int | None, prefixes_shared: bool = False) -> tuple[str, ...]:
+    """Patching methods to try in turn, the fastest first.
+
+    Args:
+        length: Tokens of the context.
+        n_points: Points of each context.
+        window: Tokens that the narrowest local attention sees.
+        prefixes_shared: Whether one prefix serves several contexts.
+    """
+    if window is not None and length - 1 + min(n_points, PARALLEL_POINTS) > window:
+        return tuple(method for method in METHODS if method not in SIDE_BY_SIDE)
+    if n_points <= PARALLEL_POINTS and length - 1 <= JOINT_TOKENS and not prefixes_shared:
+        return METHODS
+    return tuple(method for method in METHODS if method != "joint")
+
+
 def _share_prefixes(context: Tensor) -> bool:
-    """Whether some contexts differ in their last token alone, so that one prefix serves several."""
-    return min(context.shape) > 1 and len(torch.unique(context[:, :-1], dim=0)) < len(context)
+    """Whether contexts are the same up to their last token so often that half of the prefixes or fewer differ."""
+    return min(context.shape) > 1 and 2 * len(torch.unique(context[:, :-1], dim=0)) <= len(context)
 
 
-def _compare(model: Model, own: Tensor, run: Run, candidates: tuple[str, ...]) -> Choice:
-    """Try ``candidates`` in order against the full path, on an activation and two points around it."""
+def _compare(model: Model, own: Tensor, run: Run, methods: tuple[str, ...]) -> Choice:
+    """Try ``methods`` in order against the full path, on an activation and two points around it."""
     noise = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0)).to(own)
     around = own + 0.5 * own.norm() * noise / noise.norm(dim=-1, keepdim=True)
     points = torch.cat([own, around])[None]
     expected = run("full", points)
     if not expected.isfinite().all():
         return Choice("full", "outputs are NaN or infinite here, so nothing can be compared.", float("nan"))
-    refused = "points side by side cannot follow local attention here; " if candidates == METHODS[2:] else ""
-    for method in candidates[:-1]:
+    refused = "" if set(SIDE_BY_SIDE) & set(methods) else "points side by side cannot follow local attention here; "
+    for method in methods[:-1]:
         try:
             found = run(method, points)
         except torch.OutOfMemoryError:

@@ -147,7 +147,7 @@ def _row(model: Architecture, item: Work, first: bool, speed: Speed | None) -> d
         "model": item.model,
         "revision": item.revision or "",
         "call": item.call,
-        "forward_tokens": sum(one.tokens for one in passes(model, item, first)),
+        "forward_tokens": sum(one.tokens - one.again for one in passes(model, item, first)),
         "flops": sum(flops(model, item, first)),
         "run_seconds": speed.seconds(model, item, first) if speed else 0.0,
     }

@@ -18,7 +18,7 @@ from torch import nn
 from srtoolkit import downloads, reference
 from srtoolkit.anatomy import find_anatomy
 from srtoolkit.batching import PARALLEL_POINTS
-from srtoolkit.choices import JOINT_TOKENS
+from srtoolkit.choices import candidates
 from srtoolkit.hub import is_hub_id
 from srtoolkit.suite.configuration import configuration
 from srtoolkit.suite.configuration import names as suite_names
@@ -55,6 +55,7 @@ class Pass(NamedTuple):
         stop: The block after the last.
         logits: Of how many the logits are computed.
         then_keys: Whether the block ``stop`` makes its keys and values as well.
+        again: How many of them another pass has taken through the blocks before.
     """
 
     tokens: int
@@ -63,6 +64,7 @@ class Pass(NamedTuple):
     stop: int
     logits: int = 0
     then_keys: bool = False
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,8 @@ class Architecture:
             return "full"
         names = ("sliding_window", "window_size", "attention_chunk_size")
         window = min((int(getattr(self.text, name, None) or 2**60) for name in names), default=2**60)
-        local = length - 1 + min(points, PARALLEL_POINTS) > window
         takes_positions = "position_ids" in inspect.signature(self._hf.forward).parameters
-        if local or not takes_positions:
-            return "prefix"
-        return "joint" if points <= PARALLEL_POINTS and length - 1 <= JOINT_TOKENS else "parallel"
+        return candidates(length, points, window)[0] if takes_positions else "prefix"
 
     def block_flops(self, one: Pass) -> int:
         """Floating-point operations of a pass's matrix products within blocks."""
@@ -249,7 +248,7 @@ def patching(
     if method == "joint":
         before = contexts * rows * (length - 1)
         starts = [Pass(before, length - 1, 0, layer + 1)] if before else []
-        return [*starts, Pass(before + n, length - 1 + beside, layer + 1, last, n * logits)]
+        return [*starts, Pass(before + n, length - 1 + beside, layer + 1, last, n * logits, again=before)]
     parallel = method == "parallel"  # nothing looks back on what the last block makes of a prefix beside its keys
     prefix = Pass(contexts * (length - 1), length - 1, 0, last - parallel, then_keys=parallel)
     return [*([prefix] if length > 1 else []), Pass(n, length - 1 + beside, layer + 1, last, n * logits)]

@@ -13,8 +13,8 @@ differ in how much of that they reuse:
     the same position; a mask lets each see the prefix and itself. No point has a copy of the prefix, and every matrix
     product has (contexts x points) rows.
 ``"joint"``
-    The same, but the prefix's tokens stand in that sequence too: one pass instead of two, which reads the weights once.
-    The prefix runs again for every 128 points, and attention over a long one costs more than its cached keys would.
+    The same, but the prefix goes through the blocks behind the patch in that sequence too, so that their weights are
+    read once. It runs again for every 128 points, and attention over a long one costs more than its cached keys would.
 
 ``"auto"`` takes the fastest that gives what ``"full"`` gives, on the very model and context at hand.
 """
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from srtoolkit.batching import PARALLEL_POINTS, in_batches, points_that_fit, tok
 from srtoolkit.models import Model
 from srtoolkit.prefixes import (
     Prefixes,
-    Unsupported,
+    check_side_by_side,
     copied_cache,
     sees_prefix_and_itself,
     sees_what_came_before,
@@ -42,21 +42,42 @@ from srtoolkit.reads import Reads, derive, wants_logits
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("joint", "parallel", "prefix", "full")
+#: Methods whose points are tokens of one sequence.
+SIDE_BY_SIDE = ("joint", "parallel")
+METHODS = (*SIDE_BY_SIDE, "prefix", "full")
+
+
+class Stream(Protocol):
+    """Residual stream [row, pos, d_model] of token ids [row, pos] after a block, at the last positions."""
+
+    def __call__(self, model: Model, tokens: Tensor, layer: int, last: int) -> Tensor: ...
+
+
+class Trace(Protocol):
+    """Runs the model with points [row, pos, d_model] as the residual stream after a block; reads the last positions.
+
+    With ``skip``, that block and those before it do not run, and the points stand for all positions; else they replace
+    the last one.
+    """
+
+    def __call__(
+        self,
+        model: Model,
+        inputs: dict[str, Any],
+        points: Tensor,
+        layer: int,
+        reads: tuple[str, ...],
+        *,
+        skip: bool,
+        last: int,
+    ) -> Reads: ...
 
 
 class Passes(NamedTuple):
-    """What runs the model.
+    """What runs the model."""
 
-    Attributes:
-        stream: Residual stream [row, pos, d_model] of token ids [row, pos] after a block.
-        trace: Runs the model on some inputs with points [row, pos, d_model] as the residual stream after a block, and
-            reads as many of the last positions as the last argument says. The one before it says whether that block
-            and those before it are skipped, and the points stand for all positions, or they replace the last one.
-    """
-
-    stream: Callable[[Model, Tensor, int], Tensor]
-    trace: Callable[[Model, dict[str, Any], Tensor, int, tuple[str, ...], bool, int], Reads]
+    stream: Stream
+    trace: Trace
 
 
 class Batch(NamedTuple):
@@ -100,16 +121,18 @@ def run(
     Raises:
         Unsupported: The model cannot be run by this method.
     """
+    if layer == model.n_layers - 1 and method in SIDE_BY_SIDE:
+        context = context[:, -1:]  # no block is left that would look back
     length = context.shape[1]
+    if method in SIDE_BY_SIDE:
+        check_side_by_side(model, length - 1 + min(points.shape[1], PARALLEL_POINTS))
     per_batch = points_that_fit(model, method, length, points.shape[1], reads)
-    if method in ("joint", "parallel") and "position_ids" not in model.forward_arguments:
-        raise Unsupported("the model derives positions itself, so points cannot share one")
     shared = method == "parallel" and length > 1
     prefixes = Prefixes(model, context, tokens_that_fit(model)) if shared else None
 
     def run_batch(rows: Tensor, some: Tensor) -> Reads:
         batch = Batch(context[rows], some, layer, reads)
-        if method in ("joint", "parallel"):
+        if method in SIDE_BY_SIDE:
             found = _alone_where_not_finite(passes, model, batch, prefixes.of(rows) if prefixes else None)
         else:
             found = {"full": _full, "prefix": _prefix}[method](passes, model, batch)
@@ -131,7 +154,7 @@ def _full(passes: Passes, model: Model, batch: Batch) -> Reads:
     rows, k = batch.points.shape[:2]
     inputs = {"input_ids": batch.context.repeat_interleave(k, dim=0), "use_cache": False}
     inputs |= _logits_of_last(model, batch.reads, 1)
-    out = passes.trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.layer, batch.reads, False, 1)
+    out = passes.trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.layer, batch.reads, skip=False, last=1)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
 
 
@@ -142,7 +165,7 @@ def _prefix(passes: Passes, model: Model, batch: Batch) -> Reads:
     if ids.shape[1] > 1:
         each = torch.arange(rows, device=ids.device).repeat_interleave(k)
         inputs["past_key_values"] = copied_cache(model, ids[:, :-1], each)
-    out = passes.trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.layer, batch.reads, True, 1)
+    out = passes.trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.layer, batch.reads, skip=True, last=1)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}
 
 
@@ -171,7 +194,7 @@ def _parallel(passes: Passes, model: Model, batch: Batch, prefixes: Cache) -> Re
         "past_key_values": prefixes,
         "use_cache": True,
     }
-    return passes.trace(model, inputs, batch.points, batch.layer, batch.reads, True, k)
+    return passes.trace(model, inputs, batch.points, batch.layer, batch.reads, skip=True, last=k)
 
 
 def _joint(passes: Passes, model: Model, batch: Batch) -> Reads:
@@ -187,8 +210,8 @@ def _joint(passes: Passes, model: Model, batch: Batch) -> Reads:
     } | _logits_of_last(model, batch.reads, k)
     points = batch.points
     if past:
-        points = torch.cat([passes.stream(model, ids[:, :-1], batch.layer).to(points), points], dim=1)
-    return passes.trace(model, inputs, points, batch.layer, batch.reads, True, k)
+        points = torch.cat([passes.stream(model, ids[:, :-1], batch.layer, past).to(points), points], dim=1)
+    return passes.trace(model, inputs, points, batch.layer, batch.reads, skip=True, last=k)
 
 
 def _logits_of_last(model: Model, reads: tuple[str, ...], last: int) -> dict[str, int]:

@@ -40,7 +40,8 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
     with model.lock, named():
         if model.remote:
             return torch.cat(remote.ask(model, _captured_there, tokens.split(max(1, rows)), layer))
-        captured = torch.cat([_stream(model, batch, layer)[:, -1] for batch in tokens.split(max(1, rows))])
+        parts = [_stream(model, batch, layer, last=1) for batch in tokens.split(max(1, rows))]
+        captured = torch.cat(parts)[:, 0]
     return captured.to(model.device)  # a device_map may have put the block on another
 
 
@@ -112,7 +113,7 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
         return methods.run(PASSES, model, method, first, points, 0, ("final_norm",))["final_norm"]
 
     with model.lock:
-        return choose(model, context, n_points, lambda: _stream(model, first, 0)[:, -1], run)
+        return choose(model, context, n_points, lambda: _stream(model, first, 0, last=1)[:, 0], run)
 
 
 # --- here: each trace is of the base model where it can be, so the unembedding runs only for those who read logits, and
@@ -120,7 +121,7 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
 
 
 def _trace(
-    model: Model, inputs: dict[str, Any], points: Tensor, layer: int, reads: tuple[str, ...], skip: bool, last: int
+    model: Model, inputs: dict[str, Any], points: Tensor, layer: int, reads: tuple[str, ...], *, skip: bool, last: int
 ) -> Reads:
     """Run ``inputs`` with ``points`` [row, pos, d_model] as the residual stream after block ``layer``.
 
@@ -152,17 +153,18 @@ def _trace(
         if "final_norm" in reads:
             found["final_norm"] = norm.output[:, tail].clone()
         if whole:
-            found["logits"] = root.output.logits[:, tail]
+            logits = root.output.logits
+            found["logits"] = logits if logits.shape[1] == last else logits[:, tail].clone()
     return dict(found)
 
 
-def _stream(model: Model, tokens: Tensor, layer: int) -> Float[Tensor, "prompt pos d_model"]:
-    """Residual stream after block ``layer``; blocks behind it are skipped."""
+def _stream(model: Model, tokens: Tensor, layer: int, last: int) -> Float[Tensor, "prompt pos d_model"]:
+    """Residual stream after block ``layer`` at the ``last`` positions; blocks behind it are skipped."""
     blocks = model.nn.get(model.anatomy.blocks)
     lengths = model.blocks_return_tuples
     with model.nn.get(model.anatomy.base).trace(input_ids=tokens, use_cache=False):
         reached = _resid(blocks[layer].output)
-        stream = nnsight.save(reached.clone())
+        stream = nnsight.save(reached[:, -last:].clone())
         for index in range(layer + 1, len(lengths)):
             blocks[index].skip(_as_block_output(reached, lengths[index]))
     return stream

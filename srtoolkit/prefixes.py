@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from srtoolkit.models import Model
+
+#: Kinds of block, as configurations name them, in which a mask decides what a token sees.
+_ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 
 
 class Unsupported(Exception):
@@ -89,6 +92,30 @@ class _SharedPrefix(DynamicLayer):
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         assert self.keys is not None and self.values is not None
         return torch.cat([self.keys, key_states], dim=-2), torch.cat([self.values, value_states], dim=-2)
+
+
+def check_side_by_side(model: Model, tokens: int) -> None:
+    """Refuse to put points side by side behind a prefix where a block does more than attend to all that came before.
+
+    Args:
+        model: Whose blocks.
+        tokens: Of the prefix and the points together.
+
+    Raises:
+        Unsupported: It does; the message says what.
+    """
+    if "position_ids" not in model.forward_arguments:
+        raise Unsupported("the model derives positions itself, so points cannot share one")
+    config = model.hf.config.get_text_config()
+    kinds = [kind for kind in getattr(config, "layer_types", None) or () if kind not in _ATTENTION]
+    layers = list[Any](DynamicCache(config=config).layers)
+    kinds += [type(layer).__name__ for layer in layers if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer)]
+    if kinds:
+        raise Unsupported(f"a block is {kinds[0]}, in which tokens side by side are not apart")
+    windows = [model.attention_window, *(getattr(layer, "sliding_window", None) for layer in layers)]
+    window = min((int(one) for one in windows if one), default=tokens)
+    if tokens > window:
+        raise Unsupported(f"a block attends to {window} tokens, and prefix and points are {tokens}")
 
 
 class _Enough(Exception):

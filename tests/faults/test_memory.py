@@ -19,10 +19,13 @@ pairs = [(f"the cat sat {letter}", "a dog ran") for letter in "abcdefgh"]
 
 def numbers():
     found = srt.interpolate(model, pairs, steps=150)
+    few = srt.interpolate(model, pairs, steps=100)
     ids = model.tokenize("the cat")[None]
     points = torch.linspace(0, 1, 15_000 * model.d_model).reshape(1, 15_000, model.d_model)
     outputs = srt.patch(model, ids, points)
-    return [found[name].values for name in ("distance", "kl", "top_probability")] + [outputs.numpy()]
+    logits = srt.patch(model, ids, points[:, :100], read="logits")
+    curves = [one[name].values for one in (found, few) for name in ("distance", "kl", "top_probability")]
+    return [*curves, outputs.numpy(), logits.numpy()]
 
 def limited(bytes_more):
     grown = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -69,7 +69,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 def tiny(family: str, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Model:
     """A random model of ``family`` with larger weights than usual, so that every part of it matters to the output."""
-    config = transformers.AutoConfig.for_model(family, **{**FAMILIES[family], **changes})
+    config = transformers.AutoConfig.for_model(family, **{**FAMILIES.get(family, _LLAMA), **changes})
     torch.manual_seed(seed)
     hf = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval().requires_grad_(False)
     for parameter in hf.parameters():

@@ -10,8 +10,8 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
-from srtoolkit.methods import METHODS
-from srtoolkit.patching import choose_method
+from srtoolkit.methods import METHODS, SIDE_BY_SIDE
+from srtoolkit.patching import _stream, choose_method
 from srtoolkit.prefixes import Unsupported
 from srtoolkit.reads import GATES as READ_GATES
 from srtoolkit.reads import READS
@@ -143,10 +143,12 @@ def test_auto_takes_one_pass_while_prefix_and_points_are_few(length, n_points, e
     assert choose_method(model, prompts(2, length), n_points).method == expected
 
 
-def test_auto_computes_a_prefix_that_contexts_share_once():
-    ids = prompts(1, 7).repeat(2, 1)
-    ids[1, -1] = (ids[0, -1] + 1) % VOCAB
-    assert choose_method(tiny("llama"), ids, 3).method == "parallel"
+def test_auto_computes_prefixes_that_contexts_share_once():
+    model, ids = tiny("llama"), prompts(4, 7)
+    ids[1:3, :-1] = ids[0, :-1]
+    ids[:, -1] = torch.arange(3, 7)
+    assert choose_method(model, ids, 3).method == "parallel"  # two prefixes for four contexts
+    assert choose_method(model, ids[1:], 3).method == "joint"  # two for three
 
 
 def test_one_token_prompts(model):
@@ -179,7 +181,42 @@ def test_local_attention_shorter_than_the_prompt(name):
         assert relative(found[row, 2], hooked(model, ids[row], 0, given[row, 2])["final_norm"]) < 1e-4
 
 
-@pytest.mark.parametrize("method", ["joint", "parallel"])
+@pytest.mark.parametrize("method", SIDE_BY_SIDE)
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("mistral", {"sliding_window": 8}),
+        ("gpt_neo", {"window_size": 8}),
+        ("gemma3_text", {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"] * (BLOCKS // 2)}),
+        ("jamba", {"attn_layer_period": 2, "attn_layer_offset": 1}),
+    ],
+)
+def test_points_side_by_side_are_refused_where_a_block_sees_something_else(name, changes, method):
+    model = tiny(name, **changes)
+    with pytest.raises(
+        Unsupported, match=r"attends to 8 tokens, and prefix and points are 10|a block is linear_attention"
+    ):
+        srt.patch(model, prompts(2, 7), points(2, 4), method=method)
+    expected = srt.patch(model, prompts(2, 7), points(2, 4), method="full")
+    assert relative(srt.patch(model, prompts(2, 7), points(2, 4)), expected) < 1e-4
+
+
+def test_captures_hold_the_last_position_alone():
+    held = _stream(tiny("llama"), prompts(3, 9), 1, last=1)
+    assert held.shape == (3, 1, WIDTH) and held.untyped_storage().nbytes() == held.nbytes
+
+
+@pytest.mark.parametrize("method", SIDE_BY_SIDE)
+def test_behind_the_last_block_no_prefix_runs(method):
+    model, seen = tiny("llama"), []
+    srt.patch(model, prompts(1, 7), points(1, 2))  # what is probed once is not counted
+    handle = model.hf.model.layers[0].register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].shape))
+    srt.patch(model, prompts(2, 7), points(2, 3), BLOCKS - 1, method=method)
+    handle.remove()
+    assert not [shape for shape in seen if shape[1] > 3]
+
+
+@pytest.mark.parametrize("method", SIDE_BY_SIDE)
 def test_more_points_than_one_sequence_holds(method):
     model = tiny("llama")
     ids, given = prompts(2, 6), points(2, 301)

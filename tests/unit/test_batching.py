@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from families import tiny
+from srtoolkit import batching
 from srtoolkit.batching import in_batches
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny("llama")
 
 
 def double(rows, batch):
@@ -20,6 +27,34 @@ def test_any_cut_gives_the_same(n, k, per_batch, per_row):
     found = in_batches(double, points, per_batch, per_row)
     assert torch.equal(found["twice"], 2 * points)
     assert torch.equal(found["owner"], torch.arange(n)[:, None, None].expand(n, k, 1).float())
+
+
+@given(st.integers(1, 5), st.integers(1, 300), st.integers(1, 60))
+def test_batches_are_about_equal_and_none_is_larger_than_fits(n, k, per_batch):
+    sizes = []
+
+    def run(rows, batch):
+        sizes.append(len(rows))
+        assert batch.shape[0] * batch.shape[1] <= per_batch
+        return double(rows, batch)
+
+    in_batches(run, torch.zeros(n, k, 2), per_batch, 16)
+    assert all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] > sizes[0] - len(sizes)
+
+
+@pytest.mark.parametrize("budget", [2**16, 2**20, 2**30])
+@pytest.mark.parametrize("reads", [("final_norm",), ("logits",)])
+@given(st.integers(1, 300), st.integers(1, 300))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_prefix_and_points_fit_together(model, budget, reads, length, n_points):
+    model.memory_budget = budget
+    token = batching._bytes_per_token(model, reads)
+    fits = batching.points_that_fit(model, "joint", length, n_points, reads)
+    rows_a_context = -(-n_points // batching.PARALLEL_POINTS)
+    row = min(-(-n_points // rows_a_context), max(1, fits))
+    tokens = max(1, fits // row) * (length - 1 + row)
+    # A context's prefix and one point are the least there is.
+    assert tokens <= max(length, min(batching.CPU_TOKENS, budget // token))
 
 
 @given(st.integers(1, 4), st.integers(1, 20), st.integers(1, 30))

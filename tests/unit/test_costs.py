@@ -50,7 +50,7 @@ def test_operations_of_a_curve_worked_out_by_hand():
     assert row.flops > weights + keys + logits  # the first run settles the method
     without = cost(srt.Work("nano-1m", pairs=pairs, reads=("resid",))).iloc[0]
     assert row.flops - without.flops == logits
-    assert row.forward_tokens == pytest.approx(pairs * (steps + 2 * (length - 1) + 2 * length), rel=1e-3)
+    assert row.forward_tokens == pytest.approx(pairs * (steps + length - 1 + 2 * length), rel=1e-3)
 
 
 @pytest.mark.parametrize("call", ["interpolate", "slice_plane", "count_gate_flips", "patch", "capture"])
