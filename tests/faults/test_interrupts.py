@@ -32,6 +32,8 @@ folder, work = {folder!r}, {work!r}
 model = srt.load_model(folder)
 words = [chr(97 + i % 26) * (1 + i % 3) + " and " + chr(97 + i // 26 % 26) for i in range(600)]
 pairs = list(zip(words, words[1:]))
+for steps in (20, 200):  # so that the methods of both kinds of call are settled, and are not what changes
+    srt.interpolate(model, pairs[:1], steps=steps)
 nano = configuration.Configuration(
     name="tiny", blocks=2, width=32, mlp_width=64, heads=2, context=32, seed=0, steps=3000, batch=4, learning_rate=1e-3,
     warmup=5, decay=5, weight_decay=0.1, threads=1, checkpoints=(0, 5, 3000), shipped=(),
