@@ -10,7 +10,7 @@ import matplotlib as mpl
 import typer
 from rich.console import Console
 
-from srtoolkit.reproduction import page, planning, running, terminal
+from srtoolkit.reproduction import casting, page, planning, running, terminal
 from srtoolkit.reproduction.figures import find_figures, find_paper
 from srtoolkit.settings import PROFILES
 
@@ -86,7 +86,9 @@ def reproduce(
     size, folder = PROFILES[profile], output or Path("build") / paper / profile
     console = Console()
     if dry_run:
-        _plan(console, running.prepare(chosen, size), folder)
+        with casting.assuming_checkpoints() as assumed:
+            outcomes = running.prepare(chosen, size)
+        _plan(console, outcomes, folder, list(dict.fromkeys(assumed)))
         return
 
     def say(line: str) -> None:
@@ -105,14 +107,19 @@ def reproduce(
         raise typer.Exit(FAILED)
 
 
-def _plan(console: Console, outcomes: list[running.Outcome], folder: Path) -> None:
+def _plan(console: Console, outcomes: list[running.Outcome], folder: Path, assumed: list[str]) -> None:
     """Say what would be done; what cannot be estimated is a failure, and said in words."""
     terminal.show_plan(console, planning.list_figures(outcomes, folder))
+    if assumed:
+        models = ", ".join(assumed)
+        console.print(
+            f"The hub does not say which checkpoints there are of {models}: planned with those the paper names."
+        )
     jobs = planning.missing_jobs(outcomes, folder)
     try:
         if jobs:
             terminal.show_costs(console, planning.estimate(jobs))
-        else:
+        elif not any(outcome.error for outcome in outcomes):
             console.print("Nothing is left to measure.")
     except ValueError as error:
         console.print(f"No estimate: {error}", markup=False, highlight=False)

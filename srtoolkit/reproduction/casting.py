@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +16,9 @@ from srtoolkit.sweeps import label
 
 #: The paper's models by the order of ``Profile.growth``.
 GROWN = ("OLMo-7B", "OLMo-1B")
+
+#: Models whose checkpoints were assumed to be the paper's, while a plan is made.
+_assumed: ContextVar[list[str] | None] = ContextVar("assumed", default=None)
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,14 @@ def training(profile: Profile, paper: str, billions: Sequence[str]) -> list[Role
         count = min(len(billions), len(found))
         return [found[round(index * (len(found) - 1) / max(count - 1, 1))] for index in range(count)]
     name = _hub_id(paper)
-    listed = _checkpoints(name)
+    try:
+        listed = _checkpoints(name)
+    except ValueError:
+        assumed = _assumed.get()
+        if assumed is None:
+            raise
+        assumed.append(name)
+        listed = {f"tokens{wanted}B": 1e9 * float(wanted) for wanted in billions[:-1]}
     taken: dict[str, str] = {}
     for wanted in billions[:-1]:
         away = {revision: abs(tokens - 1e9 * float(wanted)) for revision, tokens in listed.items()}
@@ -118,6 +130,21 @@ def all_checkpoints(profile: Profile, paper: str, billions: Sequence[str]) -> li
     every = list(_checkpoints(name).items())
     ends = {0: billions[0], len(every) - 1: billions[-1]}
     return [Role(name, revision, paper, ends.get(place, ""), seen) for place, (revision, seen) in enumerate(every)]
+
+
+@contextlib.contextmanager
+def assuming_checkpoints() -> Iterator[list[str]]:
+    """Within this, checkpoints that cannot be listed are taken to be the paper's: enough for a plan, not for a run.
+
+    Yields:
+        The models of which that was assumed, as they come.
+    """
+    names: list[str] = []
+    token = _assumed.set(names)
+    try:
+        yield names
+    finally:
+        _assumed.reset(token)
 
 
 @cache

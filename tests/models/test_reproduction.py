@@ -318,3 +318,21 @@ def test_without_a_hub_the_figures_that_need_one_say_so(tmp_path, monkeypatch):
     outcomes = running.prepare(find_figures("janiak2024", ["1", "2"]), PROFILES["paper"])
     assert outcomes[0].state == "failed" and "allenai/OLMo-7B-0724-hf has no branches" in outcomes[0].error
     assert outcomes[1].state == "waiting"
+
+
+def test_a_plan_needs_no_hub(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    casting._checkpoints.cache_clear()
+    with casting.assuming_checkpoints() as assumed:
+        outcomes = running.prepare(find_figures("janiak2024", ["1", "4"]), PROFILES["paper"])
+    assert set(assumed) == {"allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"}
+    assert not any(outcome.error for outcome in outcomes)
+    jobs = planning.missing_jobs(outcomes, tmp_path)
+    seen = [
+        len(digits) for digits in srt.reference.janiak2024()["digitised"]["fig4c_median_max_slope_by_tokens_b"].values()
+    ]
+    assert len(jobs) == 5 + sum(seen)
+    costs = planning.estimate(jobs, calibrate=0.0).set_index(["what", "model"])
+    assert costs.loc[("total", ""), "download_bytes"] > 16 * 4e9
+    assert running.prepare(find_figures("janiak2024", ["1"]), PROFILES["paper"])[0].error, "a run needs it still"
