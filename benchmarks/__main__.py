@@ -71,7 +71,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="srtoolkit beside what else one would use"
     )
-    parser.add_argument("--quick", action="store_true", help="less of everything, some two minutes")
+    parser.add_argument("--quick", action="store_true", help="less of everything, a few minutes")
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--repeats", type=int, help="runs of each, of which the fastest counts (3; 2 when quick)")
     parser.add_argument("--model", default="smollm2-135m", help="a name or folder of a Llama-like model")

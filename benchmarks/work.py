@@ -79,7 +79,7 @@ def full(blocks: int) -> list[Work]:
 
 
 def quick(blocks: int) -> list[Work]:
-    """Enough to see whether something broke: some two minutes."""
+    """Enough to see whether something broke: a few minutes."""
     return [
         Work("curves", 10, 50, {"none": (1, 50), "prefix": (8, 50), "srtoolkit": (16, 50)}),
         Work("curves", 256, 50, {"none": (1, 3), "prefix": (1, 50), "srtoolkit": (2, 50)}),

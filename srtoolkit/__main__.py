@@ -58,7 +58,7 @@ def reproduce(
         typer.Option(
             "--profile",
             "-p",
-            help="quick: packaged models in a quarter of an hour. full: the same with tighter intervals. "
+            help="quick: packaged models in some five minutes. full: the same with tighter intervals. "
             "paper: the paper's own models, checkpoints and prompts, from the Hugging Face hub.",
         ),
     ] = "quick",

@@ -8,6 +8,7 @@ stands beside that list, the unembedding is what transformers calls the output e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -18,6 +19,16 @@ FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", 
 #: first half.
 GATES = ("gate_proj", "gate_up_proj", "c_fc", "fc_in", "dense_h_to_4h", "fc1", "up_proj", "w1")
 FUSED_GATES = ("gate_up_proj",)
+
+
+def narrowest_attention(config: Any) -> int | None:
+    """Tokens that the narrowest local attention of any block sees, or ``None`` where every block sees all.
+
+    Args:
+        config: Of the decoder.
+    """
+    windows = [getattr(config, name, None) for name in ("sliding_window", "window_size", "attention_chunk_size")]
+    return min((int(window) for window in windows if window), default=None)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ import transformers
 from torch import nn
 
 from srtoolkit import downloads, reference
-from srtoolkit.anatomy import find_anatomy
+from srtoolkit.anatomy import find_anatomy, narrowest_attention
 from srtoolkit.batching import PARALLEL_POINTS
 from srtoolkit.choices import candidates
 from srtoolkit.hub import is_hub_id
+from srtoolkit.methods import SIDE_BY_SIDE
 from srtoolkit.suite.configuration import configuration
 from srtoolkit.suite.configuration import names as suite_names
 
@@ -153,10 +154,8 @@ class Architecture:
         """The patching method that ``"auto"`` takes for ``points`` points in contexts of ``length`` tokens."""
         if not self.query_width:
             return "full"
-        names = ("sliding_window", "window_size", "attention_chunk_size")
-        window = min((int(getattr(self.text, name, None) or 2**60) for name in names), default=2**60)
         takes_positions = "position_ids" in inspect.signature(self._hf.forward).parameters
-        return candidates(length, points, window)[0] if takes_positions else "prefix"
+        return candidates(length, points, narrowest_attention(self.text))[0] if takes_positions else "prefix"
 
     def block_flops(self, one: Pass) -> int:
         """Floating-point operations of a pass's matrix products within blocks."""
@@ -242,9 +241,11 @@ def patching(
     n, last = contexts * points, model.n_layers
     if method == "full":
         return [Pass(n * length, length, 0, last, n * logits)]
+    if layer == last - 1 and method in SIDE_BY_SIDE:
+        length = 1  # no prefix runs where no block looks back on it
     # Points in one sequence are kept from seeing each other by a mask, and paid for all the same.
     rows = -(-points // PARALLEL_POINTS)
-    beside = -(-points // rows) if method in ("joint", "parallel") else 1
+    beside = -(-points // rows) if method in SIDE_BY_SIDE else 1
     if method == "joint":
         before = contexts * rows * (length - 1)
         starts = [Pass(before, length - 1, 0, layer + 1)] if before else []

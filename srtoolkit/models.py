@@ -14,7 +14,7 @@ import transformers
 from jaxtyping import Int
 from torch import Tensor
 
-from srtoolkit.anatomy import Anatomy
+from srtoolkit.anatomy import Anatomy, narrowest_attention
 from srtoolkit.weights import input_device, is_offloaded, weight_fingerprint
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
@@ -92,11 +92,7 @@ class Model:
     @property
     def attention_window(self) -> int | None:
         """Tokens that the narrowest local attention of any block sees, or ``None`` where every block sees all."""
-        config = self.hf.config.get_text_config()
-        windows = [
-            getattr(config, attribute, None) for attribute in ("sliding_window", "window_size", "attention_chunk_size")
-        ]
-        return min((int(window) for window in windows if window), default=None)
+        return narrowest_attention(self.hf.config.get_text_config())
 
     @property
     def n_parameters(self) -> int:

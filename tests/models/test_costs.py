@@ -25,6 +25,7 @@ WORK = {
     "one token": srt.Work("any", call="patch", pairs=3, steps=40, length=1, reads=("logits",)),
     "gates": srt.Work("any", call="count_gate_flips", pairs=5, steps=30, length=12),
     "slice": srt.Work("any", call="slice_plane", resolution=31, length=7),
+    "after the last block": srt.Work("any", call="patch", pairs=8, steps=6, length=10, layer=3, reads=("logits",)),
     "capture": srt.Work("any", call="capture", pairs=3, length=9, layer=1),
 }
 
