@@ -20,11 +20,11 @@ import numpy as np
 import xarray as xr
 
 import srtoolkit as srt
-from srtoolkit.panels.base import Panel
-from srtoolkit.panels.interpolation import InterpolationPanel
-from srtoolkit.panels.pair import measure
+from srtoolkit.panels.interpolation.pair import measure
+from srtoolkit.panels.interpolation.panel import InterpolationPanel
+from srtoolkit.panels.parts.panel import Panel
 from srtoolkit.panels.region_map import RegionMap
-from srtoolkit.panels.slice import SliceExplorer
+from srtoolkit.panels.slice.panel import SliceExplorer
 from srtoolkit.panels.training import TrainingPanel
 
 PROMPTS = ("the king of England", "He opened the door and went into the", "I do not know what you")

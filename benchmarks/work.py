@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import srtoolkit as srt
-from srtoolkit.planes import lay_out, points_at
+from srtoolkit.measures.planes import lay_out, points_at
 
 #: Pairs and points that each kind of way is timed on; a kind that is not named is not timed.
 Sizes = dict[str, tuple[int, int]]

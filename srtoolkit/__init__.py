@@ -1,12 +1,9 @@
 """Stable regions in the residual stream of language models: measure them, see them, question them."""
 
-__version__ = "0.1.0"
-
-from srtoolkit import panels, paths, plot, prompts, reference, stimuli
-from srtoolkit.boundaries import around_jumps, polytopes_by_region
-from srtoolkit.catalogue import available_models
-from srtoolkit.checkpoints import checkpoints
-from srtoolkit.comparisons import (
+from srtoolkit import panels, plot, prompts, reference, stimuli
+from srtoolkit.analysis.agreement import agreement, chance_agreement
+from srtoolkit.analysis.bootstrap import summarise
+from srtoolkit.analysis.estimates import (
     Estimate,
     contrast,
     correlation,
@@ -16,35 +13,37 @@ from srtoolkit.comparisons import (
     share_below,
     trend,
 )
-from srtoolkit.controls import noise_floor, output_spread
-from srtoolkit.costs import estimate_cost
-from srtoolkit.disk import DiskError
-from srtoolkit.groupings import agreement, chance_agreement
-from srtoolkit.hub_errors import HubError
-from srtoolkit.interpolation import interpolate
-from srtoolkit.loading import load_model
-from srtoolkit.matching import match
-from srtoolkit.models import Model
-from srtoolkit.patching import capture, patch
-from srtoolkit.polytopes import count_gate_flips, locate_gate_flips
-from srtoolkit.predictions import divergence, divergence_by_region, next_tokens, text_loss, token_change_at
-from srtoolkit.prompts import PromptPairs, all_pairs, from_text, paper_pairs, sample_pairs
-from srtoolkit.regions import (
-    cluster,
-    map_prompts,
-    null_threshold,
-    path_matrix,
-    region_graph,
+from srtoolkit.analysis.jumps import around_jumps, polytopes_by_region
+from srtoolkit.analysis.matching import match
+from srtoolkit.analysis.regions import cluster, map_prompts, null_threshold, path_matrix, region_graph
+from srtoolkit.analysis.sharpness import sharpness
+from srtoolkit.analysis.verdicts import scorecard, verdict
+from srtoolkit.costs.estimate import estimate_cost
+from srtoolkit.costs.work import Work
+from srtoolkit.files.disk import DiskError
+from srtoolkit.measures import paths
+from srtoolkit.measures.curves import interpolate
+from srtoolkit.measures.gate_flips import count_gate_flips, locate_gate_flips
+from srtoolkit.measures.noise import noise_floor, output_spread
+from srtoolkit.measures.predictions import (
+    divergence,
+    divergence_by_region,
+    next_tokens,
+    text_loss,
+    token_change_at,
 )
-from srtoolkit.remote import RemoteError
+from srtoolkit.measures.slices import slice_colours, slice_gates, slice_plane
+from srtoolkit.models.catalogue import available_models
+from srtoolkit.models.checkpoints import checkpoints
+from srtoolkit.models.hub.errors import HubError
+from srtoolkit.models.loading import load_model
+from srtoolkit.models.model import Model
+from srtoolkit.models.ndif import RemoteError
+from srtoolkit.patching.patch import capture, patch
+from srtoolkit.profiles import Profile, preset, profile
+from srtoolkit.prompts.pairs import PromptPairs, all_pairs, from_text, paper_pairs, sample_pairs
 from srtoolkit.results import ResultError, load, save
-from srtoolkit.settings import Profile, preset, profile
-from srtoolkit.sharpness import sharpness
-from srtoolkit.slices import slice_colours, slice_gates, slice_plane
-from srtoolkit.summary import summarise
-from srtoolkit.sweeps import sweep
-from srtoolkit.verdicts import scorecard, verdict
-from srtoolkit.work import Work
+from srtoolkit.sweeps.sweep import sweep
 
 __all__ = [
     "DiskError",

@@ -10,9 +10,10 @@ import matplotlib as mpl
 import typer
 from rich.console import Console
 
+from srtoolkit.profiles import PROFILES
 from srtoolkit.reproduction import casting, page, planning, running, terminal
 from srtoolkit.reproduction.figures import find_figures, find_paper
-from srtoolkit.settings import PROFILES
+from srtoolkit.version import __version__
 
 app = typer.Typer(
     name="srt",
@@ -27,8 +28,6 @@ FAILED, INTERRUPTED = 1, 130
 
 
 def _version(wanted: bool) -> bool:
-    from srtoolkit import __version__
-
     if wanted:
         typer.echo(__version__)
         raise typer.Exit

@@ -24,8 +24,8 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
 from srtoolkit import results
-from srtoolkit.settings import profile
-from srtoolkit.verdicts import MIME, Scorecard, Verdict
+from srtoolkit.analysis.verdicts import MIME, Scorecard, Verdict
+from srtoolkit.profiles import profile
 
 #: A cell may take this long, in seconds; those of the ``paper`` profile run as long as they need.
 CELL_TIMEOUT = {"quick": 1200, "full": 6 * 3600, "paper": None}

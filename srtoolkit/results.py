@@ -33,9 +33,10 @@ import xarray as xr
 from jaxtyping import Int
 from torch import Tensor
 
-from srtoolkit import disk
-from srtoolkit.models import Model
-from srtoolkit.prompts import PromptPairs
+from srtoolkit.files import disk
+from srtoolkit.models.model import Model
+from srtoolkit.prompts.pairs import PromptPairs
+from srtoolkit.version import __version__
 
 #: Of the files that :func:`save` writes. Files of before it was counted are of format 0, and read as they are.
 FORMAT = 1
@@ -81,8 +82,6 @@ def triple_provenance(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], **s
 
 
 def _about(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
-    from srtoolkit import __version__
-
     plain = {key: int(value) if isinstance(value, bool) else value for key, value in settings.items()}
     return {**model.provenance(), "srtoolkit": __version__, **plain}
 
@@ -108,8 +107,6 @@ def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
         path: Where to.
         instead: What to do where there is no room, for the message.
     """
-    from srtoolkit import __version__
-
     _check_storable(dataset)
     sums = {
         name: {"fletcher32": True}  # so that a bit that turned is found on reading
@@ -217,8 +214,6 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def _in_this_format(found: xr.Dataset, path: Path) -> xr.Dataset:
     """The result without the marks of its file, which is refused if this version cannot know what it means."""
-    from srtoolkit import __version__
-
     number = found.attrs.pop("srtoolkit_format", 0 if "srtoolkit" in found.attrs else None)
     writer = found.attrs.pop("srtoolkit_writer", found.attrs.get("srtoolkit"))
     if number is None:

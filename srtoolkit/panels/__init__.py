@@ -6,11 +6,11 @@ All show a picture that says its numbers in words, and give the measurement as `
 
 from __future__ import annotations
 
-from srtoolkit.panels.base import Panel
-from srtoolkit.panels.interpolation import InterpolationPanel
-from srtoolkit.panels.picker import ModelPicker
+from srtoolkit.panels.interpolation.panel import InterpolationPanel
+from srtoolkit.panels.parts.panel import Panel
+from srtoolkit.panels.parts.picker import ModelPicker
 from srtoolkit.panels.region_map import RegionMap
-from srtoolkit.panels.slice import SliceExplorer
+from srtoolkit.panels.slice.panel import SliceExplorer
 from srtoolkit.panels.training import TrainingPanel
 
 __all__ = ["InterpolationPanel", "ModelPicker", "Panel", "RegionMap", "SliceExplorer", "TrainingPanel"]

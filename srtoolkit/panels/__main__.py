@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from srtoolkit.panels.base import Panel
-from srtoolkit.panels.interpolation import InterpolationPanel
-from srtoolkit.panels.slice import SliceExplorer
+from srtoolkit.panels.interpolation.panel import InterpolationPanel
+from srtoolkit.panels.parts.panel import Panel
+from srtoolkit.panels.slice.panel import SliceExplorer
 
 
 def main() -> None:

@@ -10,19 +10,19 @@ import numpy as np
 import xarray as xr
 from matplotlib.collections import LineCollection
 
-from srtoolkit.interpolation import interpolate
-from srtoolkit.models import Model
-from srtoolkit.panels.base import Panel
-from srtoolkit.panels.picker import DEFAULT, ModelPicker, load_call
-from srtoolkit.panels.picture import DRAWING, Picture
-from srtoolkit.panels.text import drawable, shorten
-from srtoolkit.panels.watched import watched
-from srtoolkit.panels.worker import Cancelled
-from srtoolkit.prompts import all_pairs
-from srtoolkit.region_plots import MARKERS
-from srtoolkit.regions import map_prompts, region_graph
-from srtoolkit.sharpness import JUMP_SLOPE, sharpness
-from srtoolkit.slice_plots import TOKEN_COLOURS
+from srtoolkit.analysis.regions import map_prompts, region_graph
+from srtoolkit.analysis.sharpness import JUMP_SLOPE, sharpness
+from srtoolkit.measures.curves import interpolate
+from srtoolkit.models.model import Model
+from srtoolkit.panels.parts.panel import Panel
+from srtoolkit.panels.parts.picker import DEFAULT, ModelPicker, load_call
+from srtoolkit.panels.parts.picture import DRAWING, Picture
+from srtoolkit.panels.parts.text import drawable, shorten
+from srtoolkit.panels.parts.watched import watched
+from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.plot.region_plots import MARKERS
+from srtoolkit.plot.slice_plots import TOKEN_COLOURS
+from srtoolkit.prompts.pairs import all_pairs
 from srtoolkit.stimuli import sets
 
 #: Of the sentence frames of :func:`srtoolkit.stimuli.classes`, those whose prompts a map has where none are given.

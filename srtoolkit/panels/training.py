@@ -11,18 +11,18 @@ import xarray as xr
 from matplotlib.ticker import EngFormatter
 
 from srtoolkit import plot
-from srtoolkit.checkpoints import checkpoints
-from srtoolkit.checks import check_tokens
-from srtoolkit.interpolation import interpolate
-from srtoolkit.loading import load_model
-from srtoolkit.models import Model
-from srtoolkit.panels.base import Panel
-from srtoolkit.panels.picture import DRAWING, Frame, Picture
-from srtoolkit.panels.text import drawable, shorten
-from srtoolkit.panels.worker import Cancelled
-from srtoolkit.planes import ANCHORS
-from srtoolkit.sharpness import max_slope, width_10_90
-from srtoolkit.slices import slice_colours, slice_plane
+from srtoolkit.analysis.sharpness import max_slope, width_10_90
+from srtoolkit.measures.curves import interpolate
+from srtoolkit.measures.planes import ANCHORS
+from srtoolkit.measures.slices import slice_colours, slice_plane
+from srtoolkit.models.checkpoints import checkpoints
+from srtoolkit.models.checks import check_tokens
+from srtoolkit.models.loading import load_model
+from srtoolkit.models.model import Model
+from srtoolkit.panels.parts.panel import Panel
+from srtoolkit.panels.parts.picture import DRAWING, Frame, Picture
+from srtoolkit.panels.parts.text import drawable, shorten
+from srtoolkit.panels.parts.worker import Cancelled
 
 _WIDE = {"description_width": "90px"}
 

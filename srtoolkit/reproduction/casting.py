@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from srtoolkit import reference
-from srtoolkit.checkpoints import checkpoints
-from srtoolkit.settings import Profile
-from srtoolkit.sweeps import label
+from srtoolkit.models.checkpoints import checkpoints
+from srtoolkit.profiles import Profile
+from srtoolkit.sweeps.sweep import label
 
 #: The paper's models by the order of ``Profile.growth``.
 GROWN = ("OLMo-7B", "OLMo-1B")

@@ -12,9 +12,9 @@ import xarray as xr
 from jaxtyping import Float
 
 from srtoolkit import reference
-from srtoolkit.comparisons import Estimate
-from srtoolkit.sharpness import sharpness
-from srtoolkit.summary import bootstrap_weights, weighted_quantile
+from srtoolkit.analysis.bootstrap import bootstrap_weights, weighted_quantile
+from srtoolkit.analysis.estimates import Estimate
+from srtoolkit.analysis.sharpness import sharpness
 
 #: How far the digitised numbers may be off, as their file says: slopes, and values of curves.
 SLOPE_READING, CURVE_READING = 0.05, 0.01

@@ -6,8 +6,9 @@ from typing import Any
 
 import transformers
 
-from srtoolkit import downloads, packaged
-from srtoolkit.hub import is_hub_id
+from srtoolkit.models import smollm2
+from srtoolkit.models.hub import downloads
+from srtoolkit.models.hub.cache import is_hub_id
 from srtoolkit.suite.configuration import configuration, names
 
 #: Columns of Table 1, as the reference names them, in words.
@@ -48,7 +49,7 @@ def _configuration(name: str) -> Any:
     if name in names():
         return configuration(name).architecture()
     if not is_hub_id(name):
-        source = packaged.packaged_directory(name) if name in packaged.PACKAGED else name
+        source = smollm2.packaged_directory(name) if name in smollm2.PACKAGED else name
         return transformers.AutoConfig.from_pretrained(source).get_text_config()
     snapshot = downloads.snapshot(name, None)
     snapshot.fetch_texts()

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import xarray as xr
 
 from srtoolkit import plot, reference
-from srtoolkit.comparisons import Estimate, ratio
+from srtoolkit.analysis.estimates import Estimate, ratio
+from srtoolkit.analysis.sharpness import sharpness
+from srtoolkit.profiles import Profile
 from srtoolkit.reproduction import casting, measurements
 from srtoolkit.reproduction.casting import Role, is_paper
 from srtoolkit.reproduction.comparing import (
@@ -31,8 +33,6 @@ from srtoolkit.reproduction.figure import (
     tokens_in_words,
 )
 from srtoolkit.reproduction.measurements import Need
-from srtoolkit.settings import Profile
-from srtoolkit.sharpness import sharpness
 
 MEDIAN_SLOPE = "median largest slope"
 

@@ -14,12 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.ticker import EngFormatter
 
+from srtoolkit.analysis.bootstrap import summarise
+from srtoolkit.analysis.sharpness import sharpness
+from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.casting import Role, is_paper
 from srtoolkit.reproduction.comparing import Row, digitised
 from srtoolkit.reproduction.measurements import Need
-from srtoolkit.settings import Profile
-from srtoolkit.sharpness import sharpness
-from srtoolkit.summary import summarise
 
 Found = Mapping[str, xr.Dataset]
 

@@ -12,17 +12,18 @@ from weakref import WeakKeyDictionary
 
 import xarray as xr
 
-from srtoolkit import prompts, settings
-from srtoolkit.interpolation import interpolate
-from srtoolkit.models import Model
-from srtoolkit.polytopes import count_gate_flips
+from srtoolkit import profiles, prompts
+from srtoolkit.costs.work import Work
+from srtoolkit.measures.curves import interpolate
+from srtoolkit.measures.gate_flips import count_gate_flips
+from srtoolkit.measures.slices import slice_plane
+from srtoolkit.models.model import Model
+from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.casting import Role
-from srtoolkit.settings import Profile
-from srtoolkit.slices import slice_plane
-from srtoolkit.stores import Store
-from srtoolkit.work import Work
+from srtoolkit.sweeps.store import Store
+from srtoolkit.version import __version__
 
-PAPER = settings.preset("janiak2024")
+PAPER = profiles.preset("janiak2024")
 
 #: Prompts of Figs. 5 to 22; each three that follow each other span a plane.
 SLICED_PROMPTS = 20
@@ -47,8 +48,6 @@ class Measurement:
     @property
     def key(self) -> str:
         """A folder's name that another version of this package, or another setting, does not have."""
-        from srtoolkit import __version__
-
         said = f"{__version__} {self.measure.func.__name__} {sorted(self.measure.keywords.items())!r}"
         return f"{self.name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 

@@ -10,14 +10,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from srtoolkit import plot, reference
+from srtoolkit.analysis.sharpness import sharpness
+from srtoolkit.profiles import Profile
 from srtoolkit.reproduction import casting, measurements
 from srtoolkit.reproduction.casting import is_paper
 from srtoolkit.reproduction.comparing import Row, alone, digitised, mean, quantile_rows
 from srtoolkit.reproduction.configurations import COLUMNS, read_configuration
 from srtoolkit.reproduction.figure import Figure, Found, Made, one, sizes_in_words, tokens_in_words
 from srtoolkit.reproduction.measurements import Need
-from srtoolkit.settings import Profile
-from srtoolkit.sharpness import sharpness
 
 #: Step counts and bins of the paper's histograms.
 FIG25_BINS, FIG26_BINS, FIG26_STEPS = 30, 100, 30

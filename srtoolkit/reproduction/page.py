@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from srtoolkit import results
+from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.figure import Figure
 from srtoolkit.reproduction.running import Outcome, prepare, settings_of
-from srtoolkit.settings import Profile
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

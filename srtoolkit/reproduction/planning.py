@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from srtoolkit.costs import estimate_cost
+from srtoolkit.costs.estimate import estimate_cost
 from srtoolkit.reproduction.measurements import work_of
 from srtoolkit.reproduction.running import Job, Outcome, jobs_of
 

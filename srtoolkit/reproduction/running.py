@@ -16,15 +16,18 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 
-from srtoolkit import disk, hub, results
-from srtoolkit.loading import load_model
-from srtoolkit.models import Model
+from srtoolkit import results
+from srtoolkit.files import disk
+from srtoolkit.models.hub import cache as hub_cache
+from srtoolkit.models.loading import load_model
+from srtoolkit.models.model import Model
+from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.casting import Role
 from srtoolkit.reproduction.comparing import as_table
 from srtoolkit.reproduction.figure import Figure, Made
 from srtoolkit.reproduction.measurements import Measurement, Need
-from srtoolkit.settings import Profile
-from srtoolkit.sweeps import sweep
+from srtoolkit.sweeps.sweep import sweep
+from srtoolkit.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +147,7 @@ def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Sa
         except (ValueError, OSError) as error:
             errors |= {job.name: _in_a_line(error) for job in jobs if job.measurement.key == measurement.key}
     waiting = [job for job in jobs if job.name not in errors and not job.done(output)]
-    hub.announce(list({(job.role.name, job.role.revision): None for job in waiting}))
+    hub_cache.announce(list({(job.role.name, job.role.revision): None for job in waiting}))
     _make_what_can_be(outcomes, profile, output, errors, say)
     for label in dict.fromkeys(job.role.label for job in waiting):
         errors |= _measure([job for job in waiting if job.role.label == label], output, say)
@@ -160,8 +163,6 @@ def settings_of(figure: Figure, needs: dict[str, Need], profile: Profile) -> str
         needs: What it needs.
         profile: How much was measured.
     """
-    from srtoolkit import __version__
-
     said = [(name, need.measurement.key, [role.label for role in need.roles]) for name, need in needs.items()]
     return hashlib.sha256(f"{__version__} {figure.key} {profile!r} {said!r}".encode()).hexdigest()[:16]
 
@@ -170,7 +171,7 @@ def _measure(jobs: Sequence[Job], output: Path, say: Say) -> dict[tuple[str, str
     """All that one model is to be measured for, with what went wrong. A downloaded model is dropped again."""
     role = jobs[0].role
     try:
-        with hub.borrowed(role.name, role.revision, keep=False):
+        with hub_cache.borrowed(role.name, role.revision, keep=False):
             start = time.monotonic()
             model = load_model(**role.member)
             say(f"{role.label}: loaded in {time.monotonic() - start:.0f} s")

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.page import LEADS, main_number, measured_on
 from srtoolkit.reproduction.running import Outcome
-from srtoolkit.settings import Profile
 
 
 def show_outcomes(console: Console, outcomes: Sequence[Outcome], profile: Profile) -> None:

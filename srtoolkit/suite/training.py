@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
-from srtoolkit import disk
+from srtoolkit.files import disk
 from srtoolkit.suite.configuration import Configuration
 from srtoolkit.suite.shipped import initial_model
 

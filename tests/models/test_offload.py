@@ -8,7 +8,7 @@ import torch
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from srtoolkit.methods import METHODS
+from srtoolkit.patching.methods import METHODS
 
 PAIRS = [("the house was very", "the house was in"), ("a cat", "two dogs")]
 READS = ("resid", "final_norm", "logits", "gates")

@@ -16,12 +16,12 @@ from PIL import Image
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from srtoolkit.panels import random_pairs
-from srtoolkit.panels.interpolation import InterpolationPanel
-from srtoolkit.panels.pair import METRICS, measure
-from srtoolkit.panels.picker import ModelPicker, load_call, shared_model
+from srtoolkit.panels.interpolation import random_pairs
+from srtoolkit.panels.interpolation.pair import METRICS, measure
+from srtoolkit.panels.interpolation.panel import InterpolationPanel
+from srtoolkit.panels.parts.picker import ModelPicker, load_call, shared_model
+from srtoolkit.panels.parts.text import tokens_of
 from srtoolkit.panels.region_map import RegionMap
-from srtoolkit.panels.text import tokens_of
 from srtoolkit.panels.training import TrainingPanel
 
 ODD = {

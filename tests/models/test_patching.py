@@ -10,11 +10,11 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
-from srtoolkit.methods import METHODS, SIDE_BY_SIDE
-from srtoolkit.patching import _stream, choose_method
-from srtoolkit.prefixes import Unsupported
-from srtoolkit.reads import GATES as READ_GATES
-from srtoolkit.reads import READS
+from srtoolkit.patching.methods import METHODS, SIDE_BY_SIDE
+from srtoolkit.patching.patch import _stream, choose_method
+from srtoolkit.patching.prefixes import Unsupported
+from srtoolkit.patching.reads import GATES as READ_GATES
+from srtoolkit.patching.reads import READS
 
 #: The gate of families that do not call it mlp.gate_proj.
 GATES = {

@@ -9,7 +9,7 @@ import xarray as xr
 
 import srtoolkit as srt
 from families import BLOCKS, hooked, tiny
-from srtoolkit import paths
+from srtoolkit.measures import paths
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls"), ("so it was", "and then")]
 

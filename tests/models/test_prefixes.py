@@ -7,9 +7,9 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, VOCAB, WIDTH, tiny
-from srtoolkit.methods import METHODS
-from srtoolkit.prefixes import Prefixes, Unsupported, keys_and_values
-from srtoolkit.reads import GATES, OPEN_GATES
+from srtoolkit.patching.methods import METHODS
+from srtoolkit.patching.prefixes import Prefixes, Unsupported, keys_and_values
+from srtoolkit.patching.reads import GATES, OPEN_GATES
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def tokens_seen(model):
 
 
 def test_a_prefix_runs_once_however_many_points_its_context_has(model, tokens_seen, monkeypatch):
-    monkeypatch.setattr("srtoolkit.batching.CPU_TOKENS", 100)  # several batches for each context
+    monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 100)  # several batches for each context
     ids, given = prompts(3, 12), points(3, 400)
     srt.patch(model, ids, given, 0, method="parallel")
     assert tokens_seen[0] == 3 * 11  # points start behind block 0
@@ -100,7 +100,7 @@ def test_open_gates_are_gates_above_0(model, method):
 
 
 def test_what_is_read_can_be_made_less(model, monkeypatch):
-    monkeypatch.setattr("srtoolkit.batching.CPU_TOKENS", 64)
+    monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 64)
     ids, given = prompts(2, 6), points(2, 150)
     largest = []
 

@@ -16,7 +16,7 @@ import torch
 
 import srtoolkit as srt
 from conftest import lay_out_hub
-from srtoolkit.remote import WORKS
+from srtoolkit.models.ndif import WORKS
 
 PAIRS = [("the house was very", "the house was in"), ("a cat", "two dogs"), ("red or blue", "red and blue")]
 TRIPLE = ["the house", "a cat sat", "green!"]

@@ -20,13 +20,13 @@ import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from srtoolkit import results
 from srtoolkit.__main__ import app
-from srtoolkit.comparisons import Estimate
+from srtoolkit.analysis.estimates import Estimate
+from srtoolkit.profiles import PROFILES
 from srtoolkit.reproduction import casting, comparing, planning, running
 from srtoolkit.reproduction.figures import find_figures
-from srtoolkit.settings import PROFILES
 
 ROOT = Path(__file__).parents[2]
-PROSE = sorted((ROOT / "srtoolkit/data/prose").glob("*.txt"))
+PROSE = sorted((ROOT / "srtoolkit/prompts/data/prose").glob("*.txt"))
 
 
 #: One figure of each kind, and those planes that say which prompts are whose.

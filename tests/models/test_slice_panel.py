@@ -12,8 +12,9 @@ from PIL import Image
 
 import srtoolkit as srt
 from families import hooked
-from srtoolkit.panels import explored, slice_predictions
-from srtoolkit.panels.slice import SliceExplorer
+from srtoolkit.measures import slice_predictions
+from srtoolkit.panels.slice import explored
+from srtoolkit.panels.slice.panel import SliceExplorer
 
 PROMPTS = ("the cat sat", "a dog", "rain fell on us")
 

@@ -8,9 +8,9 @@ import torch
 import xarray as xr
 
 import srtoolkit as srt
-import srtoolkit.slices
+import srtoolkit.measures.slices
 from families import hooked
-from srtoolkit.planes import Layout, Plane
+from srtoolkit.measures.planes import Layout, Plane
 
 TRIPLE = ("the cat sat", "a dog", "rain fell on us")
 

@@ -19,8 +19,8 @@ import xarray as xr
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from srtoolkit import hub
-from srtoolkit.sweeps import label
+from srtoolkit.models.hub import cache as hub_cache
+from srtoolkit.sweeps.sweep import label
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
 
@@ -53,7 +53,7 @@ def test_a_result_has_every_model_in_order_and_says_what_it_was(folders, tmp_pat
 
 def test_a_second_call_loads_no_model(folders, tmp_path, monkeypatch):
     first = srt.sweep(folders[:2], measure, store=tmp_path)
-    monkeypatch.setattr("srtoolkit.sweeps.load_model", lambda **_: pytest.fail("measured again"))
+    monkeypatch.setattr("srtoolkit.sweeps.sweep.load_model", lambda **_: pytest.fail("measured again"))
     assert srt.sweep(folders[:2], measure, store=tmp_path).identical(first)
     assert srt.sweep(folders[1::-1], measure, store=tmp_path)["model"].values.tolist() == folders[1::-1]
 
@@ -187,19 +187,19 @@ def test_revisions_of_a_hub_model(hub_cache, tmp_path):
 
 
 def test_what_was_downloaded_for_a_sweep_is_dropped_again(hub_cache):
-    commit = hub.cached_commit("lab/tiny", "step1000")
+    commit = hub_cache.cached_commit("lab/tiny", "step1000")
     away = hub_cache.parent / "away"
     (hub_cache / "snapshots" / commit).rename(away)
     for keep, left in ((False, None), (True, commit)):
-        with hub.borrowed("lab/tiny", "step1000", keep):
-            assert hub.cached_commit("lab/tiny", "step1000") is None
+        with hub_cache.borrowed("lab/tiny", "step1000", keep):
+            assert hub_cache.cached_commit("lab/tiny", "step1000") is None
             if away.exists():
                 away.rename(hub_cache / "snapshots" / commit)  # as a download would leave it
             else:
                 save_tiny(hub_cache / "snapshots" / commit, seed=1)
                 (hub_cache / "refs" / "step1000").write_text(commit)
-        assert hub.cached_commit("lab/tiny", "step1000") == left
-    assert hub.cached_commit("lab/tiny", "main") is not None
+        assert hub_cache.cached_commit("lab/tiny", "step1000") == left
+    assert hub_cache.cached_commit("lab/tiny", "main") is not None
 
 
 def test_checkpoints_are_found_by_tokens(hub_cache):
@@ -217,6 +217,6 @@ def test_the_disk_a_sweep_needs_is_said(monkeypatch, caplog):
     files = [type("File", (), {"rfilename": name, "size": 3_000_000_000}) for name in ("a.safetensors", "b.bin")]
     info = type("Info", (), {"siblings": files})
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
-    hub.announce([("lab/big", "step1"), ("lab/big", "step2"), ("smollm2-135m", None)])
+    hub_cache.announce([("lab/big", "step1"), ("lab/big", "step2"), ("smollm2-135m", None)])
     assert "2 of these models are fetched from the hub" in caplog.text
     assert "up to 3.0 GB at a time" in caplog.text and "6.0 GB in all" in caplog.text

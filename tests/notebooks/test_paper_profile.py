@@ -12,7 +12,7 @@ import pytest
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from srtoolkit.settings import PROFILES
+from srtoolkit.profiles import PROFILES
 
 ROOT = Path(__file__).parents[2]
 PAPER = PROFILES["paper"]
@@ -51,7 +51,7 @@ def hub(tmp_path_factory):
     (data / "snapshots/1/data").mkdir(parents=True)
     (data / "refs").mkdir()
     (data / "refs/main").write_text("1")
-    prose = "".join(path.read_text() for path in sorted((ROOT / "srtoolkit/data/prose").glob("*.txt")))
+    prose = "".join(path.read_text() for path in sorted((ROOT / "srtoolkit/prompts/data/prose").glob("*.txt")))
     books = pd.DataFrame({"TEXT": [prose[start : start + 1200] for start in range(0, 120_000, 1200)]})
     books.to_parquet(data / "snapshots/1/data/train-00000-of-00037-abc.parquet")
     return root

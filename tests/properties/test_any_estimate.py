@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import srtoolkit as srt
 from oracles import cases, refused
-from srtoolkit.summary import bootstrap_weights, weighted_quantile
+from srtoolkit.analysis.bootstrap import bootstrap_weights, weighted_quantile
 from strategies import or_missing, sharp, sharps
 
 #: Few, for speed: no property here is about how many are enough.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import srtoolkit as srt
 from oracles import cases, model_of, refused
-from srtoolkit import paths
+from srtoolkit.measures import paths
 from strategies import odd, sharp
 
 PAIRS, TRIPLE = [("ab", "cd")], ("ab", "cd", "xyz")

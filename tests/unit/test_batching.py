@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from families import tiny
-from srtoolkit import batching
-from srtoolkit.batching import in_batches
+from srtoolkit.patching import batches
+from srtoolkit.patching.batches import in_batches
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,13 @@ def test_batches_are_about_equal_and_none_is_larger_than_fits(n, k, per_batch):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_prefix_and_points_fit_together(model, budget, reads, length, n_points):
     model.memory_budget = budget
-    token = batching._bytes_per_token(model, reads)
-    fits = batching.points_that_fit(model, "joint", length, n_points, reads)
-    rows_a_context = -(-n_points // batching.PARALLEL_POINTS)
+    token = batches._bytes_per_token(model, reads)
+    fits = batches.points_that_fit(model, "joint", length, n_points, reads)
+    rows_a_context = -(-n_points // batches.PARALLEL_POINTS)
     row = min(-(-n_points // rows_a_context), max(1, fits))
     tokens = max(1, fits // row) * (length - 1 + row)
     # A context's prefix and one point are the least there is.
-    assert tokens <= max(length, min(batching.CPU_TOKENS, budget // token))
+    assert tokens <= max(length, min(batches.CPU_TOKENS, budget // token))
 
 
 @given(st.integers(1, 4), st.integers(1, 20), st.integers(1, 30))

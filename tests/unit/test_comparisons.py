@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_summary import sharp as unnamed
 
-from srtoolkit.comparisons import Estimate, correlation, interquartile_range, median, ratio, trend
-from srtoolkit.summary import summarise
+from srtoolkit.analysis.bootstrap import summarise
+from srtoolkit.analysis.estimates import Estimate, correlation, interquartile_range, median, ratio, trend
 
 
 def sharp(values, prompts=None, excluded=None):

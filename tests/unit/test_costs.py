@@ -12,9 +12,9 @@ import transformers
 from safetensors.torch import save_file
 
 import srtoolkit as srt
-from srtoolkit.counting import Architecture, find_architecture
+from srtoolkit.costs.flops import Architecture, find_architecture
+from srtoolkit.costs.work import passes
 from srtoolkit.suite.configuration import configuration
-from srtoolkit.work import passes
 
 PAGE = Path(__file__).parents[2] / "docs/from-laptop-to-cluster.md"
 OLMO, QWEN = "allenai/OLMo-7B-0724-hf", "Qwen/Qwen2-7B"

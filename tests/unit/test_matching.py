@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from srtoolkit.comparisons import contrast, share_below
-from srtoolkit.matching import match
+from srtoolkit.analysis.estimates import contrast, share_below
+from srtoolkit.analysis.matching import match
 
 
 def pairs(slopes, distance, kind=None, start=0):

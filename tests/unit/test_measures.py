@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 
-from srtoolkit import measures, paths
+from srtoolkit.measures import distances, paths
 
 
 def logprobs(points=6, vocab=50, seed=0, scale=3.0):
@@ -24,28 +24,28 @@ def test_divergences_are_scipys(seed, scale):
     p /= p.sum(axis=1, keepdims=True)
     kl = [rel_entr(p[0], row).sum() for row in p]
     jsd = [jensenshannon(p[0], row) ** 2 for row in p]
-    assert measures.kl_from_first(given_logprobs).numpy() == pytest.approx(kl, rel=1e-3, abs=1e-5)
-    assert measures.jsd_from_first(given_logprobs).numpy() == pytest.approx(np.nan_to_num(jsd), rel=1e-3, abs=1e-5)
+    assert distances.kl_from_first(given_logprobs).numpy() == pytest.approx(kl, rel=1e-3, abs=1e-5)
+    assert distances.jsd_from_first(given_logprobs).numpy() == pytest.approx(np.nan_to_num(jsd), rel=1e-3, abs=1e-5)
 
 
 def test_measures_leave_their_input_alone():
     before = logprobs()
     given_logprobs = before.clone()
-    measures.jsd_from_first(given_logprobs)
-    measures.kl_from_first(given_logprobs)
+    distances.jsd_from_first(given_logprobs)
+    distances.kl_from_first(given_logprobs)
     assert torch.equal(before, given_logprobs)
 
 
 def test_distance_from_itself_is_exactly_zero():
     outputs = torch.randn(5, 7)
-    assert measures.l2_from_first(outputs)[0] == 0
-    assert measures.l2_from_first(outputs)[3] == pytest.approx(float((outputs[3] - outputs[0]).norm()))
+    assert distances.l2_from_first(outputs)[0] == 0
+    assert distances.l2_from_first(outputs)[3] == pytest.approx(float((outputs[3] - outputs[0]).norm()))
 
 
 def test_logit_difference_goes_from_zero_to_one_and_needs_two_predictions():
     given_logprobs = torch.log_softmax(torch.tensor([[5.0, 0, 0], [0, 0, 5.0], [2.5, 0, 2.5]]), dim=-1)
-    assert measures.logit_difference(given_logprobs).tolist() == pytest.approx([0, 1, 0.5])
-    assert measures.logit_difference(given_logprobs[[0, 0, 2]]).isnan().all()
+    assert distances.logit_difference(given_logprobs).tolist() == pytest.approx([0, 1, 0.5])
+    assert distances.logit_difference(given_logprobs[[0, 0, 2]]).isnan().all()
 
 
 def test_a_linear_path_has_its_ends_exactly():

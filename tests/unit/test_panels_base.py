@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from srtoolkit.panels.base import ERROR_LENGTH, Panel
-from srtoolkit.panels.picture import Picture
-from srtoolkit.panels.text import drawable, shorten
+from srtoolkit.panels.parts.panel import ERROR_LENGTH, Panel
+from srtoolkit.panels.parts.picture import Picture
+from srtoolkit.panels.parts.text import drawable, shorten
 
 
 class Doubler(Panel):

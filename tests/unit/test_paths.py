@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from srtoolkit.paths import find_path, random_direction
+from srtoolkit.measures.paths import find_path, random_direction
 
 ALPHAS = torch.linspace(0, 1, 5)
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import srtoolkit as srt
-from srtoolkit.sharpness import sharpness
+from srtoolkit.analysis.sharpness import sharpness
 
 mpl.use("agg")
 ALPHAS = np.linspace(0, 1, 11)

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from srtoolkit import plot
-from srtoolkit.comparisons import Estimate
-from srtoolkit.regions import cluster, map_prompts
+from srtoolkit.analysis.estimates import Estimate
+from srtoolkit.analysis.regions import cluster, map_prompts
 
 
 @pytest.fixture

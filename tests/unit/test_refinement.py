@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from srtoolkit.refinement import fill_grid
+from srtoolkit.measures.grid import fill_grid
 
 N = 61
 

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 from sklearn.metrics import adjusted_rand_score
 
-from srtoolkit.groupings import agreement, chance_agreement
-from srtoolkit.regions import cluster, map_prompts, null_threshold, path_matrix, region_graph
-from srtoolkit.sharpness import sharpness
+from srtoolkit.analysis.agreement import agreement, chance_agreement
+from srtoolkit.analysis.regions import cluster, map_prompts, null_threshold, path_matrix, region_graph
+from srtoolkit.analysis.sharpness import sharpness
 
 ALPHAS = np.linspace(0, 1, 50)
 

@@ -10,10 +10,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from srtoolkit import report
-from srtoolkit.verdicts import Verdict
+from srtoolkit.analysis.verdicts import Verdict
 
 CLAIM = """
-import srtoolkit.verdicts as v
+import srtoolkit.analysis.verdicts as v
 v.verdict("It holds", model="m", statistic="slope", value=4.2, low=4, high=5, null=1.1, paper=5.1, holds=True)
 """
 

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 import srtoolkit as srt
-from srtoolkit.verdicts import MIME
+from srtoolkit.analysis.verdicts import MIME
 
 
 def test_every_setting_of_the_preset_is_one_that_its_call_takes():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from srtoolkit.sharpness import sharpness
+from srtoolkit.analysis.sharpness import sharpness
 
 ALPHAS = np.linspace(0, 1, 50)
 

@@ -18,11 +18,11 @@ import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
 
-from srtoolkit.packaged import CacheError
+from srtoolkit.models.smollm2 import CacheError
 from srtoolkit.suite import configuration, corpus, shipped, tokenizer, training
 
 DATA = Path(__file__).parents[1] / "data"
-PROSE = Path(corpus.__file__).parents[1] / "data" / "prose"
+PROSE = Path(corpus.__file__).parents[1] / "prompts" / "data" / "prose"
 
 
 def zipped(path, members):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from srtoolkit.summary import bootstrap_weights, median_interval, summarise
+from srtoolkit.analysis.bootstrap import bootstrap_weights, median_interval, summarise
 
 
 def sharp(values, prompt_a=None, prompt_b=None, excluded=None):

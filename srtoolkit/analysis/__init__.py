@@ -1,0 +1,1 @@
+"""Datasets in, Datasets out: sharpness, intervals, matching, regions, verdicts. Knows no model and no torch."""

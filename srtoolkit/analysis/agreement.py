@@ -1,0 +1,120 @@
+"""How two groupings of the same prompts compare: groups as found against classes as known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Int
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from srtoolkit.analysis.estimates import Estimate
+from srtoolkit.validation import check_bootstrap, listed
+
+#: How two groupings of the same prompts are compared: both are 1 where they agree; the first is 0 by chance.
+MEASURES: dict[str, Callable[..., float]] = {
+    "adjusted_rand": adjusted_rand_score,
+    "mutual_information": normalized_mutual_info_score,
+}
+
+Labels = Sequence[Any] | np.ndarray | xr.DataArray
+
+
+def agreement(
+    groups: Labels,
+    classes: Labels,
+    measure: str = "adjusted_rand",
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """How well groups match known classes: adjusted Rand index or normalised mutual information, without unit.
+
+    The interval is that of random halves of the prompts, which scatter about as samples of full size do, and hold no
+    prompt twice: two copies of one prompt would agree with each other.
+
+    Args:
+        groups: A label for each prompt, as found.
+        classes: A label for each prompt, as known.
+        measure: ``"adjusted_rand"`` (Hubert & Arabie 1985; 0 by chance) or ``"mutual_information"`` (above 0 even by
+            chance: see :func:`chance_agreement`).
+        level: Coverage of the interval.
+        resamples: Number of halves.
+        seed: Of their draw.
+
+    Raises:
+        ValueError: Different numbers of labels, a class with one member, or an unknown measure.
+    """
+    level, resamples, seed = check_bootstrap(level, resamples, seed)
+    found, known = _check_labels(groups, classes, measure)
+    rng, half = np.random.default_rng(seed), len(found) // 2
+    value = MEASURES[measure](known, found)
+    chosen = (rng.choice(len(found), half, replace=False) for _ in range(resamples))
+    halves = np.array([MEASURES[measure](known[some], found[some]) for some in chosen])
+    low, middle, high = np.quantile(halves, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    return Estimate(float(value), float(value + low - middle), float(value + high - middle))
+
+
+def chance_agreement(
+    groups: Labels,
+    classes: Labels,
+    measure: str = "adjusted_rand",
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """What :func:`agreement` gives when the classes' labels are shuffled over the prompts: mean, and range of shuffles.
+
+    Args:
+        groups: A label for each prompt, as found.
+        classes: A label for each prompt, as known.
+        measure: See :func:`agreement`.
+        level: Share of shuffles within the range.
+        resamples: Number of shuffles.
+        seed: Of the shuffles.
+
+    Raises:
+        ValueError: See :func:`agreement`.
+    """
+    level, resamples, seed = check_bootstrap(level, resamples, seed)
+    found, known = _check_labels(groups, classes, measure)
+    rng = np.random.default_rng(seed)
+    values = np.array([MEASURES[measure](rng.permutation(known), found) for _ in range(resamples)])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
+def _check_labels(groups: Labels, classes: Labels, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(measure, str) or measure not in MEASURES:
+        raise ValueError(f"measure={measure!r} is not one of {tuple(MEASURES)}.")
+    (_, found), (names, known) = _numbered(groups, "groups"), _numbered(classes, "classes")
+    if found.shape != known.shape:
+        raise ValueError(f"{list(found.shape)} groups and {list(known.shape)} classes: expected one of each a prompt.")
+    if not len(names):
+        raise ValueError("groups and classes are empty; expected a label of each for two prompts or more.")
+    alone = names[np.bincount(known) == 1].tolist()
+    if alone:
+        raise ValueError(
+            f"class {alone[0]!r} has one member ({len(alone)} such classes): whether its members stay together cannot "
+            "be told. Add prompts to it, or leave it out."
+        )
+    return found, known
+
+
+def _numbered(labels: Labels, what: str) -> tuple[np.ndarray, Int[np.ndarray, " prompt"]]:
+    """The different labels, and the number of each prompt's among them."""
+    kept = None if isinstance(labels, str) else listed(labels)
+    kinds = sorted({type(label).__name__ for label in kept or []})
+    if kept is None or any(np.ndim(label) for label in kept):
+        raise ValueError(f"{what}: expected one label a prompt, got {str(labels)[:200]!r}.")
+    values = np.array([label.item() if hasattr(label, "item") else label for label in kept])
+    if values.dtype.kind not in "biufUS" or (values.dtype.kind in "US" and len(kinds) > 1):
+        raise TypeError(f"{what}: expected labels that are all numbers or all strings, got {kinds}.")
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise ValueError(f"{what}: {int(np.isnan(values).sum())} labels are NaN; give every prompt a label.")
+    names, numbers = np.unique(values, return_inverse=True)
+    return names, numbers.astype(np.int64)

@@ -1,0 +1,93 @@
+"""Matched sets: pairs of prompts that are alike in what is not in question, so that what is in question can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from scipy.optimize import linear_sum_assignment
+
+from srtoolkit.validation import check_dataset, check_number, check_variable
+
+#: Stands for "not allowed" among the costs of a match; the solver takes no infinity in every row.
+_FORBIDDEN = 1e9
+
+
+def match(
+    first: xr.Dataset,
+    second: xr.Dataset,
+    within: Mapping[str, float],
+    equal: Sequence[str] = (),
+    relative: Sequence[str] = ("input_distance",),
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """As many couples as can be made, each of one entry of ``first`` and one of ``second`` that are alike.
+
+    No entry is used twice; of all ways to make the couples, one with the least total difference, in units of the
+    widths allowed, is taken.
+
+    Args:
+        first: Anything over ``pair``, such as a part of a :func:`srtoolkit.sharpness` result.
+        second: The same, of the pairs to compare with.
+        within: By variable, the largest difference allowed within a couple.
+        equal: Variables that must be the same.
+        relative: Which of ``within`` are shares of the couple's mean, not differences.
+
+    Returns:
+        ``first`` and ``second`` cut down to the couples, in the same order.
+
+    Raises:
+        TypeError: ``first`` or ``second`` is no Dataset.
+        ValueError: A variable that either lacks, a width that is negative, or no two entries that match.
+    """
+    equal, relative = ((names,) if isinstance(names, str) else tuple(names) for names in (equal, relative))
+    widths = _check(first, second, within, equal)
+    cost = np.zeros((first.sizes["pair"], second.sizes["pair"]))
+    for name, width in widths.items():
+        a, b = (part[name].values.astype(np.float64) for part in (first, second))
+        gap = _gap(a, b, name in relative)
+        with np.errstate(invalid="ignore"):
+            cost += np.where(gap <= width, gap / (width or 1.0), _FORBIDDEN)  # a gap that is not a number is forbidden
+    for name in equal:
+        cost[first[name].values[:, None] != second[name].values[None]] = _FORBIDDEN
+    rows, columns = linear_sum_assignment(np.minimum(cost, _FORBIDDEN))
+    good = cost[rows, columns] < _FORBIDDEN
+    if not good.any():
+        raise ValueError(
+            f"none of {cost.shape[0]} and {cost.shape[1]} pairs match within {dict(within)} and equal {list(equal)}; "
+            "allow wider differences."
+        )
+    return first.isel(pair=rows[good]), second.isel(pair=columns[good])
+
+
+def _check(
+    first: xr.Dataset, second: xr.Dataset, within: Mapping[str, float], equal: Sequence[str]
+) -> dict[str, float]:
+    """The widths; refuses what there is nothing to match on."""
+    if not isinstance(within, Mapping):
+        raise TypeError(f"within: expected the width by variable, such as {{'input_distance': 0.05}}, got {within!r}.")
+    for part, what in ((first, "first"), (second, "second")):
+        check_dataset(part, (), what, "srtoolkit.sharpness")
+    names = (*within, *equal)
+    missing = [
+        name for name in names if any(name not in part or part[name].dims != ("pair",) for part in (first, second))
+    ]
+    if missing or "pair" not in first.dims or "pair" not in second.dims:
+        raise ValueError(
+            f"cannot match on {missing}: not variables over pair of both; there are {sorted(map(str, first))}."
+        )
+    for part in (first, second):
+        for name in within:
+            check_variable(part, name, ("pair",), "within")
+    return {name: check_number(width, f"within[{name!r}]", 0.0) for name, width in within.items()}
+
+
+def _gap(
+    a: Float[np.ndarray, " first"], b: Float[np.ndarray, " second"], relative: bool
+) -> Float[np.ndarray, "first second"]:
+    """Difference, or its share of the mean; 0 between two zeros."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        difference = np.abs(a[:, None] - b[None])
+        share = difference / ((np.abs(a)[:, None] + np.abs(b)[None]) / 2) if relative else difference
+    return np.where(difference == 0, 0.0, share)

@@ -1,0 +1,158 @@
+"""One call on one model, described by what its cost depends on: which passes it makes, and how to make it for real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from srtoolkit.costs.flops import Architecture, Pass, capturing, choosing, patching
+from srtoolkit.measures import curves
+from srtoolkit.measures.curves import interpolate
+from srtoolkit.measures.gate_flips import count_gate_flips
+from srtoolkit.measures.slices import slice_plane
+from srtoolkit.models.checks import check_names
+from srtoolkit.models.model import Model
+from srtoolkit.patching.patch import capture, patch
+from srtoolkit.prompts.pairs import PromptPairs
+
+#: Calls whose cost is known. ``"load"`` is part of every other.
+CALLS = ("load", "capture", "patch", "interpolate", "slice_plane", "count_gate_flips")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One call on one model, by what its cost depends on; fields that a call has no use for are ignored.
+
+    Attributes:
+        model: As :func:`srtoolkit.load_model` takes it; it is neither loaded nor downloaded.
+        revision: Likewise.
+        call: One of ``CALLS``.
+        pairs: Pairs of prompts, for which ``"capture"`` takes prompts, ``"patch"`` contexts, ``"slice_plane"`` triples.
+        steps: Points of each path, or in each context.
+        length: Tokens of each prompt.
+        layer: Block whose output is replaced.
+        reads: What is measured at: one or more of ``"final_norm"``, ``"resid"``, ``"logits"``.
+        resolution: Points along each axis of a slice.
+
+    Raises:
+        ValueError: A field that makes no sense; the message says which.
+    """
+
+    model: str
+    revision: str | None = None
+    call: str = "interpolate"
+    pairs: int = 1
+    steps: int = 50
+    length: int = 10
+    layer: int = 0
+    reads: tuple[str, ...] = curves.READS
+    resolution: int = 61
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, str) or not self.model.strip():
+            raise ValueError(f"model={self.model!r}: expected a model's name, as load_model takes it.")
+        check_names(self.call, CALLS, "call")
+        object.__setattr__(self, "reads", check_names(self.reads, curves.READS, "reads"))
+        least = {"pairs": 1, "steps": 1 if self.call == "patch" else 2, "length": 1, "layer": 0, "resolution": 2}
+        for name, low in least.items():
+            given = getattr(self, name)
+            if isinstance(given, bool) or not hasattr(given, "__index__") or given < low:
+                raise ValueError(f"{name}={given!r}: expected a whole number from {low} on.")
+
+    @property
+    def label(self) -> str:
+        """The call, the model and its revision, for a row of a table."""
+        return f"{self.call} {self.model}{f'@{self.revision}' if self.revision else ''}"
+
+    @property
+    def reads_logits(self) -> bool:
+        """Whether the unembedding runs."""
+        return "logits" in self.reads and self.call in ("patch", "interpolate", "slice_plane")
+
+    @property
+    def points(self) -> int:
+        """How many activations are put in, in all contexts; tokens that are read where none are."""
+        each = {"load": 0, "capture": self.length, "slice_plane": 3 * self.resolution**2}
+        return self.pairs * each.get(self.call, self.steps)
+
+    def without_logits(self) -> Work:
+        """The same work with the residual stream read and no logits."""
+        return replace(self, reads=tuple(read for read in self.reads if read != "logits") or ("final_norm",))
+
+    def smaller(self, share: float) -> Work:
+        """Work of the same kind that is about ``share`` of this: fewer pairs, or a coarser plane."""
+        if self.call == "slice_plane":
+            points = share * self.pairs * self.resolution**2
+            return replace(self, pairs=1, resolution=max(3, min(self.resolution, round(points**0.5))))
+        return replace(self, pairs=max(1, min(self.pairs, round(share * self.pairs))))
+
+
+def passes(model: Architecture, work: Work, first: bool = True) -> list[Pass]:
+    """Every pass that ``work`` makes through ``model``.
+
+    Args:
+        model: Of the work's own model, or of one that stands in for it.
+        work: What is done.
+        first: Whether the model has not run before, so that its patching method has yet to be settled.
+
+    Raises:
+        ValueError: The model has no such block.
+    """
+    if work.call == "load":
+        return []
+    if work.layer >= model.n_layers:
+        raise ValueError(f"layer={work.layer}: {model.name} has blocks 0 to {model.n_layers - 1}.")
+    n, length = work.pairs, work.length
+    if work.call == "capture":
+        return capturing(n, length, work.layer)
+    contexts, points, prompts = {
+        "patch": (n, work.steps, 0),
+        "interpolate": (n, work.steps, 2 * n),
+        "count_gate_flips": (n, work.steps, 2 * n),
+        # Each prompt's own activation and the three anchors are measured beside the grid.
+        "slice_plane": (3 * n, work.resolution**2 + 5, 3 * n),
+    }[work.call]
+    method = model.method(length, points)
+    return [
+        *(choosing(model, length, method) if first else []),
+        *(capturing(prompts, length, work.layer) if prompts else []),
+        *patching(model, contexts, length, points, work.layer, logits=work.reads_logits, method=method),
+    ]
+
+
+@torch.no_grad()
+def run(model: Model, work: Work, seed: int = 0) -> None:
+    """Do ``work`` on ``model``, whatever its own is called, with prompts of random tokens.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`, or a miniature.
+        work: What to do.
+        seed: Of the prompts.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n = work.pairs if work.call != "slice_plane" else 3 * work.pairs
+    prompts = torch.randint(model.vocab_size, (n + 1, work.length), generator=generator)
+    if work.call == "capture":
+        capture(model, prompts[:-1], work.layer)
+    elif work.call == "patch":
+        points = torch.randn(n, work.steps, model.d_model, generator=generator)
+        patch(model, prompts[:-1], points, work.layer, work.reads)
+    elif work.call == "slice_plane":
+        reads = tuple(read for read in work.reads if read != "resid")
+        for triple in prompts[:-1].split(3):
+            slice_plane(model, list(triple), layer=work.layer, resolution=work.resolution, reads=reads)
+    elif work.call != "load":
+        pairs = _consecutive(prompts)
+        options: dict[str, Any] = {"layer": work.layer, "steps": work.steps}
+        if work.call == "interpolate":
+            interpolate(model, pairs, reads=work.reads, **options)
+        else:
+            count_gate_flips(model, pairs, **options)
+
+
+def _consecutive(prompts: torch.Tensor) -> PromptPairs:
+    """Pairs in which prompt B is prompt A of the next, as random pairs are drawn."""
+    names = tuple(str(index) for index in range(len(prompts) - 1))
+    return PromptPairs(tuple(prompts[:-1]), tuple(prompts[1:]), names, names, names, bos=False, source="random tokens")

@@ -1,0 +1,1 @@
+"""Whatever runs a model over prompts: curves, slices, gate flips, predictions, noise."""

@@ -1,0 +1,145 @@
+"""Paths between two activations: how ``X(alpha)`` gets from A to B."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from srtoolkit.validation import check_whole
+
+Path = Callable[
+    [Float[Tensor, "pair d_model"], Float[Tensor, "pair d_model"], Float[Tensor, " alpha"]],
+    Float[Tensor, "pair alpha d_model"],
+]
+
+
+def linear(
+    a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
+) -> Float[Tensor, "pair alpha d_model"]:
+    """``X(alpha) = A + alpha (B - A)``; Janiak et al. 2024, Section 3. Both ends come out exactly.
+
+    Raises:
+        TypeError: Not three tensors of real numbers.
+        ValueError: A and B of different shapes, or alphas that are no list of numbers.
+    """
+    _check_ends(a, b, alphas)
+    return torch.lerp(a[:, None], b[:, None], alphas.to(a)[None, :, None])
+
+
+#: Paths that have a name.
+PATHS: dict[str, Path] = {"linear": linear}
+
+
+def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: str = "a", seed: int = 0) -> Path:
+    """Paths from A in a random direction, as long as the way from A to B: a null for the direction towards B.
+
+    Heimersheim & Mendel 2024 ("Interim report: Activation plateaus in residual stream activations of GPT2") perturb
+    activations so.
+
+    Args:
+        like: Activations that fix the covariance of the directions; all directions are equally likely where ``None``.
+        base: ``"a"`` starts at A. ``"random"`` starts at a draw with the mean and covariance of ``like``, scaled to A's
+            norm: a null for the place, which no prompt leads to.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: An unknown base, or a random one without ``like``.
+    """
+    if not isinstance(base, str) or base not in ("a", "random") or (base == "random" and like is None):
+        raise ValueError(f"base={base!r}: expected 'a', or 'random' together with activations that it is to be like.")
+    seed = check_whole(seed, "seed", 0, 2**62)
+    if like is not None:
+        _check_like(like)
+    centred = None if like is None else like - like.mean(0)
+
+    def path(
+        a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
+    ) -> Float[Tensor, "pair alpha d_model"]:
+        _check_ends(a, b, alphas)
+        if like is not None and like.shape[1] != a.shape[1]:
+            raise ValueError(f"like: activations of width {like.shape[1]}, but those of the model have {a.shape[1]}.")
+        length, direction = (b - a).norm(dim=-1, keepdim=True), _draws(b - a, centred, 2 * seed)
+        if base == "random" and like is not None:
+            start = like.mean(0).to(a) + _draws(a, centred, 2 * seed + 1)
+            a = start * a.norm(dim=-1, keepdim=True) / start.norm(dim=-1, keepdim=True)
+        # From A to itself there is no direction, and no way to go.
+        step = torch.where(length > 0, direction * length / direction.norm(dim=-1, keepdim=True), 0.0)
+        return linear(a, a + step, alphas)
+
+    kind = "every direction" if like is None else "covariance of activations"
+    path.__name__ = f"random direction ({kind}, base {base}, seed {seed})"
+    return path
+
+
+def _draws(
+    of: Float[Tensor, "pair d_model"], centred: Float[Tensor, "prompt d_model"] | None, seed: int
+) -> Float[Tensor, "pair d_model"]:
+    """A Gaussian draw for each pair: of unit covariance, or that of ``centred``.
+
+    One random matrix, the same for every pair, is applied to the pair's own vector, so that a draw depends neither on
+    the pairs that it is made with nor on their order.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    unit = of / of.norm(dim=-1, keepdim=True)
+    if centred is None:
+        return unit @ torch.randn(of.shape[1], of.shape[1], generator=generator).to(of)
+    mixing = torch.randn(of.shape[1], len(centred), generator=generator).to(of)
+    return unit @ mixing @ centred.to(of) / (len(centred) - 1) ** 0.5
+
+
+def find_path(path: str | Path) -> tuple[str, Path]:
+    """Name and function of ``path``, which is a name in ``PATHS`` or a function of (A, B, alphas).
+
+    Raises:
+        ValueError: An unknown name.
+    """
+    if callable(path) and not isinstance(path, type):
+        return str(getattr(path, "__name__", "custom")), _checked(path)
+    if not isinstance(path, str) or path not in PATHS:
+        raise ValueError(f"path={path!r} is not one of {tuple(PATHS)}, nor a function of (A, B, alphas).")
+    return path, PATHS[path]
+
+
+def _checked(path: Path) -> Path:
+    """A user's path, whose points are looked at before the model runs on them."""
+
+    def checked(
+        a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
+    ) -> Float[Tensor, "pair alpha d_model"]:
+        points = path(a, b, alphas)
+        expected = (len(a), len(alphas), a.shape[1])
+        if not isinstance(points, Tensor) or points.shape != expected:
+            got = f"shape {tuple(points.shape)}" if isinstance(points, Tensor) else type(points).__name__
+            raise ValueError(
+                f"path={getattr(path, '__name__', 'custom')}: expected a tensor [pair, alpha, d_model] of shape "
+                f"{expected}, got {got}; see srtoolkit.measures.paths.linear."
+            )
+        return points
+
+    return checked
+
+
+def _check_ends(a: Tensor, b: Tensor, alphas: Tensor) -> None:
+    """Refuse what would be broadcast to something else, or fail in torch's words."""
+    if not all(isinstance(value, Tensor) and value.is_floating_point() for value in (a, b, alphas)):
+        kinds = [str(value.dtype) if isinstance(value, Tensor) else type(value).__name__ for value in (a, b, alphas)]
+        raise TypeError(f"a, b and alphas: expected three float tensors, got {kinds}.")
+    if a.ndim != 2 or a.shape != b.shape or a.dtype != b.dtype or alphas.ndim != 1:
+        raise ValueError(
+            f"a, b and alphas: expected shapes [pair, d_model] twice, of one dtype, and [alpha]; got {list(a.shape)} "
+            f"{a.dtype}, {list(b.shape)} {b.dtype} and {list(alphas.shape)}."
+        )
+
+
+def _check_like(like: Tensor) -> None:
+    """Refuse activations that have no covariance to draw from."""
+    if not isinstance(like, Tensor) or not like.is_floating_point():
+        raise TypeError(f"like: expected a float tensor [prompt, d_model], got {type(like).__name__}.")
+    if like.ndim != 2 or len(like) < 2 or not bool(torch.isfinite(like).all()) or bool((like == like[0]).all()):
+        raise ValueError(
+            f"like: expected finite activations [prompt, d_model] of two or more different prompts, got shape "
+            f"{list(like.shape)}; a covariance needs them."
+        )

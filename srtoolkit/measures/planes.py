@@ -1,0 +1,154 @@
+"""The plane through three prompts' activations: where its points lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from srtoolkit.measures.curves import capture_all
+from srtoolkit.models.checks import check_layer, check_tokens
+from srtoolkit.models.model import Model
+from srtoolkit.results import triple_provenance
+from srtoolkit.validation import check_number, check_whole, listed
+
+ANCHORS = ("A", "B", "C")
+
+#: C counts as lying on the line AB when it is nearer to it than this share of |B - A|.
+COLLINEAR = 1e-6
+
+
+class Plane(NamedTuple):
+    """The plane ``A + alpha u + beta v``.
+
+    Attributes:
+        origin: A.
+        u: B - A.
+        v: Across u, towards C.
+        c: alpha and beta of C.
+    """
+
+    origin: Float[Tensor, " d_model"]
+    u: Float[Tensor, " d_model"]
+    v: Float[Tensor, " d_model"]
+    c: tuple[float, float]
+
+
+class Layout(NamedTuple):
+    """Where a slice is measured.
+
+    Attributes:
+        tokens: The three prompts' token ids, [1, pos] each.
+        texts: What they say.
+        corners: Their activations: A, B and C.
+        plane: Through these.
+        axis: Places along alpha, and along beta.
+        attrs: Model, token ids and settings, for the result.
+    """
+
+    tokens: list[Int[Tensor, "context _pos"]]
+    texts: list[str]
+    corners: Float[Tensor, "anchor d_model"]
+    plane: Plane
+    axis: Float[Tensor, " place"]
+    attrs: dict[str, Any]
+
+
+def lay_out(
+    model: Model,
+    triple: Sequence[str | Int[Tensor, " _pos"]],
+    layer: int,
+    resolution: int,
+    margin: float,
+    orthonormal: bool,
+) -> Layout:
+    """The plane through three prompts' activations, and where on it to measure.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        triple: Three prompts, as texts or as token ids, of any lengths.
+        layer: Block whose output is replaced.
+        resolution: Points along each axis.
+        margin: How far the plane reaches beyond the anchors.
+        orthonormal: Give beta the unit of alpha.
+
+    Raises:
+        ValueError: Not three prompts, bad prompts or settings, or activations that span no plane.
+    """
+    layer = check_layer(model, layer)
+    resolution, margin = check_whole(resolution, "resolution", 2, 10**4), check_number(margin, "margin", 0.0, 10.0)
+    given = listed(triple) or []
+    if len(given) != len(ANCHORS):
+        raise ValueError(f"expected three prompts, got {len(given)}: {str(triple)[:200]!r}; a list of texts or of ids.")
+    if not all(isinstance(prompt, str | Tensor) for prompt in given):
+        kinds = [type(prompt).__name__ for prompt in given]
+        raise TypeError(f"expected three prompts, each a text or a LongTensor [pos] of token ids, got {kinds}.")
+    prompts = [model.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in triple]
+    tokens = [check_tokens(model, ids[None], f"prompt {name}") for name, ids in zip(ANCHORS, prompts, strict=True)]
+    texts = [prompt if isinstance(prompt, str) else str(model.tokenizer.decode(prompt.tolist())) for prompt in triple]
+    corners = capture_all(model, [ids[0] for ids in tokens], layer)
+    plane = span_plane(corners, model.name, orthonormal)
+    low, high = min(0.0, plane.c[0]) if orthonormal else 0.0, max(1.0, *plane.c) if orthonormal else 1.0
+    axis = torch.linspace(low - margin, high + margin, int(resolution), dtype=corners.dtype)
+    settings = {"layer": layer, "resolution": len(axis), "margin": float(margin), "orthonormal": orthonormal}
+    return Layout(tokens, texts, corners, plane, axis, triple_provenance(model, prompts, **settings))
+
+
+def span_plane(corners: Float[Tensor, "anchor d_model"], name: str, orthonormal: bool = False) -> Plane:
+    """The plane through three activations.
+
+    Args:
+        corners: A, B and C.
+        name: The model's name, for messages.
+        orthonormal: Give v the length of u.
+
+    Raises:
+        ValueError: The activations lie on one line.
+    """
+    a, b, c = corners
+    along = b - a
+    length = along.norm()
+    place = along @ (c - a) / length**2
+    across = c - (a + place * along)
+    if not length > 0 or across.norm() <= COLLINEAR * length:
+        raise ValueError(
+            f"{name}: the activations of the three prompts lie on one line (|B - A| {length:.3g}, C is "
+            f"{across.norm():.3g} away from it), so they span no plane; take prompts that end in different tokens."
+        )
+    height = float(across.norm() / length) if orthonormal else 1.0
+    return Plane(a, along, across / height, (float(place), height))
+
+
+def points_at(layout: Layout, flat: Int[np.ndarray, " point"]) -> Float[Tensor, "point d_model"]:
+    """Points of the plane by flat index, row by row of beta.
+
+    Args:
+        layout: From :func:`lay_out`.
+        flat: ``beta`` index times the number of places, plus ``alpha`` index.
+    """
+    plane, axis = layout.plane, layout.axis
+    beta, alpha = (axis[torch.from_numpy(place)].to(plane.u)[:, None] for place in divmod(flat, len(axis)))
+    return plane.origin + alpha * plane.u + beta * plane.v
+
+
+def on_plane(layout: Layout, data: dict[str, Any], **settings: Any) -> xr.Dataset:
+    """Values on the plane as a Dataset, with where its anchors lie.
+
+    Args:
+        layout: From :func:`lay_out`.
+        data: Variables over ``beta`` and ``alpha``, and ``anchor`` if they differ by context.
+        settings: More attributes.
+    """
+    place = layout.axis.double().numpy()
+    coords = {"anchor": list(ANCHORS), "beta": place, "alpha": place, "text": ("anchor", layout.texts)}
+    c_alpha, c_beta = layout.plane.c
+    data = data | {
+        "c_alpha": ((), c_alpha, {"long_name": "alpha of C"}),
+        "c_beta": ((), c_beta, {"long_name": "beta of C"}),
+    }
+    return xr.Dataset(data, coords, {**layout.attrs, **settings})

@@ -1,0 +1,1 @@
+"""Models: where each name leads, how they load, where their parts are, what identifies them."""

@@ -1,0 +1,36 @@
+"""Which checkpoints of its training a model has, by the tokens that each has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from srtoolkit.models.hub import cache as hub_cache
+from srtoolkit.suite import shipped
+from srtoolkit.suite.configuration import configuration, names
+from srtoolkit.validation import check_number, listed
+
+
+def checkpoints(name: str, near: Sequence[float] | None = None) -> dict[str, float]:
+    """Tokens of training that each checkpoint of a model has seen, by revision, earliest first.
+
+    Args:
+        name: A model of the nano suite, or a repository on the hub whose branches are named ``step<n>-tokens<n>B``, as
+            OLMo's are; there the number of tokens is as exact as the name.
+        near: Take the checkpoints nearest to these numbers of tokens only.
+
+    Raises:
+        ValueError: A model without checkpoints, or a repository that cannot be reached.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r}: expected the name of a model as a string.")
+    wanted = None if near is None else [check_number(tokens, "near", 0.0) for tokens in listed(near) or [near]]
+    if name in names():
+        per_step = configuration(name).tokens_per_step
+        found = {revision: float(per_step * int(revision.removeprefix("step"))) for revision in shipped.revisions(name)}
+    else:
+        found = hub_cache.branch_tokens(name)
+    found = dict(sorted(found.items(), key=lambda item: item[1]))
+    if wanted is None:
+        return found
+    nearest = {min(found, key=lambda revision: abs(found[revision] - tokens)) for tokens in wanted}
+    return {revision: tokens for revision, tokens in found.items() if revision in nearest}

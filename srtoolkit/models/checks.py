@@ -1,0 +1,120 @@
+"""Refusing bad input by name, before any model runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from srtoolkit.models.model import Model
+from srtoolkit.validation import check_names, check_whole
+
+__all__ = ["check_gates", "check_layer", "check_model", "check_names", "check_points", "check_tokens"]
+
+
+def check_model(model: Any) -> Model:
+    """``model``, if it is one.
+
+    Raises:
+        TypeError: It is something else, such as a model's name.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model: expected a srtoolkit.Model, got {type(model).__name__}; load_model(name) makes one.")
+    return model
+
+
+#: Number formats of token ids; others have no least and largest value in torch, or are no whole numbers.
+_IDS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def check_tokens(model: Model, tokens: Any, what: str = "tokens") -> Int[Tensor, "prompt pos"]:
+    """``tokens`` as a LongTensor [prompt, pos] that ``model`` can take.
+
+    Raises:
+        TypeError: Not a tensor of whole numbers.
+        ValueError: Wrong number of dimensions, empty, longer than the model's context, or ids outside the vocabulary.
+    """
+    model = check_model(model)
+    if not isinstance(tokens, Tensor) or tokens.dtype not in _IDS or tokens.layout != torch.strided:
+        kind = f"a {tokens.dtype} tensor" if isinstance(tokens, Tensor) else type(tokens).__name__
+        raise TypeError(
+            f"{what}: expected a LongTensor [prompt, pos] of token ids, got {kind}; model.tokenize(text) makes ids."
+        )
+    if tokens.ndim != 2:
+        raise ValueError(
+            f"{what}: expected shape [prompt, pos], got {list(tokens.shape)}; a single prompt is tokens[None]."
+        )
+    n, length = tokens.shape
+    if not n or not length:
+        raise ValueError(f"{what}: an empty prompt (shape {[n, length]}); every prompt needs at least one token.")
+    limit = model.context_length
+    if limit is not None and length > limit:
+        raise ValueError(f"{what}: prompts of {length} tokens, but {model.name} takes at most {limit}; shorten them.")
+    low, high = int(tokens.min()), int(tokens.max())
+    if low < 0 or high >= model.vocab_size:
+        raise ValueError(
+            f"{what}: token ids from {low} to {high}, but {model.name} has ids 0 to {model.vocab_size - 1}; "
+            "were these made by another model's tokenizer?"
+        )
+    return tokens.long().to(model.device)
+
+
+def check_layer(model: Model, layer: Any) -> int:
+    """``layer`` as the index of one of the model's blocks.
+
+    Raises:
+        ValueError: Not a whole number from 0 to ``n_layers - 1``.
+    """
+    model = check_model(model)
+    try:
+        return check_whole(layer, "layer", 0, model.n_layers - 1)
+    except ValueError:
+        raise ValueError(
+            f"layer={layer!r}: {model.name} has blocks 0 to {model.n_layers - 1}; "
+            "layer=0 is the output of the first block."
+        ) from None
+
+
+def check_gates(model: Model, layer: int) -> None:
+    """Refuse to read MLP pre-activations where there are none behind block ``layer``.
+
+    Raises:
+        ValueError: The blocks have no MLP that is known, or ``layer`` is the last.
+    """
+    if model.anatomy.gate is None:
+        raise ValueError(
+            f"{model.name}: its blocks ({type(model.hf).__name__}) have no MLP whose pre-activations are known, so "
+            "there are no gates to read."
+        )
+    if layer == model.n_layers - 1:
+        raise ValueError(f"layer={layer}: the last block of {model.name}, so no block behind it has gates to read.")
+
+
+def check_points(
+    model: Model, points: Any, n_contexts: int, what: str = "points"
+) -> Float[Tensor, "context point d_model"]:
+    """``points`` as a tensor [context, point, d_model] of numbers that are finite in the model's own format.
+
+    Raises:
+        TypeError: Not a tensor of real numbers.
+        ValueError: Wrong shape or width, no points, NaN or infinite values, or values too large for the model's format.
+    """
+    if not isinstance(points, Tensor) or not points.is_floating_point() or points.layout != torch.strided:
+        kind = f"a {points.dtype} tensor" if isinstance(points, Tensor) else type(points).__name__
+        raise TypeError(f"{what}: expected a float tensor [context, point, d_model], got {kind}.")
+    expected = f"[{n_contexts}, point, {model.d_model}] for {n_contexts} contexts of {model.name}"
+    if points.ndim != 3 or points.shape[0] != n_contexts or points.shape[2] != model.d_model or not points.shape[1]:
+        raise ValueError(f"{what}: expected shape {expected}, got {list(points.shape)}.")
+    bad = int((~torch.isfinite(points)).sum())
+    if bad:
+        raise ValueError(f"{what}: {bad} of {points.numel()} values are NaN or infinite; points must be finite.")
+    converted = points.to(model.device, model.hf.dtype)
+    over = int(torch.isinf(converted).sum()) if points.dtype != converted.dtype else 0
+    if over:
+        raise ValueError(
+            f"{what}: {over} of {points.numel()} values, up to {float(points.abs().max()):.3g}, are too large for the "
+            f"{model.dtype} of {model.name}; load the model in a wider dtype, or take smaller points."
+        )
+    return converted

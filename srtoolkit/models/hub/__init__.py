@@ -1,0 +1,1 @@
+"""The Hugging Face hub: its cache, downloads that are checked, its failures in words."""

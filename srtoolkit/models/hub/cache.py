@@ -1,0 +1,183 @@
+"""What the Hugging Face hub's cache holds: what a sweep will download, and dropping it again; branches by tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import huggingface_hub
+from filelock import FileLock, Timeout
+from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from srtoolkit.files import disk
+from srtoolkit.models import smollm2
+from srtoolkit.suite.configuration import names as suite_names
+
+logger = logging.getLogger(__name__)
+
+#: How OLMo names the branches of its training checkpoints: step, and billions of tokens.
+_BRANCH = re.compile(r"step(\d+)-tokens(\d+)B")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether ``name`` would be looked up on the hub: not a packaged name, not a directory."""
+    return name not in smollm2.PACKAGED and name not in suite_names() and not Path(name).is_dir()
+
+
+def cached_commit(name: str, revision: str | None) -> str | None:
+    """The commit of a revision that lies in the local cache, or ``None``."""
+    try:
+        found = huggingface_hub.snapshot_download(
+            name, revision=revision, local_files_only=True, allow_patterns="config.json",
+            cache_dir=constants.HF_HUB_CACHE,
+        )  # fmt: skip
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        return None
+    return Path(found).name
+
+
+def announce(wanted: Sequence[tuple[str, str | None]]) -> None:
+    """Say, before a sweep, how much disk the hub's models in it will need, one at a time.
+
+    Args:
+        wanted: Pairs of a name and a revision.
+    """
+    missing = [(name, revision) for name, revision in wanted if is_hub_id(name) and not cached_commit(name, revision)]
+    if not missing:
+        return
+    sizes = [download_size(name, revision) for name, revision in missing]
+    known = [size for size in sizes if size is not None]
+    largest = f"up to {max(known) / 1e9:.1f} GB at a time" if known else "an unknown amount"
+    free = disk.free_near(Path(constants.HF_HUB_CACHE))
+    logger.warning(
+        "%d of these models are fetched from the hub, one by one: %s of disk, %.1f GB in all to download; %.1f GB are "
+        "free in %s.", len(missing), largest, sum(known) / 1e9, free / 1e9, constants.HF_HUB_CACHE,
+    )  # fmt: skip
+
+
+def download_size(name: str, revision: str | None) -> int | None:
+    """Bytes of a revision's safetensors files on the hub, or ``None`` where the hub cannot say."""
+    try:
+        info = huggingface_hub.HfApi().model_info(name, revision=revision, files_metadata=True)
+    except Exception:  # no hub, no such model, or no leave: the client has a type of its own for each
+        return None
+    files = [file for file in info.siblings or [] if file.rfilename.endswith(".safetensors")]
+    return sum(file.size or 0 for file in files) or None
+
+
+@contextlib.contextmanager
+def borrowed(name: str, revision: str | None, keep: bool) -> Iterator[None]:
+    """Within this, a hub model may be downloaded; after it, the disk is as before unless ``keep``.
+
+    Several processes may borrow the same revision; the last of them drops it.
+
+    Args:
+        name: As :func:`srtoolkit.load_model` takes it.
+        revision: Likewise.
+        keep: Leave what was downloaded.
+    """
+    if not is_hub_id(name) or keep:
+        yield
+        return
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", revision or "main")
+    borrowing = notes(name) / f"{stem}.borrowed"
+    mine = FileLock(notes(name) / f"{stem}+{uuid.uuid4().hex}.using")
+    with no_drop(name), contextlib.suppress(OSError):  # a cache that cannot be written will hold nothing new
+        if cached_commit(name, revision) is None:
+            borrowing.touch()
+        if borrowing.exists():
+            mine.acquire()
+    if not mine.is_locked:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with no_drop(name):
+            mine.release()
+            Path(mine.lock_file).unlink(missing_ok=True)
+            others = any(_held(path) for path in notes(name).glob(f"{stem}+*.using"))
+            commit = None if others else cached_commit(name, revision)
+            if commit is not None:
+                _drop(commit)
+            if not others:
+                borrowing.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def no_drop(name: str) -> Iterator[None]:
+    """Within this, no process of this package deletes files of a repository from the cache.
+
+    Args:
+        name: Id of the repository.
+    """
+    try:
+        notes(name).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(notes(name) / "drop.srtoolkit")
+        lock.acquire()
+    except OSError as error:
+        if disk.refusal(error) is None:
+            raise
+        yield  # from a cache that cannot be written, nothing is deleted either
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def notes(name: str) -> Path:
+    """Where in the hub's cache this package's locks and notes on a repository lie, beside the client's own.
+
+    Args:
+        name: Id of the repository.
+    """
+    return Path(constants.HF_HUB_CACHE, ".locks", f"models--{name.replace('/', '--')}")
+
+
+def _held(path: Path) -> bool:
+    """Whether a living process holds this lock; the system opens the locks of dead ones."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    path.unlink(missing_ok=True)
+    return False
+
+
+def _drop(commit: str) -> None:
+    """Delete one commit, and what no other commit shares with it, from the local cache."""
+    strategy = huggingface_hub.scan_cache_dir(constants.HF_HUB_CACHE).delete_revisions(commit)
+    logger.info("dropping %s again: %s", commit[:12], strategy.expected_freed_size_str)
+    strategy.execute()
+
+
+def branch_tokens(name: str) -> dict[str, float]:
+    """Tokens of training by branch, of a repository whose branches are named ``step<n>-tokens<n>B``.
+
+    Args:
+        name: Id of the repository.
+
+    Raises:
+        ValueError: The repository has no such branches, or cannot be reached.
+    """
+    found = {branch: float(match[2]) * 1e9 for branch in _branches(name) if (match := _BRANCH.fullmatch(branch))}
+    if not found:
+        raise ValueError(f"{name} has no branches named step<n>-tokens<n>B, here or on the hub.")
+    return found
+
+
+def _branches(name: str) -> list[str]:
+    """Branches of a repository: the hub's, or those that the local cache knows where the hub cannot be reached."""
+    try:
+        return [branch.name for branch in huggingface_hub.HfApi().list_repo_refs(name).branches]
+    except Exception:  # no hub, no such model, or no leave: the client has a type of its own for each
+        refs = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs"
+        return sorted(path.name for path in refs.iterdir()) if refs.is_dir() else []

@@ -1,0 +1,251 @@
+"""The model that every measurement takes: a transformers model, its tokenizer, and nnsight's view of it."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import nnsight
+import torch
+import transformers
+from jaxtyping import Int
+from torch import Tensor
+
+from srtoolkit.models.anatomy import Anatomy, narrowest_attention
+from srtoolkit.models.weights import input_device, is_offloaded, weight_fingerprint
+
+#: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
+MEMORY_BUDGET = 512 * 2**20
+
+
+@dataclass(eq=False)
+class Model:
+    """A causal language model, ready for patching. Make one with :func:`srtoolkit.load_model`.
+
+    Safe to use from several threads: every forward pass holds ``lock``.
+
+    Attributes:
+        name: As given to :func:`srtoolkit.load_model`.
+        hf: The transformers model.
+        tokenizer: The transformers tokenizer.
+        revision: Branch, tag or commit asked for.
+        commit: The commit it resolved to, where the source has commits.
+        init: ``"pretrained"`` or ``"random"``.
+        seed: Seed of random weights.
+        dtype: Name of the number format of weights and activations.
+        anatomy: Where the blocks, final norm, unembedding and gate are.
+        memory_budget: Bytes one batch may take beside the weights.
+        methods: Patching method chosen for each kind of context, filled by ``method="auto"``.
+        remote: Whether it runs elsewhere: ``True`` on NDIF, a server's address, ``"local"`` in rehearsal. ``hf`` then
+            has shapes and no weights.
+        nn: nnsight's view of ``hf``, made of it where none is given.
+        own_code: Whether Python files that the model's repository brings along ran.
+    """
+
+    name: str
+    hf: Any
+    tokenizer: Any
+    revision: str | None
+    commit: str | None
+    init: str
+    seed: int
+    dtype: str
+    anatomy: Anatomy
+    memory_budget: int = MEMORY_BUDGET
+    methods: dict[Any, Any] = field(default_factory=dict)
+    own_code: bool = False
+    lock: Any = field(default_factory=threading.RLock, repr=False)
+    remote: bool | str = False
+    nn: Any = None
+
+    def __post_init__(self) -> None:
+        if self.nn is None:
+            self.nn = _PlacedModel(self.hf, envoys=_Placed) if is_offloaded(self.hf) else nnsight.NNsight(self.hf)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder blocks."""
+        return int(self.hf.config.get_text_config().num_hidden_layers)
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.hf.config.get_text_config().hidden_size)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids the model has an embedding for."""
+        return int(self.hf.get_input_embeddings().num_embeddings)
+
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens a prompt may have, or ``None`` where the architecture sets no limit."""
+        config = self.hf.config.get_text_config()
+        for attribute in ("max_position_embeddings", "seq_length"):
+            if getattr(config, attribute, None):
+                return int(getattr(config, attribute))
+        return None
+
+    @property
+    def attention_window(self) -> int | None:
+        """Tokens that the narrowest local attention of any block sees, or ``None`` where every block sees all."""
+        return narrowest_attention(self.hf.config.get_text_config())
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters, tied ones counted once."""
+        return sum(parameter.numel() for parameter in self.hf.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go in and residual streams come out: this machine's CPU for a model that runs elsewhere."""
+        return torch.device("cpu") if self.remote else input_device(self.hf)
+
+    @property
+    def place(self) -> str:
+        """Where it runs: a device, or what stands for it of a model that runs elsewhere."""
+        if self.remote == "local":
+            return "this machine in rehearsal"
+        if self.remote:
+            return str(nnsight.CONFIG.API.HOST if self.remote is True else self.remote)
+        return str(self.device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that two checkpoints share only when their weights are the same.
+
+        Those of a model that runs elsewhere are taken of the weights as the server holds them, in its number format.
+        """
+        return weight_fingerprint(self.hf)
+
+    @cached_property
+    def blocks_return_tuples(self) -> list[int]:
+        """Length of the tuple that each block returns, 0 where it returns the residual stream itself."""
+        return probe_block_outputs(self)
+
+    @cached_property
+    def forward_arguments(self) -> frozenset[str]:
+        """Names of the arguments that the model's forward pass takes."""
+        return frozenset(inspect.signature(self.hf.forward).parameters)
+
+    def tokenize(self, text: str, bos: bool = False) -> Int[Tensor, " pos"]:
+        """Token ids of ``text``, without special tokens except, on request, a leading BOS.
+
+        Raises:
+            ValueError: ``bos`` is asked of a tokenizer that has none.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}")
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(
+                f"a prompt holds a NUL or half a character, which results cannot keep: {text[:200]!r}; replace it."
+            )
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        if bos and self.tokenizer.bos_token_id is None:
+            raise ValueError(f"{self.name}: bos=True, but the tokenizer has no BOS token; use bos=False.")
+        return torch.tensor([self.tokenizer.bos_token_id, *ids] if bos else ids, dtype=torch.long)
+
+    def token_text(self, token: int) -> str:
+        """The text of one token id."""
+        return str(self.tokenizer.decode([int(token)], clean_up_tokenization_spaces=False))
+
+    def provenance(self) -> dict[str, str | int]:
+        """What identifies this model in a result: name, version, weights, number format, device, software."""
+        return {
+            "model": self.name,
+            "init": self.init,
+            "seed": self.seed,
+            "revision": self.revision or "",
+            "commit": self.commit or "",
+            "fingerprint": self.fingerprint,
+            "own_code": int(self.own_code),
+            "dtype": self.dtype,
+            "device": "remote" if self.remote else self.place,
+            **({"remote": self.place} if self.remote else {}),
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+            "nnsight": nnsight.__version__,
+        }
+
+    def __repr__(self) -> str:
+        size = f"{self.n_parameters / 1e6:,.1f}M parameters, {self.n_layers} blocks, d_model {self.d_model}"
+        version = f"@{self.revision}" if self.revision else ""
+        weights = "" if self.init == "pretrained" else f"random weights (seed {self.seed}), "
+        return (
+            f"Model({self.name}{version}: {size}, {self.dtype} on {self.place}, "
+            f"{weights}fingerprint {self.fingerprint})"
+        )
+
+
+class _Placed(nnsight.Envoy):
+    """nnsight moves inputs to the device of the first parameter, which is no device where that one is offloaded."""
+
+    @property
+    def device(self) -> torch.device | None:
+        embeds = hasattr(self._module, "get_input_embeddings")
+        return input_device(self._module) if embeds else super().device
+
+
+class _PlacedModel(_Placed, nnsight.NNsight):
+    """The root of such a tree."""
+
+
+def served(
+    name: str, revision: str | None, config: Any, tokenizer: Any, dtype: torch.dtype, ask_hub: bool = True
+) -> nnsight.TransformersModel:
+    """A model that lies on a server, as nnsight sees it; here it has shapes and no weights.
+
+    Args:
+        name: Id on the hub.
+        revision: Branch, tag or commit: a server knows a deployment by it.
+        config: The model's configuration.
+        tokenizer: Its tokenizer.
+        dtype: Number format where it is loaded here after all, to rehearse.
+        ask_hub: Ask the hub how the name is spelled, which is part of what the server is asked for.
+    """
+    # With a task, or else nnsight asks the hub for it.
+    nn = nnsight.TransformersModel(
+        name, task="text-generation", revision=revision, tokenizer=tokenizer, config=config, dtype=dtype
+    )
+    if ask_hub:
+        nn.to_model_key()
+    return nn
+
+
+def server_key(given: str | None = None) -> str | None:
+    """The key that nnsight shows to servers; ``given`` becomes it where there is none."""
+    nnsight.CONFIG.API.APIKEY = nnsight.CONFIG.API.APIKEY or given
+    return nnsight.CONFIG.API.APIKEY
+
+
+def served_weights(model: Model) -> dict[str, tuple[tuple[int, ...], Tensor]]:
+    """Shape and up to 4,096 evenly spaced values of every parameter, as ``weight_fingerprint`` takes them, in one round
+    trip to the server, which has no srtoolkit.
+    """
+    nn, token = model.nn, torch.full((1, 1), model.vocab_size - 1)
+    with nn.session(remote=model.remote):
+        found = nnsight.save({})
+        with nn.trace(input_ids=token, use_cache=False):
+            for path, parameter in nn.named_parameters():
+                flat = parameter.detach().reshape(-1)
+                sample = flat[:: max(1, flat.numel() // 4096)][:4096]
+                found[path] = (tuple(parameter.shape), sample.to("cpu", copy=True))
+    return dict(found)
+
+
+@torch.no_grad()
+def probe_block_outputs(model: Model) -> list[int]:
+    """Length of the tuple each block returns (0: a tensor), read from a forward pass on one token."""
+    with model.lock:
+        blocks, lengths = model.nn.get(model.anatomy.blocks), [0] * model.n_layers
+        token = torch.full((1, 1), model.vocab_size - 1, device=model.device)  # id 0 is often padding, which warns
+        with model.nn.get(model.anatomy.base).trace(token):
+            kinds = nnsight.save([])
+            for block in blocks:
+                kinds.append(block.output)
+        for index, output in enumerate(kinds):
+            lengths[index] = len(output) if isinstance(output, tuple) else 0
+    return lengths

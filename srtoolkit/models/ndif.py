@@ -1,0 +1,168 @@
+"""Models that run on NDIF's servers, or rehearse that here: what they can do, and their failures in words.
+
+Weights and all that is as large stay on the server. What is sent is the source of one ``with`` block, token ids and
+points; what comes back is what was read at the last position. Each call of :func:`srtoolkit.capture` or
+:func:`srtoolkit.patch` is one session, one round trip, however many batches it has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from srtoolkit.models.hub import errors as hub_errors
+from srtoolkit.models.model import Model, served, served_weights, server_key
+from srtoolkit.models.weights import DTYPES, digest
+
+#: What works on a model that runs elsewhere: whatever is made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
+WORKS = (
+    *("capture", "patch", "interpolate", "slice_plane", "slice_gates", "count_gate_flips", "locate_gate_flips"),
+    *("next_tokens", "divergence", "noise_floor", "output_spread"),
+)
+
+#: What nnsight calls the rehearsal: the block is packed for the server, unpacked without what a server lacks, run here.
+REHEARSAL = "local"
+
+
+class RemoteError(ValueError):
+    """A model that runs elsewhere cannot do this, or could not be reached; the message says which and what to do."""
+
+
+def check_options(name: str, remote: bool | str, on_hub: bool, **options: tuple[Any, Any]) -> None:
+    """Refuse what cannot be had of a model that runs elsewhere.
+
+    Args:
+        name: The model's.
+        remote: Likewise, as :func:`srtoolkit.load_model` takes it.
+        on_hub: Whether the name is a Hugging Face id.
+        options: What was given, and the only value that there is, by name.
+
+    Raises:
+        RemoteError: The server has no such model, or decides itself on an option; or there is no key to it.
+    """
+    address = isinstance(remote, str) and remote.startswith(("http://", "https://")) and "@" not in remote
+    if remote is not True and remote != REHEARSAL and not address:
+        raise RemoteError(
+            f"remote={hub_errors.without_secrets(str(remote))!r}: expected True for NDIF, the address of another such "
+            f"server (https://..., without a password), {REHEARSAL!r} to rehearse on this machine, or False."
+        )
+    if not on_hub:
+        raise RemoteError(f"remote: a server has models of the Hugging Face hub, and {name!r} is none.")
+    for option, (given, only) in options.items():
+        if given != only:
+            raise RemoteError(
+                f"{option}={given!r} with remote: the server holds the weights, so {option} is its own "
+                f"affair; leave it out, or load {name!r} here."
+            )
+    key = server_key(os.environ.get("NDIF_API_KEY"))
+    if remote is True and not key:
+        raise RemoteError(
+            "remote=True needs a key to NDIF, and there is none. Get one at https://login.ndif.us, then set "
+            f"NDIF_API_KEY or call nnsight.login(). remote={REHEARSAL!r} rehearses the same path here, without a key."
+        )
+
+
+def check_here(model: Model, what: str) -> None:
+    """Refuse ``what`` where the model runs elsewhere.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        what: Function or option that needs the weights at hand.
+
+    Raises:
+        RemoteError: The model runs elsewhere.
+    """
+    if model.remote:
+        raise RemoteError(
+            f"{what} needs the model's weights on this machine, and {model.name} runs on {model.place}. There "
+            f"work {', '.join(WORKS)}, with method='full' or 'auto'. For the rest, load it here: "
+            f"load_model({model.name!r})."
+        )
+
+
+def check_method(model: Model, method: str) -> None:
+    """Refuse patching methods that take a prompt apart, where the model runs elsewhere.
+
+    Raises:
+        RemoteError: It is one.
+    """
+    if method not in ("full", "auto"):
+        check_here(model, f"method={method!r}, which runs a prompt in parts,")
+
+
+def connect(
+    name: str, revision: str | None, commit: str, config: Any, tokenizer: Any, dtype: str, remote: bool | str
+) -> Any:
+    """A model that lies on a server, as nnsight sees it; here it has shapes and no weights.
+
+    Args:
+        name: Id on the hub.
+        revision: As asked for: a server knows a deployment by it.
+        commit: What that resolved to, for the rehearsal, whose files were checked.
+        config: The model's configuration.
+        tokenizer: Its tokenizer.
+        dtype: Number format of the rehearsal; a server has its own.
+        remote: Where it runs.
+
+    Raises:
+        HubError: The hub, which nnsight asks how the name is spelled, does not answer.
+    """
+    rehearsal = remote == REHEARSAL
+    try:
+        return served(name, commit if rehearsal else revision, config, tokenizer, DTYPES[dtype], not rehearsal)
+    except Exception as error:  # the hub's client has a type of its own for each failure
+        if rehearsal:
+            raise
+        raise hub_errors.refusal(error, name, revision) from None
+
+
+def identify(model: Model) -> None:
+    """Ask the server what it holds, in one round trip: the model's ``dtype`` and ``fingerprint`` are those found there.
+
+    Raises:
+        RemoteError: The server cannot be reached, does not have the model, or refuses.
+    """
+    if model.remote == REHEARSAL:
+        model.nn.dispatch()  # a server has its weights loaded before it is asked
+    samples: dict[str, tuple[tuple[int, ...], Tensor]] = ask(model, served_weights)
+    dtype = next(values.dtype for _, values in samples.values() if values.is_floating_point())
+    model.dtype = str(dtype).removeprefix("torch.")
+    model.hf = model.hf.to(dtype)
+    model.fingerprint = digest((path, shape, values) for path, (shape, values) in sorted(samples.items()))
+
+
+def ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:
+    """A question to the server, with failures in the reader's terms and without the key in them.
+
+    Args:
+        model: One that runs elsewhere.
+        question: Takes the model and the arguments, and asks in one session.
+        arguments: Of the question.
+
+    Raises:
+        RemoteError: The server cannot be reached, or failed.
+    """
+    try:
+        return question(model, *arguments)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # nnsight, its HTTP and its websocket client each have types of their own
+        said = hub_errors.without_secrets(str(error))
+        key = server_key()
+        said = said.replace(key, "<key>") if key else said
+        if getattr(error, "status_code", None) in (401, 403):
+            advice = "It does not accept the key in NDIF_API_KEY; nnsight.login() takes another."
+        elif "out of memory" in said:
+            advice = f"Smaller batches may fit: model.memory_budget //= 4 (it is {model.memory_budget:,} bytes)."
+        elif isinstance(error, OSError) or type(error).__name__.startswith("WebSocket"):
+            advice = "There is no connection: check the network and the proxy settings."
+        else:
+            advice = (
+                "nnsight.status() lists what NDIF has loaded; a model or revision that is not there must be asked for."
+            )
+        at = f"revision {model.revision!r} of {model.name!r}" if model.revision else repr(model.name)
+        raise RemoteError(f"{at} did not run on {model.place}. {advice} It said: {said[-600:]}") from None

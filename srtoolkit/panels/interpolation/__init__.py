@@ -1,0 +1,1 @@
+"""The panel of one pair, or of random pairs: the curve from A to B."""

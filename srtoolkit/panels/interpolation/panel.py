@@ -1,0 +1,216 @@
+"""From one prompt to another: the curve, and what the model would say next at every point of the way."""
+
+from __future__ import annotations
+
+import ipywidgets as W
+import numpy as np
+import xarray as xr
+
+from srtoolkit import plot
+from srtoolkit.analysis.sharpness import sharpness
+from srtoolkit.models.model import Model
+from srtoolkit.panels.interpolation.pair import METRICS, code, describe, describe_point, measure, numbers
+from srtoolkit.panels.interpolation.random_pairs import RANDOM_PAIRS, measure_random_pairs, random_slopes
+from srtoolkit.panels.parts.panel import Panel
+from srtoolkit.panels.parts.picker import DEFAULT, ModelPicker
+from srtoolkit.panels.parts.picture import DRAWING, Picture
+from srtoolkit.panels.parts.text import drawable, tokens_of
+from srtoolkit.panels.parts.token_bars import TokenBars
+from srtoolkit.panels.parts.worker import Cancelled
+
+_WIDE = {"description_width": "70px"}
+
+
+class InterpolationPanel(Panel):
+    """The path between two prompts' activations: how far the output has moved, and the predictions at any point of it.
+
+    Moving alpha only looks up what was computed. New prompts, another block or number of steps are computed in the
+    background; the picture stays as it is until then.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`, or the name of one; a small packaged one by default.
+        prompt_a: Where the path starts, and the context that it runs in.
+        prompt_b: Where it ends. The prompts may have different numbers of tokens.
+        layer: Block whose output is replaced.
+        steps: Points of the path, both ends included.
+        metric: A key of ``METRICS``.
+
+    Attributes:
+        prompt_a: Control.
+        prompt_b: Control.
+        layer: Control.
+        steps: Control.
+        metric: Control.
+        alpha: Control.
+        swap: Button that exchanges A and B.
+        picker: Choice of another model.
+        model: What is measured.
+    """
+
+    def __init__(
+        self,
+        model: Model | str | None = None,
+        prompt_a: str = "the king of England",
+        prompt_b: str = "He opened the door and went into the",
+        *,
+        layer: int = 0,
+        steps: int = 50,
+        metric: str = "L2 distance",
+    ) -> None:
+        self.model = model if isinstance(model, Model) else None
+        name = model.name if isinstance(model, Model) else model or DEFAULT
+        self.picker = ModelPicker(name, model.revision if isinstance(model, Model) else None)
+        box = {"rows": 2, "style": _WIDE, "layout": W.Layout(width="98%")}
+        self.prompt_a = W.Textarea(prompt_a, description="prompt A", **box)
+        self.prompt_b = W.Textarea(prompt_b, description="prompt B", **box)
+        self._tokens_a, self._tokens_b, self._lengths = W.HTML(), W.HTML(), W.HTML()
+        self.swap = W.Button(description="Swap A and B", icon="exchange")
+        top = self.model.n_layers - 1 if self.model is not None else max(layer, 1)
+        self.layer = W.IntSlider(layer, 0, top, description="after block", continuous_update=False, style=_WIDE)
+        self.steps = W.BoundedIntText(steps, 3, 1000, description="steps", layout=W.Layout(width="160px"))
+        self.metric = W.Dropdown(options=list(METRICS), value=metric, description="metric", style=_WIDE)
+        self.alpha = W.FloatSlider(
+            0.5, min=0, max=1, step=0.01, description="alpha", style=_WIDE, layout=W.Layout(width="98%")
+        )
+        self._picture = Picture(9.4, 3.9)
+        self._axes = self._picture.figure.subplots(1, 2, width_ratios=(1.25, 1))
+        self._picture.figure.subplots_adjust(0.075, 0.13, 0.985, 0.77, wspace=0.42)
+        wrapped = W.Layout(flex_flow="row wrap")
+        controls = [
+            self.picker,
+            W.VBox([self.prompt_a, self._tokens_a, self.prompt_b, self._tokens_b, self._lengths]),
+            W.HBox([self.layer, self.steps, self.metric, self.swap], layout=wrapped),
+            self.alpha,
+        ]
+        super().__init__("From prompt A to prompt B", controls, [self._picture])
+        self._of, self._held = METRICS[metric], False
+        self._connect()
+        if self.model is None:
+            self.run(lambda: self.picker.fetch(self, self.use))
+        else:
+            self.use(self.model)
+
+    def _connect(self) -> None:
+        self.picker.attach(self, self.use)
+        for control in (self.prompt_a, self.prompt_b, self.layer, self.steps):
+            self.follow(control, self.request)
+        self.follow(self.metric, self._redraw)
+        self.follow(self.alpha, self._move)
+        self.swap.on_click(lambda _: self.run(self._swap))
+
+    def use(self, model: Model) -> None:
+        """Measure another model from now on.
+
+        Args:
+            model: From :func:`srtoolkit.load_model`.
+        """
+        with self.lock:
+            self.model, self._held = model, True
+            try:
+                self.layer.max = model.n_layers - 1
+            finally:
+                self._held = False
+            self.run(self.request)
+
+    def request(self) -> None:
+        """Compute what the controls ask for, in the background."""
+        model = self.model
+        if model is None or self._held:
+            return
+        prompts = self.prompt_a.value, self.prompt_b.value
+        layer, steps = self.layer.value, self.steps.value
+        self._show_tokens(model, *prompts)
+
+        def job(cancelled: Cancelled) -> tuple[Model, xr.Dataset | None]:
+            return model, measure(model, *prompts, layer, steps, cancelled)
+
+        self.submit(job, self._show, f"computing from A to B on {model.name}; the picture is of what was asked before")
+
+    def _show(self, found: tuple[Model, xr.Dataset]) -> None:
+        model, result = self._shown_model, self.result = found
+        layer, steps = int(result.attrs["layer"]), int(result.attrs["steps"])
+        self._redraw()
+        if not len(random_slopes(model, layer, steps, "relative_distance")):
+            text = f"comparing with {RANDOM_PAIRS} random pairs on {model.name}"
+
+            def job(cancelled: Cancelled) -> None:
+                measure_random_pairs(model, layer, steps, cancelled, self.progress(text, cancelled))
+
+            self.submit(job, lambda _: self._redraw(), text)
+
+    def _swap(self) -> None:
+        self._held = True
+        try:
+            self.prompt_a.value, self.prompt_b.value = self.prompt_b.value, self.prompt_a.value
+        finally:
+            self._held = False
+        self.request()
+
+    def _show_tokens(self, model: Model, a: str, b: str) -> None:
+        self._tokens_a.value, self._tokens_b.value = tokens_of(model, a, "A"), tokens_of(model, b, "B")
+        lengths = [len(model.tokenize(text)) for text in (a, b)]
+        differ = f"Lengths differ: {lengths[0]:,} and {lengths[1]:,} tokens. The whole path runs in A's context."
+        self._lengths.value = "" if lengths[0] == lengths[1] else f"<div data-srt='lengths'>{differ}</div>"
+
+    def _redraw(self) -> None:
+        """Draw the curve anew, for a new result or metric."""
+        if self.result is None:
+            return
+        self._of = METRICS[self.metric.value]
+        model, attrs = self._shown_model, self.result.attrs
+        sharp = sharpness(self.result, self._of).isel(pair=0)
+        compared = numbers(sharp, random_slopes(model, int(attrs["layer"]), int(attrs["steps"]), self._of))
+        self._words = describe(self.result, self._of, compared)
+        with DRAWING:
+            curve, bars = self._axes
+            for ax in self._axes:
+                ax.clear()
+            values = self.result[self._of].values[0]
+            curve.plot([0, 1], [0, values[-1]], ":", color="0.5", label="a straight line")
+            plot.curves(self.result, self._of, curve, color="k", label="from A to B")
+            curve.yaxis.label.set_size(9)
+            for text in (self._picture.figure.texts)[:]:
+                text.remove()
+            heading = f"{drawable(model.name)}, after block {attrs['layer']}; {compared}"
+            prompts = [f"{side}: {drawable(str(self.result[f'text_{side.lower()}'].values[0]), 120)}" for side in "AB"]
+            self._picture.figure.text(0.01, 0.985, "\n".join([heading, *prompts]), va="top", fontsize=9.5)
+            self._line = curve.axvline(0, color=plot.PALETTE[3], lw=1)
+            (self._dot,) = curve.plot([0], [0], "o", color=plot.PALETTE[3], ms=8)
+            self._bars = TokenBars(bars, self.result.sizes["rank"], float(self.result["probability"].max()))
+            self._place()
+            self._picture.draw(self._alt(), [self._line, self._dot, *self._bars.artists])
+
+    def _move(self) -> None:
+        """Show another point of what was computed."""
+        if self.result is not None:
+            with DRAWING:
+                self._place()
+                self._picture.move(self._alt())
+
+    def _place(self) -> None:
+        """Put the marker and the bars where alpha is."""
+        assert self.result is not None
+        index, result = self._index, self.result
+        alpha = float(result["alpha"].values[index])
+        self._line.set_xdata([alpha, alpha])
+        self._dot.set_data([alpha], [float(result[self._of].values[0, index])])
+        tokens, texts, probabilities = (result[name].values[0] for name in ("token", "text", "probability"))
+        ends = dict(zip("AB", tokens[[0, -1], 0].tolist(), strict=True))
+        marks = [", ".join(side for side in "AB" if token == ends[side]) for token in tokens[index].tolist()]
+        self._bars.show(f"next token at α = {alpha:.2f}", texts[index].tolist(), probabilities[index].tolist(), marks)
+
+    def _alt(self) -> str:
+        assert self.result is not None
+        return f"{self._words} {describe_point(self.result, self._of, self._index)}"
+
+    @property
+    def _index(self) -> int:
+        """Of the computed point that is nearest to alpha."""
+        assert self.result is not None
+        return int(np.abs(self.result["alpha"].values - self.alpha.value).argmin())
+
+    def code(self) -> str:
+        """Library calls that give ``result``, its sharpness, and where that stands among random pairs."""
+        if self.result is None:
+            raise ValueError("nothing is shown yet.")
+        return code(self._shown_model, self.result, self._of)

@@ -1,0 +1,1 @@
+"""What the panels are made of."""

@@ -1,0 +1,237 @@
+"""What all panels share: a title, controls, a line that says what is going on, errors in place, and a picture."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import threading
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as W
+import xarray as xr
+
+from srtoolkit.panels.parts.picture import Picture
+from srtoolkit.panels.parts.worker import Cancelled, Job, Worker
+
+#: Characters of an error that its one line shows; all of it is in the folded traceback.
+ERROR_LENGTH = 400
+
+#: Seconds that showing a panel waits for its picture, which then is in the saved notebook, too.
+FIRST_PICTURE = 120.0
+
+# JupyterLab's own text colour, so that words are readable in its light and dark themes.
+_TEXT = "color:var(--jp-ui-font-color1,inherit);line-height:1.5"
+
+
+class Panel(W.VBox):
+    """Controls above a picture that follows them.
+
+    Callbacks of controls run on the thread that the front end chooses, jobs on the panel's worker. Both change what the
+    panel shows only while holding ``lock``. A callback never waits for a model.
+
+    Args:
+        title: Heading.
+        controls: Widgets above the picture, each with a visible label.
+        pictures: Widgets below; the first :class:`Picture` among them is what ``png``, ``alt`` and ``save`` take.
+
+    Attributes:
+        title: Heading.
+        result: The Dataset that is shown, or ``None`` before the first.
+        error: What went wrong last, until it works again.
+        lock: Held while what is shown changes.
+    """
+
+    def __init__(self, title: str, controls: Sequence[W.Widget], pictures: Sequence[W.Widget]) -> None:
+        self.title = title
+        self.result: xr.Dataset | None = None
+        self.error: Exception | None = None
+        self.lock = threading.RLock()
+        self.picture = next((widget for widget in pictures if isinstance(widget, Picture)), None)
+        self._worker = Worker(f"panel: {title}", self.lock)
+        self._computing = False
+        self._failing: object = None  # the callback that the error shown is from, or None for a job
+        self._status, self._error_line = W.HTML(), W.HTML()
+        cancel = {"tooltip": "Stop computing; the picture stays", "layout": W.Layout(flex="0 0 auto")}
+        self._cancel = W.Button(description="Cancel", disabled=True, **cancel)
+        self._cancel.on_click(lambda _: self.cancel())
+        line = W.HBox([self._cancel, self._status], layout=W.Layout(align_items="center", min_height="36px"))
+        super().__init__(
+            [W.HTML(_styled(f"<b>{html.escape(title)}</b>")), *controls, line, self._error_line, *pictures]
+        )
+        self.add_class("srt-panel")
+        self.say("")
+
+    @property
+    def png(self) -> bytes:
+        """What is shown, as a PNG."""
+        assert self.picture is not None
+        return self.picture.png
+
+    @property
+    def alt(self) -> str:
+        """What is shown, in words and numbers."""
+        assert self.picture is not None
+        return self.picture.alt
+
+    def code(self) -> str:
+        """Library calls that give ``result``."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> None:
+        """Write what is shown as a PNG.
+
+        Args:
+            path: Of the file.
+        """
+        Path(path).write_bytes(self.png)
+
+    def submit(self, job: Job, then: Callable[[Any], None], text: str) -> None:
+        """Compute in the background and show the result; a later call replaces this one, the picture stays till then.
+
+        Args:
+            job: Takes a function that says whether its result is still wanted; runs on the panel's one worker.
+            then: Takes the result and shows it.
+            text: What the panel says meanwhile.
+        """
+
+        def apply(result: Any) -> None:
+            self._clear_error()
+            self._computing = False
+            then(result)
+            if not self._computing:  # unless ``then`` has submitted another job
+                self._idle()
+
+        def failed(error: Exception) -> None:
+            self._idle()
+            self.show_error(error)
+
+        with self.lock:
+            self._computing = True
+            self._clear_error()
+            self._cancel.disabled = False
+            self.say(text, busy=True)
+            self._worker.submit(job, apply, failed)
+
+    def progress(self, text: str, cancelled: Cancelled) -> Callable[[float | int], None]:
+        """A function by which a job shows how far it is, from 0 to 1.
+
+        Args:
+            text: What the panel says beside.
+            cancelled: The job's own.
+        """
+
+        def show(share: float | int) -> None:
+            with self.lock:
+                if not cancelled():
+                    self.say(text, busy=True, share=share)
+
+        return show
+
+    def cancel(self) -> None:
+        """Drop what is being computed; the picture stays as it is."""
+        with self.lock:
+            if self._worker.cancel():
+                self._idle()
+                self.say(f"Cancelled. Still shown: {self.alt}")
+
+    def settle(self, timeout: float | int = 60.0) -> None:
+        """Wait until nothing is being computed and the picture is current; errors are in ``error``, and shown.
+
+        Args:
+            timeout: In seconds.
+
+        Raises:
+            TimeoutError: Still computing.
+        """
+        if not self._worker.settle(timeout):
+            raise TimeoutError(f"{self.title}: still computing after {timeout:g} s.")
+
+    def follow(self, widget: W.Widget, callback: Callable[[], None], trait: str = "value") -> None:
+        """Call back when a control changes; what the callback raises is shown in the panel.
+
+        Args:
+            widget: The control.
+            callback: Takes nothing and reads the controls.
+            trait: What of the control to follow.
+        """
+        widget.observe(lambda _: self.run(callback), trait)
+
+    def run(self, callback: Callable[[], None]) -> None:
+        """Run a callback under the panel's lock; what it raises is shown in the panel.
+
+        Args:
+            callback: Takes nothing.
+        """
+        with self.lock:
+            try:
+                callback()
+            except Exception as error:  # an observer's exception would go to a log that nobody reads
+                self.show_error(error)
+                self._failing = callback
+            else:
+                if self.error is not None and self._failing == callback:
+                    self._clear_error()
+                if not self._computing:
+                    self.say(self.alt)
+
+    def say(self, text: str, busy: bool = False, share: float | int | None = None) -> None:
+        """Show a line of text as the panel's status, which screen readers read out.
+
+        Args:
+            text: Shown as it is.
+            busy: Show a progress bar.
+            share: How much is done, from 0 to 1, where known.
+        """
+        value = "" if share is None else f' value="{share:.3f}"'
+        bar = f'<progress aria-label="computing" style="width:6em"{value}></progress> ' if busy else ""
+        words = f'<span data-srt="text" style="{_WRAP}">{html.escape(text)}</span>'
+        state = "busy" if busy else "idle"
+        self._status.value = _styled(f"<div role='status' data-srt='status' data-state='{state}'>{bar}{words}</div>")
+
+    def show_error(self, error: Exception) -> None:
+        """Show an error in one line with its traceback folded; the panel goes on.
+
+        Args:
+            error: What was raised.
+        """
+        self.error, self._failing = error, None
+        line = " ".join(str(error).split()) or type(error).__name__
+        line = line if len(line) <= ERROR_LENGTH else line[:ERROR_LENGTH] + " …"
+        details = html.escape("".join(traceback.format_exception(error)))
+        self._error_line.value = _styled(
+            f"<div role='alert' data-srt='error' style='{_WRAP}'><b style='color:var(--jp-error-color0,#b00020)'>Error"
+            f"</b>: {html.escape(line)}<details><summary>{type(error).__name__}: traceback</summary>"
+            f"<pre style='overflow:auto;max-height:20em'>{details}</pre></details></div>"
+        )
+
+    def _clear_error(self) -> None:
+        self.error = self._failing = None
+        self._error_line.value = ""
+
+    def _idle(self) -> None:
+        """Say what is shown, now that nothing is being computed."""
+        self._computing = False
+        self._cancel.disabled = True
+        self.say(self.alt)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget, and for a notebook without a kernel the picture and a line of text."""
+        with contextlib.suppress(TimeoutError):  # a first picture that takes longer than this comes when it comes
+            self.settle(FIRST_PICTURE)
+        found = super()._repr_mimebundle_(**options)
+        data, metadata = found if isinstance(found, tuple) else (found, {})
+        if not data:
+            return found
+        still = {"image/png": b64encode(self.png).decode(), "text/plain": f"Panel: {self.title} | {self.alt}"}
+        return {**data, **still}, metadata
+
+
+_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"
+
+
+def _styled(content: str) -> str:
+    return f"<div style='{_TEXT}'>{content}</div>"

@@ -1,0 +1,132 @@
+"""Choosing a model: one that is packaged, one from the hub, or one in a folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+import ipywidgets as W
+
+from srtoolkit.models.catalogue import available_models
+from srtoolkit.models.loading import load_model
+from srtoolkit.models.model import Model
+from srtoolkit.panels.parts.panel import Panel
+from srtoolkit.panels.parts.worker import Cancelled
+
+#: The model of a panel that was given none: small, and in the package.
+DEFAULT = "nano-1m"
+
+_OTHER = "another: hub id or folder"
+
+# Panels that ask for the same model share it, as long as one of them holds it.
+_LOADED: WeakValueDictionary[tuple[str, str | None], Model] = WeakValueDictionary()
+_LOADING = threading.Lock()
+
+
+class ModelPicker(W.HBox):
+    """Any of :func:`srtoolkit.available_models`, a hub id or a folder, at any revision.
+
+    The panel that it is part of loads the model on its worker, shows what goes on and what went wrong, and keeps the
+    model that it has until then.
+
+    Args:
+        name: Chosen at first.
+        revision: Chosen at first.
+    """
+
+    def __init__(self, name: str = DEFAULT, revision: str | None = None) -> None:
+        rows = available_models()
+        known = list(rows["name"])
+        options = [
+            (
+                f"{row['name']} ({_size(int(row['parameters']))}{'' if row['works_offline'] else ', to be fetched'})",
+                name,
+            )
+            for name, row in zip(known, rows.to_dict("records"), strict=True)
+        ]
+        style = {"description_width": "initial"}
+        self.choice = W.Dropdown(
+            options=[*options, (_OTHER, _OTHER)], value=name if name in known else _OTHER, description="model",
+            style=style, layout=W.Layout(width="290px"),
+        )  # fmt: skip
+        self.other = W.Text(
+            value="" if name in known else name, description="hub id or folder", disabled=name in known,
+            style=style, layout=W.Layout(width="290px"),
+        )  # fmt: skip
+        self.revision = W.Text(
+            value=revision or "", description="revision", placeholder="the latest",
+            style=style, layout=W.Layout(width="180px"),
+        )  # fmt: skip
+        self.load = W.Button(description="Load model", icon="download")
+        self.choice.observe(self._toggle, "value")
+        super().__init__([self.choice, self.other, self.revision, self.load], layout=W.Layout(flex_flow="row wrap"))
+
+    @property
+    def name(self) -> str:
+        """Of the model that is chosen."""
+        return str(self.other.value.strip() if self.choice.value == _OTHER else self.choice.value)
+
+    def attach(self, panel: Panel, then: Callable[[Model], None]) -> None:
+        """Load on the button, as a job of ``panel``.
+
+        Args:
+            panel: Says what goes on, and shows errors.
+            then: Takes the loaded model.
+        """
+        self.load.on_click(lambda _: panel.run(lambda: self.fetch(panel, then)))
+
+    def fetch(self, panel: Panel, then: Callable[[Model], None]) -> None:
+        """Load what is chosen, as a job of ``panel``.
+
+        Args:
+            panel: Says what goes on, and shows errors.
+            then: Takes the loaded model.
+        """
+        name, revision = self.name, self.revision.value.strip() or None
+        if not name:
+            raise ValueError("no model is named; type a Hugging Face id or a folder, or choose one from the list.")
+
+        def job(_: Cancelled) -> Model:
+            return shared_model(name, revision)
+
+        panel.submit(job, then, f"loading {name}{f' at {revision}' if revision else ''}")
+
+    def _toggle(self, _: object) -> None:
+        self.other.disabled = self.choice.value != _OTHER
+
+
+def shared_model(name: str, revision: str | None = None) -> Model:
+    """A model by name, the same one for all panels that ask for it.
+
+    Args:
+        name: See :func:`srtoolkit.load_model`.
+        revision: See there.
+    """
+    with _LOADING:
+        model = _LOADED.get((name, revision))
+        if model is None:
+            model = _LOADED[name, revision] = load_model(name, revision=revision)
+        return model
+
+
+def load_call(model: Model) -> str:
+    """The call that loads ``model``.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+    """
+    arguments = [repr(model.name)]
+    if model.revision is not None:
+        arguments.append(f"revision={model.revision!r}")
+    if model.init != "pretrained":
+        arguments.append(f"init={model.init!r}, seed={model.seed}")
+    if model.dtype != "float32":
+        arguments.append(f"dtype={model.dtype!r}")
+    if model.remote:
+        arguments.append(f"remote={model.remote!r}")
+    return f"srt.load_model({', '.join(arguments)})"
+
+
+def _size(parameters: int) -> str:
+    return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.1f}M"

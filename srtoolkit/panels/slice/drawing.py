@@ -1,0 +1,123 @@
+"""Pictures of an explored slice: for the canvas, for the curve beneath it, and as one still for a notebook at rest."""
+
+from __future__ import annotations
+
+import io
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from srtoolkit import plot
+from srtoolkit.measures.planes import ANCHORS
+from srtoolkit.panels.parts.picture import DPI
+from srtoolkit.panels.parts.text import drawable
+from srtoolkit.panels.parts.token_bars import TokenBars
+from srtoolkit.panels.slice.canvas import Painted, painted
+from srtoolkit.panels.slice.explored import GATES, MARGIN, NEARNESS, REGIONS, TOKENS, Explored, Text, View
+
+
+def draw(explored: Explored, view: View, ax: Axes, text: Text) -> Axes:
+    """One picture of a slice, by the plot function for it.
+
+    Args:
+        explored: The slice.
+        view: What of it is shown.
+        ax: Where to draw.
+        text: From token id to text.
+    """
+    plane, anchor = explored.plane, view.anchor
+    if view.picture == NEARNESS:
+        return plot.plane(plane, ax=ax)
+    if view.picture == REGIONS:
+        return plot.regions(plane, ax)
+    if view.picture == TOKENS:
+        return plot.tokens(plane, text, anchor, ax)
+    if view.picture == MARGIN:
+        return plot.margin(plane, anchor, ax)
+    assert view.picture == GATES
+    return plot.gate_crossings(explored.gates[anchor], ax)
+
+
+def paint(explored: Explored, view: View) -> Painted:
+    """The colours of a picture, for a canvas.
+
+    Args:
+        explored: The slice.
+        view: What of it is shown.
+    """
+    found = painted(draw(explored, view, Figure().add_subplot(), explored.question.model.token_text))
+    if view.picture != NEARNESS:
+        return found
+    names = [(colour, f"as {name}'s output") for name, colour in zip(ANCHORS, ("red", "lime", "blue"), strict=True)]
+    return found._replace(title=NEARNESS, legend=names)
+
+
+def draw_line(explored: Explored, view: View, figure: Figure) -> None:
+    """The curve along the line to the pinned point, and the prediction there as far as it is known.
+
+    Args:
+        explored: The slice.
+        view: What of it is shown, with a pinned point.
+        figure: Is drawn on afresh.
+    """
+    alpha, beta = explored.place(view.pin)
+    figure.clear()
+    curve, bars = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    figure.subplots_adjust(0.075, 0.19, 0.985, 0.87, wspace=0.42)
+    plot.curves(explored.lines[view.anchor, view.pin], "distance", curve, color="k")
+    curve.set(xlabel=f"way from {view.anchor} (0) to the pinned point (1)", ylabel="distance of the output, L2")
+    curve.set_title(f"line from {view.anchor} to α {alpha:.2f}, β {beta:.2f}", fontsize=10)
+    curve.get_legend().remove()
+    texts, probabilities = explored.prediction(view)
+    if texts:
+        shown = TokenBars(bars, len(texts), max(probabilities))
+        shown.show("next token at the pinned point", texts, probabilities, [""] * len(texts))
+    else:
+        bars.set_axis_off()
+
+
+def still(explored: Explored, view: View) -> bytes:
+    """A picture of a slice and the top tokens beside it, with the pinned line; a PNG.
+
+    Args:
+        explored: The slice.
+        view: What of it is shown.
+    """
+    question = explored.question
+    figure = Figure((9.4, 4.2), dpi=DPI, layout="constrained", facecolor="white")
+
+    def text(token: int) -> str:
+        return drawable(question.model.token_text(token), 18).replace(r"\$", "$")  # the plot function escapes it
+
+    for number, name in enumerate([view.picture, NEARNESS if view.picture == TOKENS else TOKENS], start=1):
+        ax = draw(explored, view._replace(picture=name), figure.add_subplot(1, 2, number), text)
+        ax.set_title(name, fontsize=10)
+        if view.pin:
+            (x0, y0), (x1, y1) = explored.corners[ANCHORS.index(view.anchor)], explored.place(view.pin)
+            for colour, width in (("w", 4.0), ("k", 1.5)):
+                ax.plot([x0, x1], [y0, y1], color=colour, lw=width, zorder=2)
+            ax.plot([x1], [y1], "o", mfc="none", mec="k", ms=9, mew=2)
+    prompts = [f"{name}: {drawable(prompt, 110)}" for name, prompt in zip(ANCHORS, question.prompts, strict=True)]
+    heading = f"{drawable(question.model.name)}, after block {question.layer}; context {view.anchor}"
+    figure.suptitle("\n".join([heading, *prompts]), x=0.01, ha="left", fontsize=9.5)
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def stacked(*pngs: bytes) -> bytes:
+    """Pictures below each other, as one PNG.
+
+    Args:
+        pngs: From the top.
+    """
+    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
+    size = max(picture.width for picture in pictures), sum(picture.height for picture in pictures)
+    whole, top = Image.new("RGB", size, "white"), 0
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height
+    file = io.BytesIO()
+    whole.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,257 @@
+"""A plane through three prompts' activations, to hover over: what the model would say at every point of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import ipywidgets as W
+import numpy as np
+import xarray as xr
+
+from srtoolkit import plot
+from srtoolkit.measures.planes import ANCHORS
+from srtoolkit.models.model import Model
+from srtoolkit.panels.parts.panel import Panel
+from srtoolkit.panels.parts.picker import DEFAULT, ModelPicker
+from srtoolkit.panels.parts.picture import DRAWING, Picture
+from srtoolkit.panels.parts.text import tokens_of
+from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.panels.slice.canvas import SliceCanvas
+from srtoolkit.panels.slice.drawing import draw_line, paint, stacked, still
+from srtoolkit.panels.slice.explored import (
+    NEARNESS,
+    PICTURES,
+    Explored,
+    Question,
+    View,
+    code,
+    describe,
+    describe_pin,
+)
+
+#: Seconds without a change after which a slice is measured: one types faster than models run.
+PAUSE = 0.3
+
+#: Share of the largest distance that a point may be off when it is not measured.
+TOLERANCE = 0.01
+
+_STYLE = {"description_width": "90px"}
+
+
+class SliceExplorer(Panel):
+    """The plane through three prompts' activations, with the next-token prediction at every point of it.
+
+    Hovering, or arrow keys, look up what lies in the page already. A click, or Enter, pins a point: the line to it from
+    the context's own activation is measured and drawn as a curve.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`, or the name of one; a small packaged one by default.
+        prompts: A, B and C, of any lengths.
+        layer: Block whose output is replaced.
+        resolution: Points along each axis.
+        tolerance: Of :func:`srtoolkit.slice_plane`: where the slice need not be measured. Predictions are measured at
+            every point.
+
+    Attributes:
+        prompt_a: Control.
+        prompt_b: Control.
+        prompt_c: Control.
+        layer: Control.
+        resolution: Control.
+        shown: Control: one of ``PICTURES``.
+        context: Control: whose prompt predictions, gates and the line to the pinned point are in.
+        canvas: The picture; ``canvas.pin`` is the row and column of the pinned point.
+        picker: Choice of another model.
+        model: What is measured.
+        line: Curves along the line to the pinned point, or ``None``.
+    """
+
+    def __init__(
+        self,
+        model: Model | str | None = None,
+        prompts: Sequence[str] = (
+            "He opened the door and went into the",
+            "The ship sailed out to the open",
+            "She looked at him with tears in her",
+        ),
+        *,
+        layer: int = 0,
+        resolution: int = 41,
+        tolerance: float | None = TOLERANCE,
+    ) -> None:
+        if isinstance(prompts, str) or len(prompts) != len(ANCHORS):
+            raise ValueError(f"prompts={prompts!r}: expected three texts, for A, B and C.")
+        self.model = model if isinstance(model, Model) else None
+        self._tolerance, self._held = tolerance, False
+        self._explored: Explored | None = None
+        self._view = View(NEARNESS, "A", ())
+        name = model.name if isinstance(model, Model) else model or DEFAULT
+        self.picker = ModelPicker(name, model.revision if isinstance(model, Model) else None)
+        self._prompts = [
+            W.Textarea(text, description=f"prompt {anchor}", rows=1, style=_STYLE, layout=W.Layout(width="98%"))
+            for anchor, text in zip(ANCHORS, prompts, strict=True)
+        ]
+        self.prompt_a, self.prompt_b, self.prompt_c = self._prompts
+        self._tokens = [W.HTML() for _ in ANCHORS]
+        top = self.model.n_layers - 1 if self.model is not None else max(layer, 1)
+        self.layer = W.IntSlider(layer, 0, top, description="after block", continuous_update=False, style=_STYLE)
+        sizes = sorted({21, 41, 61, resolution})
+        narrow = {"style": {"description_width": "initial"}, "layout": W.Layout(width="max-content")}
+        self.resolution = W.Dropdown(options=sizes, value=resolution, description="points a side", **narrow)
+        self.shown = W.Dropdown(options=PICTURES, description="picture", **narrow)
+        self.context = W.Dropdown(options=ANCHORS, description="in the context of", **narrow)
+        self.canvas = SliceCanvas()
+        self._pinned = Picture(9.4, 2.9)
+        self._pinned.layout.display = "none"
+        settings = [self.layer, self.resolution, self.shown, self.context]
+        boxes = [widget for pair in zip(self._prompts, self._tokens, strict=True) for widget in pair]
+        controls = [self.picker, W.VBox(boxes), W.HBox(settings, layout=W.Layout(flex_flow="row wrap"))]
+        super().__init__("The plane through three prompts", controls, [self.canvas, self._pinned])
+        self._connect()
+        if self.model is None:
+            self.run(lambda: self.picker.fetch(self, self.use))
+        else:
+            self.use(self.model)
+
+    def _connect(self) -> None:
+        self.picker.attach(self, self.use)
+        for control in (*self._prompts, self.layer, self.resolution, self.shown, self.context):
+            self.follow(control, self.request)
+        self.follow(self.canvas, self.request, "pin")
+
+    @property
+    def line(self) -> xr.Dataset | None:
+        """Curves along the line from the context's activation to the pinned point, or ``None``."""
+        with self.lock:
+            return self._explored.lines.get((self._view.anchor, self._view.pin)) if self._explored else None
+
+    def use(self, model: Model) -> None:
+        """Measure another model from now on.
+
+        Args:
+            model: From :func:`srtoolkit.load_model`.
+        """
+        with self.lock:
+            self.model, self._held = model, True
+            try:
+                self.layer.max = model.n_layers - 1
+            finally:
+                self._held = False
+            self.run(self.request)
+
+    def request(self) -> None:
+        """Measure what the controls ask for, in the background, as far as it is not known yet."""
+        if self.model is None or self._held:
+            return
+        prompts = (self.prompt_a.value, self.prompt_b.value, self.prompt_c.value)
+        question = Question(self.model, prompts, self.layer.value, self.resolution.value, self._tolerance)
+        for anchor, text, chips in zip(ANCHORS, prompts, self._tokens, strict=True):
+            chips.value = tokens_of(self.model, text, anchor)
+        known = self._explored if self._explored is not None and self._explored.question == question else None
+        if self.canvas.points not in (0, question.resolution):
+            self._unpin()
+        pin, first = tuple(self.canvas.pin), self._explored is None
+        if pin and (len(pin) != 2 or not all(0 <= index < question.resolution for index in pin)):
+            raise ValueError(f"pin={list(pin)}: expected a row and a column from 0 to {question.resolution - 1}.")
+        view = View(self.shown.value, self.context.value, pin)
+
+        def job(cancelled: Cancelled) -> Explored | None:
+            explored = known or _ask_after_pause(question, cancelled, first)
+            if explored is not None:
+                explored.complete(view)
+            return explored
+
+        words = f"measuring the plane on {self.model.name}; the picture is of what was asked before"
+        self.submit(job, lambda explored: self._show(explored, view), words)
+
+    def _unpin(self) -> None:
+        """Forget the pinned point: it lies elsewhere on a grid of other points."""
+        self._held = True
+        try:
+            self.canvas.pin = []
+        finally:
+            self._held = False
+
+    def _show(self, explored: Explored, view: View) -> None:
+        """Show what is known, and measure predictions where they are not."""
+        self._update(explored, view)
+        if view.anchor not in explored.predictions:
+            text = f"next tokens at every point, in the context of {view.anchor}"
+
+            def job(cancelled: Cancelled) -> None:
+                explored.predict(view.anchor, cancelled, self.progress(text, cancelled))
+
+            self.submit(job, lambda _: self._update(explored, view), text)
+
+    def _update(self, explored: Explored, view: View) -> None:
+        self._explored, self._view, self.result = explored, view, explored.result(view)
+        self._draw()
+
+    @property
+    def alt(self) -> str:
+        """What is shown, in words and numbers."""
+        return describe(self._explored, self._view) if self._explored is not None else "nothing to show yet"
+
+    def _draw(self) -> None:
+        """Send the page all that it shows, in one message."""
+        assert self._explored is not None
+        explored, view, plane, canvas = self._explored, self._view, self._explored.plane, self.canvas
+        with DRAWING:
+            picture = paint(explored, view)
+        found = explored.predictions.get(view.anchor)
+        tokens = (
+            plane["top_token"].sel(anchor=view.anchor).values[..., None] if found is None else found["token"].values
+        )
+        ids, places = np.unique(tokens, return_inverse=True)
+        colours = [f"rgb({r * 255:.0f} {g * 255:.0f} {b * 255:.0f})" for r, g, b in plot.ANCHOR_COLOURS]
+        with canvas.hold_sync():
+            canvas.points = plane.sizes["alpha"]
+            canvas.reach = [float(plane["alpha"][0]), float(plane["alpha"][-1])]
+            canvas.colours = picture.colours.tobytes()
+            canvas.title, canvas.legend = picture.title, [list(entry) for entry in picture.legend]
+            canvas.tokens = places.astype(np.int32).tobytes()
+            canvas.probabilities = b"" if found is None else found["probability"].values.astype(np.float32).tobytes()
+            canvas.distances = plane["distance"].values.astype(np.float32).tobytes()
+            canvas.vocabulary = [repr(explored.question.model.token_text(token)) for token in ids.tolist()]
+            canvas.anchors = [
+                {"name": name, "alpha": alpha, "beta": beta, "colour": colour}
+                for name, (alpha, beta), colour in zip(ANCHORS, explored.corners, colours, strict=True)
+            ]
+            canvas.context, canvas.label = view.anchor, self.alt
+        self._draw_pinned()
+
+    def _draw_pinned(self) -> None:
+        """The curve along the line to the pinned point, and the prediction there."""
+        assert self._explored is not None
+        self._pinned.layout.display = None if self._view.pin else "none"
+        if self._view.pin:
+            with DRAWING:
+                draw_line(self._explored, self._view, self._pinned.figure)
+                self._pinned.draw(describe_pin(self._explored, self._view).strip())
+
+    @property
+    def png(self) -> bytes:
+        """The picture that is shown beside the top tokens, and the pinned line below."""
+        with self.lock, DRAWING:
+            if self._explored is None:
+                return self._pinned.png
+            whole = still(self._explored, self._view)
+            return stacked(whole, self._pinned.png) if self._view.pin else whole
+
+    def code(self) -> str:
+        """Library calls that give ``result`` and ``line``."""
+        with self.lock:
+            if self._explored is None:
+                raise ValueError("nothing is shown yet.")
+            return code(self._explored, self._view)
+
+
+def _ask_after_pause(question: Question, cancelled: Cancelled, first: bool) -> Explored | None:
+    """Measure a slice unless something else is asked for at once."""
+    end = time.monotonic() + (0 if first else PAUSE)
+    while time.monotonic() < end:
+        if cancelled():
+            return None
+        time.sleep(0.02)
+    return Explored.ask(question)

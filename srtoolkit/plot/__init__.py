@@ -1,0 +1,49 @@
+"""Pictures: every function takes results and, if wished, Axes to draw on, and returns the Axes. None keeps state.
+
+Colours are seaborn's colour-blind-safe palette; the paper's digitised values are always black and dashed.
+"""
+
+from __future__ import annotations
+
+from srtoolkit.plot.curve_plots import curves, median_curve, slope_against, slope_histogram
+from srtoolkit.plot.flip_plots import flip_histogram, flips_around_jump, flips_by_block
+from srtoolkit.plot.median_plots import growth, medians, scaling
+from srtoolkit.plot.region_plots import dendrogram, estimates, prompt_map, tokens_around_jump
+from srtoolkit.plot.slice_plots import (
+    ANCHOR_COLOURS,
+    gate_boundaries,
+    gate_crossings,
+    margin,
+    plane,
+    plane_strip,
+    regions,
+    tokens,
+)
+from srtoolkit.plot.style import PALETTE, SIZE
+
+__all__ = [
+    "ANCHOR_COLOURS",
+    "PALETTE",
+    "SIZE",
+    "curves",
+    "dendrogram",
+    "estimates",
+    "flip_histogram",
+    "flips_around_jump",
+    "flips_by_block",
+    "gate_boundaries",
+    "gate_crossings",
+    "growth",
+    "margin",
+    "median_curve",
+    "medians",
+    "plane",
+    "plane_strip",
+    "prompt_map",
+    "regions",
+    "scaling",
+    "slope_against",
+    "slope_histogram",
+    "tokens",
+    "tokens_around_jump",
+]

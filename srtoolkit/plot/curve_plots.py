@@ -1,0 +1,145 @@
+"""Curves of single pairs, their median, and their slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from srtoolkit import reference
+from srtoolkit.plot.style import AXIS_LABELS, PALETTE, axes_or_new, by_name, colour, legend, nanquartiles
+from srtoolkit.validation import check_dataset, check_names, check_variable, check_whole
+
+
+def curves(dataset: xr.Dataset, of: str = "relative_distance", ax: Axes | None = None, **line: Any) -> Axes:
+    """Every pair's curve over alpha, named in the legend when there are at most twelve.
+
+    Args:
+        dataset: From :func:`srtoolkit.interpolate`.
+        of: The variable to draw.
+        ax: Where to draw; a new figure by default.
+        line: Passed to matplotlib.
+    """
+    check_dataset(dataset, ("alpha", "pair"), "dataset", "srtoolkit.interpolate")
+    check_variable(dataset, of, ("pair", "alpha"), "of")
+    ax = axes_or_new(ax)
+    named = dataset.sizes["pair"] <= 12
+    for index, label in enumerate(dataset["pair"].values):
+        style = {"color": colour(index), "label": str(label)} if named else {"color": "0.3", "alpha": 0.15, "lw": 0.7}
+        ax.plot(dataset["alpha"], dataset[of].isel(pair=index), **{**style, **line})
+    return _along_alpha(ax, of, named)
+
+
+def median_curve(
+    dataset: xr.Dataset | Mapping[str, xr.Dataset],
+    of: str = "relative_distance",
+    ax: Axes | None = None,
+    paper: str | None = None,
+    straight: bool = True,
+) -> Axes:
+    """Pointwise median over pairs with a band from the first to the third quartile; the paper's Figs. 3, 4, 23 and 24.
+
+    Args:
+        dataset: One result, or several by name.
+        of: The variable to draw.
+        ax: Where to draw; a new figure by default.
+        paper: One of the paper's models, whose digitised median curve (Fig. 3) is drawn beside.
+        straight: Draw the straight line, too: what a network without regions would do.
+    """
+    results = by_name(dataset, ("alpha", "degenerate"), "srtoolkit.interpolate")
+    models = reference.janiak2024()["digitised"]["fig3_median_curve"]
+    if paper is not None:
+        check_names(paper, models, "paper")
+    for result in results.values():
+        check_variable(result, of, ("pair", "alpha"), "of")
+    ax = axes_or_new(ax)
+    for index, (name, result) in enumerate(results.items()):
+        values = result[of].isel(pair=np.flatnonzero(~result["degenerate"].values.astype(bool))).values
+        low, middle, high = nanquartiles(values)
+        color = colour(index)
+        ax.fill_between(result["alpha"], low, high, color=color, alpha=0.18, lw=0)
+        ax.plot(result["alpha"], middle, color=color, label=name or "median, quartiles")
+    if paper is not None:
+        ax.plot(
+            reference.janiak2024()["digitised"]["alpha"],
+            models[paper],
+            "k--",
+            marker="o",
+            ms=3,
+            lw=1,
+            label=f"paper: {paper}",
+        )
+    if straight:
+        ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, zorder=0)
+    return _along_alpha(ax, of)
+
+
+def slope_histogram(
+    sharp: xr.Dataset | Mapping[str, xr.Dataset],
+    ax: Axes | None = None,
+    paper: bool = False,
+    bins: int = 40,
+    log: bool = False,
+) -> Axes:
+    """How many pairs have which maximum slope; the paper's Fig. 26.
+
+    Args:
+        sharp: One result of :func:`srtoolkit.sharpness`, or several by name.
+        ax: Where to draw; a new figure by default.
+        paper: Mark the quartiles of the paper's Fig. 26 (Qwen2-0.5B, 30 steps).
+        bins: Number of bins over the range of all results together.
+        log: Count on a logarithmic axis, for results of very different width.
+    """
+    results, bins = (
+        by_name(sharp, ("max_slope", "excluded"), "srtoolkit.sharpness"),
+        check_whole(bins, "bins", 1, 10**4),
+    )
+    ax = axes_or_new(ax)
+    slopes = {name: _finite(result["max_slope"].where(~result["excluded"])) for name, result in results.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(slopes.values())), bins).tolist()
+    for index, (name, values) in enumerate(slopes.items()):
+        middle = f"median {np.median(values):.2f}" if len(values) else "no pairs"
+        label = f"{name + ': ' if name else ''}{middle}"
+        ax.hist(values, edges, color=colour(index), alpha=0.65, label=label, log=log)
+    if paper:
+        marks = reference.janiak2024()["digitised"]["fig26_max_slope_Qwen2-0.5B_30_steps_9999_pairs"]
+        for name, style in (("q25", ":"), ("q50", "--"), ("q75", ":")):
+            label = f"paper: Qwen2-0.5B, median {marks[name]:.2f} and quartiles" if name == "q50" else "_quartile"
+            ax.axvline(marks[name], color="k", ls=style, lw=1, label=label)
+    ax.set(xlabel=AXIS_LABELS["max_slope"], ylabel="pairs")
+    ax.legend(loc="upper right", framealpha=1, edgecolor="none")
+    return ax
+
+
+def slope_against(sharp: xr.Dataset, x: str, ax: Axes | None = None, of: str = "max_slope", **points: Any) -> Axes:
+    """One dot a pair: a sharpness measure against any other variable of the pair.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`.
+        x: The variable on the horizontal axis.
+        ax: Where to draw; a new figure by default.
+        of: The variable on the vertical axis.
+        points: Passed to matplotlib.
+    """
+    check_dataset(sharp, (), "sharp", "srtoolkit.sharpness")
+    for name, what in ((x, "x"), (of, "of")):
+        check_variable(sharp, name, ("pair",), what)
+    ax = axes_or_new(ax)
+    ax.scatter(sharp[x], sharp[of], **{"s": 12, "alpha": 0.6, "color": PALETTE[0], "lw": 0, **points})
+    ax.set(xlabel=AXIS_LABELS.get(x, x), ylabel=AXIS_LABELS.get(of, of))
+    return ax
+
+
+def _finite(values: xr.DataArray) -> np.ndarray:
+    numbers = values.values.astype(np.float64).ravel()
+    return numbers[np.isfinite(numbers)]
+
+
+def _along_alpha(ax: Axes, of: str, named: bool = True) -> Axes:
+    ax.set(xlabel="α, from A (0) to B (1)", ylabel=AXIS_LABELS.get(of, of), xlim=(0, 1))
+    if named:
+        legend(ax, frameon=False)
+    return ax

@@ -1,0 +1,292 @@
+"""Pairs of prompts: the paper's own, random ones from prose, and the user's."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from srtoolkit import reference
+from srtoolkit.models.checks import check_model, check_tokens
+from srtoolkit.models.model import Model
+from srtoolkit.validation import check_whole, listed
+
+#: Where random prompts come from: prose shipped with the package, or the paper's data set on the hub.
+SOURCES = ("prose", "gutenberg")
+
+GUTENBERG = "sedthh/gutenberg_english"
+
+
+@dataclass(frozen=True)
+class PromptPairs:
+    """Pairs of prompts A and B, tokenised for one model. Prompts may differ in length; none is ever padded.
+
+    Attributes:
+        tokens_a: Token ids of each pair's prompt A, the context of its path.
+        tokens_b: Token ids of each pair's prompt B.
+        text_a: Text of each prompt A.
+        text_b: Text of each prompt B.
+        labels: A name for each pair, unique.
+        bos: Whether the ids start with a BOS token.
+        source: Where the prompts are from, and how they were drawn.
+    """
+
+    tokens_a: tuple[Int[Tensor, " _pos"], ...]
+    tokens_b: tuple[Int[Tensor, " _pos"], ...]
+    text_a: tuple[str, ...]
+    text_b: tuple[str, ...]
+    labels: tuple[str, ...]
+    bos: bool
+    source: str
+
+    def __post_init__(self) -> None:
+        sides = (self.tokens_a, self.tokens_b, self.text_a, self.text_b, self.labels)
+        if any(not isinstance(side, tuple) for side in sides) or len({len(side) for side in sides}) != 1:
+            raise ValueError(
+                "PromptPairs: expected five tuples with one entry a pair (tokens_a, tokens_b, text_a, text_b, labels), "
+                f"got {[f'{len(s)} in a tuple' if isinstance(s, tuple) else type(s).__name__ for s in sides]}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key: slice) -> PromptPairs:
+        """The pairs of a slice.
+
+        Raises:
+            TypeError: Not a slice.
+        """
+        if not isinstance(key, slice):
+            raise TypeError(f"pairs[{key!r}]: expected a slice; one pair is pairs[i : i + 1].")
+        cut = (self.tokens_a[key], self.tokens_b[key], self.text_a[key], self.text_b[key], self.labels[key])
+        return PromptPairs(*cut, bos=self.bos, source=self.source)
+
+    @property
+    def lengths_differ(self) -> tuple[bool, ...]:
+        """For each pair, whether its prompts have different numbers of tokens."""
+        return tuple(len(a) != len(b) for a, b in zip(self.tokens_a, self.tokens_b, strict=True))
+
+    def swapped(self) -> PromptPairs:
+        """The same pairs with A and B exchanged: the path then runs in the other prompt's context."""
+        return PromptPairs(self.tokens_b, self.tokens_a, self.text_b, self.text_a, self.labels, self.bos, self.source)
+
+
+def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
+    """The paper's six pairs: S1 to S3 of similar prompts, D1 to D3 of dissimilar ones; each differs in the last token
+    only.
+
+    Janiak et al. 2024, Appendices B and C.
+
+    Args:
+        model: Whose tokenizer is used.
+        bos: Start every prompt with the tokenizer's BOS token; the paper does not.
+    """
+    pairs = reference.janiak2024()["prompt_pairs"]
+    names = sorted(pairs, key=lambda name: ("SD".index(name[0]), name))
+    texts = [(pairs[name]["a"], pairs[name]["b"]) for name in names]
+    return _from_text(model, texts, names, bos, "Janiak et al. 2024, Appendices B and C")
+
+
+def from_text(
+    model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None = None, bos: bool = False
+) -> PromptPairs:
+    """Pairs from the user's own texts, of any lengths.
+
+    Args:
+        model: Whose tokenizer is used.
+        pairs: Texts (A, B). Most tokenizers want a leading space before the first word.
+        labels: A name for each pair; by default its number.
+        bos: Start every prompt with the tokenizer's BOS token.
+
+    Raises:
+        ValueError: No pairs, an empty or too long prompt, or labels that do not fit.
+    """
+    return _from_text(model, pairs, labels, bos, "user")
+
+
+def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPairs:
+    """Every pair of different prompts of a list, once: the earlier one is A, whose context the path runs in.
+
+    Args:
+        model: Whose tokenizer is used.
+        texts: Two or more different prompts.
+        bos: Start every prompt with the tokenizer's BOS token.
+
+    Raises:
+        ValueError: Fewer than two prompts, one that stands twice, or an empty or too long one.
+    """
+    given, texts = texts, [] if isinstance(texts, str) else listed(texts) or []
+    if any(not isinstance(text, str) for text in texts):
+        raise TypeError(f"texts: expected a list of strings, got {str(given)[:200]!r}.")
+    if len(texts) < 2 or len(set(texts)) != len(texts):
+        raise ValueError(
+            f"{len(texts)} prompts, {len(set(texts))} of them different: expected two or more, all different."
+        )
+    places = list(itertools.combinations(range(len(texts)), 2))
+    pairs = [(texts[a], texts[b]) for a, b in places]
+    return _from_text(model, pairs, [f"{a}-{b}" for a, b in places], bos, "user, all pairs")
+
+
+def sample_pairs(
+    model: Model,
+    n: int,
+    length: int = 10,
+    bos: bool = False,
+    seed: int = 0,
+    source: str = "prose",
+    same_last_token: bool = False,
+) -> PromptPairs:
+    """``n`` pairs of unrelated prompts of exactly ``length`` tokens, drawn from English prose.
+
+    Prose is cut into windows of ``length`` tokens, ``n + 1`` of them are drawn, and consecutive draws make a pair, as
+    in the paper's scripts: prompt B of a pair is prompt A of the next.
+
+    Args:
+        model: Whose tokenizer is used.
+        n: Number of pairs.
+        length: Tokens of every prompt, the BOS token included where there is one.
+        bos: Start every prompt with the tokenizer's BOS token; the paper does not.
+        seed: Of the draw.
+        source: ``"prose"``, shipped with the package, or ``"gutenberg"``, the paper's data set, from the hub.
+        same_last_token: Draw pairs whose prompts end in the same token; no two pairs share a prompt.
+
+    Raises:
+        ValueError: More pairs than the prose has windows, or an option out of range.
+    """
+    model, seed = check_model(model), check_whole(seed, "seed")
+    if not isinstance(source, str) or source not in SOURCES:
+        raise ValueError(f"source={source!r} is not one of {SOURCES}.")
+    n, length, bos = check_whole(n, "n", 1), check_whole(length, "length", 1), _flag(bos, "bos")
+    words = length - bos
+    if words < 1:
+        raise ValueError(f"n={n}, length={length}, bos={bos}: at least one pair and one token of text are needed.")
+    windows = list(_prose_windows(model, words) if source == "prose" else _gutenberg_windows(model, words))
+    drawn = random.Random(seed).sample(windows, len(windows) if same_last_token else min(n + 1, len(windows)))
+    sides = _with_same_last_token(drawn) if same_last_token else (drawn[:-1], drawn[1:])
+    if n > len(sides[0]):
+        raise ValueError(
+            f"n={n} pairs of prompts of {words} tokens{' with the same last token' * same_last_token}: "
+            f"source={source!r} has {len(sides[0])}."
+        )
+    start = model.tokenize("", bos=True) if bos else windows[0][:0]
+    a, b = (tuple(torch.cat([start, window]) for window in side[:n]) for side in sides)
+    _check_lengths(model, (*a, *b))
+    return PromptPairs(
+        tokens_a=a,
+        tokens_b=b,
+        text_a=tuple(str(model.tokenizer.decode(ids.tolist())) for ids in a),
+        text_b=tuple(str(model.tokenizer.decode(ids.tolist())) for ids in b),
+        labels=tuple(str(index) for index in range(n)),
+        bos=bos,
+        source=f"{source}, length {length}, seed {seed}, {'same last token' if same_last_token else 'consecutive'}",
+    )
+
+
+def _with_same_last_token(windows: list[Int[Tensor, " _pos"]]) -> tuple[list[Tensor], list[Tensor]]:
+    """Two windows at a time that end alike, in the order in which the second of them comes."""
+    waiting: dict[int, Tensor] = {}
+    a, b = [], []
+    for window in windows:
+        other = waiting.pop(int(window[-1]), None)
+        if other is None:
+            waiting[int(window[-1])] = window
+        elif not torch.equal(other, window):
+            a.append(other)
+            b.append(window)
+    return a, b
+
+
+def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> PromptPairs:
+    """``pairs``, checked against the model they are to run on, or made from a list of (text, text)."""
+    if not isinstance(pairs, PromptPairs):
+        return from_text(model, pairs)
+    model = check_model(model)
+    if not len(pairs):
+        raise ValueError("no pairs: an empty PromptPairs, perhaps a slice beyond its end.")
+    _check_lengths(model, (*pairs.tokens_a, *pairs.tokens_b))
+    return pairs
+
+
+def by_length(prompts: Iterable[Int[Tensor, " _pos"]]) -> Iterator[tuple[list[int], Int[Tensor, "prompt pos"]]]:
+    """Prompts of one length at a time: their places in the list, and their ids as one tensor; shortest first."""
+    prompts = list(prompts)
+    for length in sorted({len(ids) for ids in prompts}):
+        places = [index for index, ids in enumerate(prompts) if len(ids) == length]
+        yield places, torch.stack([prompts[index] for index in places])
+
+
+def _from_text(
+    model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None, bos: bool, source: str
+) -> PromptPairs:
+    model, bos, given = check_model(model), _flag(bos, "bos"), pairs
+    couples = [] if isinstance(pairs, str) else [_couple(pair) for pair in listed(pairs) or []]
+    pairs = [couple for couple in couples if couple is not None]
+    if not pairs or len(pairs) < len(couples):
+        raise ValueError(f"expected a non-empty list of (text, text) pairs, got {str(given)[:200]!r}.")
+    if labels is None:
+        labels = [str(index) for index in range(len(pairs))]
+    names = tuple([] if isinstance(labels, str) else listed(labels) or [])
+    if any(not isinstance(name, str) for name in names):
+        raise TypeError(f"labels: expected a list of strings, got {str(labels)[:200]!r}.")
+    if len(names) != len(pairs) or len(set(names)) != len(names):
+        raise ValueError(f"{len(pairs)} pairs need as many different labels, got {list(names)[:10]}.")
+    sides = [[model.tokenize(text, bos) for text in side] for side in zip(*pairs, strict=True)]
+    for side in sides:
+        _check_lengths(model, side)
+    text_a, text_b = zip(*pairs, strict=True)
+    return PromptPairs(tuple(sides[0]), tuple(sides[1]), text_a, text_b, names, bos, source)
+
+
+def _couple(pair: Any) -> tuple[str, str] | None:
+    """``pair`` as a tuple of two, whatever these are; ``None`` for anything else."""
+    both = None if isinstance(pair, str | bytes | dict | set) else listed(pair)
+    return (both[0], both[1]) if both is not None and len(both) == 2 else None
+
+
+def _flag(value: Any, what: str) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{what}={value!r}: expected True or False.")
+    return bool(value)
+
+
+def _check_lengths(model: Model, prompts: Sequence[Int[Tensor, " _pos"]]) -> None:
+    for index, ids in enumerate(prompts):
+        check_tokens(model, ids[None] if isinstance(ids, Tensor) else ids, f"prompt {index}")
+
+
+def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " _pos"]]:
+    """Every document of the shipped prose, cut into consecutive windows; what is left at its end is dropped."""
+    folder = files("srtoolkit.prompts").joinpath("data/prose")
+    for document in sorted(folder.iterdir(), key=lambda path: path.name):
+        if document.name.endswith(".txt"):
+            ids = model.tokenize(document.read_text(encoding="utf-8"))
+            yield from ids[: len(ids) // length * length].split(length)
+
+
+def _gutenberg_windows(model: Model, length: int) -> Iterator[Int[Tensor, " _pos"]]:
+    """The first 100 books of the paper's data set, joined by the tokenizer's end-of-text token, cut into windows.
+
+    The paper's scripts shuffle the books but drop the result, so the first hundred of the first shard are what they
+    used.
+    """
+    import pandas as pd
+    from huggingface_hub import snapshot_download
+
+    pattern = "data/train-00000-of-*.parquet"
+    folder = snapshot_download(GUTENBERG, repo_type="dataset", allow_patterns=pattern)
+    (shard,) = Path(folder).glob(pattern)
+    books = pd.read_parquet(shard, columns=["TEXT"])["TEXT"].head(100)
+    text = str(model.tokenizer.eos_token or "\n\n").join(books)
+    # Tokenised in twenty pieces, as TransformerLens does; the seams shift a few tokens and keep memory flat.
+    size = (len(text) - 1) // 20 + 1
+    ids = torch.cat([model.tokenize(text[start : start + size]) for start in range(0, len(text), size)])
+    yield from ids[: len(ids) // length * length].split(length)
