@@ -13,7 +13,7 @@ from srtoolkit.analysis.estimates import (
     share_below,
     trend,
 )
-from srtoolkit.analysis.jumps import around_jumps, polytopes_by_region
+from srtoolkit.analysis.jumps import around_jumps, divergence_by_region, polytopes_by_region, token_change_at
 from srtoolkit.analysis.matching import match
 from srtoolkit.analysis.regions import cluster, map_prompts, null_threshold, path_matrix, region_graph
 from srtoolkit.analysis.sharpness import sharpness
@@ -24,14 +24,9 @@ from srtoolkit.files.disk import DiskError
 from srtoolkit.measures import paths
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.gate_flips import count_gate_flips, locate_gate_flips
+from srtoolkit.measures.loss import text_loss
 from srtoolkit.measures.noise import noise_floor, output_spread
-from srtoolkit.measures.predictions import (
-    divergence,
-    divergence_by_region,
-    next_tokens,
-    text_loss,
-    token_change_at,
-)
+from srtoolkit.measures.predictions import divergence, next_tokens
 from srtoolkit.measures.slices import slice_colours, slice_gates, slice_plane
 from srtoolkit.models.catalogue import available_models
 from srtoolkit.models.checkpoints import checkpoints
@@ -40,8 +35,10 @@ from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import RemoteError
 from srtoolkit.patching.patch import capture, patch
-from srtoolkit.profiles import Profile, preset, profile
-from srtoolkit.prompts.pairs import PromptPairs, all_pairs, from_text, paper_pairs, sample_pairs
+from srtoolkit.profiles import Profile, profile
+from srtoolkit.prompts.pairs import PromptPairs, all_pairs, from_text, paper_pairs
+from srtoolkit.prompts.sampling import sample_pairs
+from srtoolkit.reference.presets import preset
 from srtoolkit.results import ResultError, load, save
 from srtoolkit.sweeps.sweep import sweep
 

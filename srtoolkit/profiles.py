@@ -8,23 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import platformdirs
-
-#: Every setting of Janiak et al. 2024, by the call that takes it.
-JANIAK2024: dict[str, dict[str, Any]] = {
-    "load_model": {"dtype": "float32"},
-    "sample_pairs": {"n": 999, "length": 10, "bos": False, "seed": 0, "source": "gutenberg"},
-    "paper_pairs": {"bos": False},
-    "interpolate": {"layer": 0, "steps": 50, "path": "linear", "reads": ("final_norm", "logits")},
-    "sharpness": {"of": "relative_distance"},
-    "count_gate_flips": {"layer": 0, "steps": 50, "path": "linear"},
-    "slice_plane": {"layer": 0, "resolution": 61, "margin": 0.25},
-    "slice_colours": {"jointly": False},
-}
-
-PRESETS = {"janiak2024": JANIAK2024}
 
 
 @dataclass(frozen=True)
@@ -113,17 +98,6 @@ PROFILES = {
 def _scratch() -> tempfile.TemporaryDirectory[str]:
     """A folder that lives as long as the process."""
     return tempfile.TemporaryDirectory(prefix="srtoolkit-")
-
-
-def preset(name: str) -> dict[str, dict[str, Any]]:
-    """Every setting of a paper, by the call that takes it: ``srt.interpolate(model, pairs, **preset["interpolate"])``.
-
-    Raises:
-        ValueError: No preset of that name.
-    """
-    if not isinstance(name, str) or name not in PRESETS:
-        raise ValueError(f"preset {name!r} is not one of {tuple(PRESETS)}.")
-    return {call: dict(settings) for call, settings in PRESETS[name].items()}
 
 
 def profile() -> Profile:

@@ -23,8 +23,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
-from srtoolkit import results
 from srtoolkit.analysis.verdicts import MIME, Scorecard, Verdict
+from srtoolkit.files import disk
 from srtoolkit.profiles import profile
 
 #: A cell may take this long, in seconds; those of the ``paper`` profile run as long as they need.
@@ -57,15 +57,15 @@ def run(paths: list[Path], build: Path) -> int:
         start = time.monotonic()
         print(f"{path.name} ... ", end="", flush=True)
         notebook, error = execute(path)
-        results.write_text(report / path.name, nbformat.writes(notebook) + "\n", _INSTEAD)
-        results.write_text(report / f"{path.stem}.html", to_html(notebook, path.stem), _INSTEAD)
+        disk.write_text(report / path.name, nbformat.writes(notebook) + "\n", _INSTEAD)
+        disk.write_text(report / f"{path.stem}.html", to_html(notebook, path.stem), _INSTEAD)
         claims += [{**claim, "notebook": path.name} for claim in claims_of(notebook)]
         print(f"{'FAILED' if error else 'done'} in {time.monotonic() - start:.0f} s", flush=True)
         if error:
             failed.append(path.name)
             print(f"{path.name}: {error}", file=sys.stderr)
-    results.write_text(build / "claims.json", json.dumps(claims, indent=1) + "\n", _INSTEAD)
-    results.write_text(report / "index.html", _index(paths, claims), _INSTEAD)
+    disk.write_text(build / "claims.json", json.dumps(claims, indent=1) + "\n", _INSTEAD)
+    disk.write_text(report / "index.html", _index(paths, claims), _INSTEAD)
     print(f"\n{_card(claims)}\n")
     print(f"Report: {(report / 'index.html').resolve()}\nClaims: {(build / 'claims.json').resolve()}")
     if failed:
@@ -85,7 +85,7 @@ def save(paths: list[Path]) -> int:
         print(f"{path.name}: {error or 'saved'}")
         failures += error is not None
         if error is None:
-            results.write_text(path, nbformat.writes(canonical(notebook)) + "\n", "store it elsewhere")
+            disk.write_text(path, nbformat.writes(canonical(notebook)) + "\n", "store it elsewhere")
     return failures
 
 

@@ -24,18 +24,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Int
-from torch import Tensor
 
 from srtoolkit.files import disk
-from srtoolkit.models.model import Model
-from srtoolkit.prompts.pairs import PromptPairs
 from srtoolkit.version import __version__
 
 #: Of the files that :func:`save` writes. Files of before it was counted are of format 0, and read as they are.
@@ -48,42 +43,6 @@ class ResultError(ValueError):
 
 class DamagedResult(ResultError):
     """A file is cut short or its content is not what was written."""
-
-
-def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
-    """Coordinates and variables along ``pair`` that say what ran: texts, ids filled up with -1, prompt numbers."""
-    prompts = [tuple(ids.tolist()) for ids in (*pairs.tokens_a, *pairs.tokens_b)]
-    number = {prompt: index for index, prompt in enumerate(dict.fromkeys(prompts))}
-    ids = np.full((2, len(pairs), max(map(len, prompts))), -1, dtype=np.int32)
-    for index, prompt in enumerate(prompts):
-        ids[index // len(pairs), index % len(pairs), : len(prompt)] = prompt
-    numbers = np.array([number[prompt] for prompt in prompts]).reshape(2, -1)
-    return {
-        "pair": ("pair", list(pairs.labels)),
-        "text_a": ("pair", list(pairs.text_a)),
-        "text_b": ("pair", list(pairs.text_b)),
-        "tokens_a": (("pair", "pos"), ids[0]),
-        "tokens_b": (("pair", "pos"), ids[1]),
-        "prompt_a": ("pair", numbers[0], {"long_name": "number of prompt A; equal numbers are equal prompts"}),
-        "prompt_b": ("pair", numbers[1], {"long_name": "number of prompt B"}),
-        "lengths_differ": ("pair", np.array(pairs.lengths_differ)),
-    }
-
-
-def provenance(model: Model, pairs: PromptPairs, **settings: Any) -> dict[str, Any]:
-    """Attributes of a result: the model, the prompts' source and every setting, as numbers and strings."""
-    return _about(model, {"prompts": pairs.source, "bos": int(pairs.bos), **settings})
-
-
-def triple_provenance(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], **settings: Any) -> dict[str, Any]:
-    """Attributes of a result on single prompts: the model, the token ids, and every setting."""
-    ids = {f"tokens_{number}": " ".join(map(str, prompt.tolist())) for number, prompt in enumerate(prompts)}
-    return _about(model, {**ids, **settings})
-
-
-def _about(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
-    plain = {key: int(value) if isinstance(value, bool) else value for key, value in settings.items()}
-    return {**model.provenance(), "srtoolkit": __version__, **plain}
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -165,20 +124,6 @@ def _check_text(texts: list[str], where: str) -> None:
         raise ValueError(
             f"{where}: {bad[0][:100]!r} holds a NUL or half a character, which netCDF would cut; replace it."
         )
-
-
-def write_text(path: Path, text: str, instead: str = "write elsewhere") -> None:
-    """Write a text file, in UTF-8, that is there whole, under its name, or not at all.
-
-    Args:
-        path: Where to; folders are made as needed.
-        text: Its content.
-        instead: What to do where there is no room, for the message.
-
-    Raises:
-        DiskError: The disk is full, or the folder cannot be written.
-    """
-    disk.write_whole(path, text.encode(), instead)
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:

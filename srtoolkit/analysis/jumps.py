@@ -173,3 +173,87 @@ def _rank_correlation(
     ranks = [rankdata(values, axis=1, nan_policy="propagate") for values in (first.astype(np.float64), second)]
     one, other = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     return (one * other).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+
+
+def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
+    """Divergence of predictions, in nats, within a stable region and across its boundary, at equal input distance.
+
+    Two points are in the same region where no step of a jump lies between them, and in different ones where the whole
+    jump with the steepest step does; other points, with one foot in a jump, are left out. Jumps are those of
+    :func:`srtoolkit.sharpness`.
+
+    Args:
+        found: From :func:`srtoolkit.divergence`.
+        curves: From :func:`srtoolkit.interpolate`, on the same pairs, steps, block and path.
+
+    Returns:
+        Dims ``pair``, ``lag``: means over the points, ``jsd_same``, ``jsd_different``, ``same_token_same``,
+        ``same_token_different``, NaN where a pair has no such points; ``excluded``: pairs without a jump or a curve.
+
+    Raises:
+        ValueError: The two results are not of the same paths.
+    """
+    alike = ("tokens_a", "tokens_b", "alpha")
+    if not all(np.array_equal(found[key], curves[key]) for key in alike) or any(
+        found.attrs[key] != curves.attrs[key] for key in ("layer", "path", "fingerprint")
+    ):
+        raise ValueError("the two results are not of the same paths: give both the same model, pairs, steps and block.")
+    steps = jump_steps(curves["alpha"].values, curves["relative_distance"].values)
+    widest = _steepest_jump(steps, np.diff(curves["relative_distance"].values, axis=1))
+    places = np.arange(curves.sizes["alpha"])
+    means: dict[str, list[np.ndarray]] = {}
+    for lag in found["lag"].values:
+        before = np.pad(steps.cumsum(axis=1), ((0, 0), (1, 0)))
+        last = np.minimum(places + lag, places[-1])
+        same = before[:, last] == before[:, places]
+        different = (widest[:, :1] >= places) & (widest[:, 1:] <= places + lag) & steps.any(axis=1, keepdims=True)
+        for name in ("jsd", "same_token"):
+            values = found[name].sel(lag=lag)
+            for kind, chosen in (("same", same), ("different", different)):
+                means.setdefault(f"{name}_{kind}", []).append(values.where(chosen).mean("alpha").values)
+    data = {name: (("pair", "lag"), np.stack(values, axis=1)) for name, values in means.items()}
+    excluded = ~steps.any(axis=1) | ~np.isfinite(curves["relative_distance"].values).all(axis=1)
+    kept = found.drop_vars(["jsd", "same_token", "alpha"])
+    return kept.assign(data).assign(excluded=("pair", excluded))
+
+
+def _steepest_jump(
+    steps: Bool[np.ndarray, "pair step"], rises: Float[np.ndarray, "pair step"]
+) -> Int[np.ndarray, "pair end"]:
+    """First and last point of each curve's jump with the steepest step; meaningless where there is no jump."""
+    top = np.where(steps, rises, -np.inf).argmax(axis=1)
+    ends = np.empty((len(steps), 2), dtype=np.int64)
+    for pair, peak in enumerate(top):
+        outside = np.flatnonzero(~steps[pair])
+        ends[pair] = (
+            max(outside[outside < peak], default=-1) + 1,
+            min(outside[outside > peak], default=steps.shape[1]),
+        )
+    return ends
+
+
+def token_change_at(curves: xr.Dataset) -> xr.DataArray:
+    """Alpha at which the most probable next token stops being that of A for good, in the middle of the step.
+
+    Args:
+        curves: From :func:`srtoolkit.interpolate`, read at ``"logits"`` among others.
+
+    Returns:
+        Dim ``pair``: NaN where A and B have the same most probable token.
+
+    Raises:
+        ValueError: ``curves`` has no predictions.
+    """
+    check_dataset(curves, ("alpha",), "curves", "srtoolkit.interpolate")
+    if "top_token" not in curves:
+        raise ValueError(
+            f"these curves hold no predictions, only {list(curves.data_vars)}; interpolate reads='logits'."
+        )
+    tokens, alphas = curves["top_token"].values, curves["alpha"].values
+    is_a = tokens == tokens[:, :1]
+    last = is_a.shape[1] - 1 - is_a[:, ::-1].argmax(axis=1)
+    middle = (alphas[last] + alphas[np.minimum(last + 1, len(alphas) - 1)]) / 2
+    name = "alpha at which the top token stops being A's"
+    return xr.DataArray(
+        np.where(is_a[:, -1], np.nan, middle), dims="pair", name="token_change_at", attrs={"long_name": name}
+    )

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from srtoolkit.costs.flops import Architecture
 from srtoolkit.costs.work import Work, passes, run
-from srtoolkit.models import smollm2
+from srtoolkit.files import verified
 from srtoolkit.models.anatomy import find_anatomy
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
@@ -249,7 +249,7 @@ def measure_loading(dtype: str) -> Loading:
         file = Path(folder) / "sample.safetensors"
         save_file({"weight": torch.zeros(SAMPLE // 4)}, file)
         read = min(_seconds(lambda: load_file(file)["weight"].to(DTYPES[dtype], copy=True)) for _ in range(3))
-        hashed = min(_seconds(lambda: smollm2.file_sha256(file)) for _ in range(2))
+        hashed = min(_seconds(lambda: verified.file_sha256(file)) for _ in range(2))
     return Loading(start, read / SAMPLE, hashed / SAMPLE)
 
 

@@ -116,3 +116,17 @@ def existing(path: Path) -> Path:
 
 def _size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
+
+
+def write_text(path: Path, text: str, instead: str = "write elsewhere") -> None:
+    """Write a text file, in UTF-8, that is there whole, under its name, or not at all.
+
+    Args:
+        path: Where to; folders are made as needed.
+        text: Its content.
+        instead: What to do where there is no room, for the message.
+
+    Raises:
+        DiskError: The disk is full, or the folder cannot be written.
+    """
+    write_whole(path, text.encode(), instead)

@@ -12,15 +12,16 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from srtoolkit.measures import distances
+from srtoolkit.measures.dataset import describe_pairs, provenance
 from srtoolkit.measures.paths import Path, find_path
+from srtoolkit.measures.walk import capture_all
 from srtoolkit.models.checks import check_layer, check_names
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import named
 from srtoolkit.patching.methods import METHODS
-from srtoolkit.patching.overflow import check_activations, warn_of_overflow
-from srtoolkit.patching.patch import capture, choose_method, patch
+from srtoolkit.patching.overflow import warn_of_overflow
+from srtoolkit.patching.patch import choose_method, patch
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
-from srtoolkit.results import describe_pairs, provenance
 from srtoolkit.validation import check_whole
 
 #: Read points that curves can be made of.
@@ -108,14 +109,6 @@ def interpolate(
     found = _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=", ".join(used))
     warn_of_overflow(model, pairs.tokens_a, found["non_finite"].values, layer)
     return found
-
-
-def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
-    """Activations of prompts of any lengths, in their order."""
-    out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
-    for places, tokens in by_length(prompts):
-        out[places] = capture(model, tokens, layer)
-    return check_activations(model, out, layer)
 
 
 def _pairs_at_once(model: Model, steps: int, reads: tuple[str, ...]) -> int:

@@ -16,15 +16,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from srtoolkit.measures.curves import capture_all
+from srtoolkit.measures.dataset import describe_pairs, provenance
 from srtoolkit.measures.paths import Path, find_path
+from srtoolkit.measures.walk import capture_all
 from srtoolkit.models.checks import check_gates, check_layer
 from srtoolkit.models.model import Model
 from srtoolkit.patching.overflow import warn_of_overflow
 from srtoolkit.patching.patch import patch
 from srtoolkit.patching.reads import OPEN_GATES, Reads
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
-from srtoolkit.results import describe_pairs, provenance
 from srtoolkit.validation import check_whole, listed
 
 #: Maps whose output is multiplied by another's; the other maps of :data:`srtoolkit.models.anatomy.GATES` stand alone.

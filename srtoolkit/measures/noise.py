@@ -9,13 +9,13 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from srtoolkit.measures.curves import capture_all
+from srtoolkit.measures.dataset import describe_pairs, provenance
+from srtoolkit.measures.walk import capture_all
 from srtoolkit.models.checks import check_layer
 from srtoolkit.models.model import Model
 from srtoolkit.patching.overflow import warn_of_overflow
 from srtoolkit.patching.patch import capture, patch
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
-from srtoolkit.results import describe_pairs, provenance
 from srtoolkit.validation import check_whole
 
 

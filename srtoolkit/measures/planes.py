@@ -11,10 +11,10 @@ import xarray as xr
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from srtoolkit.measures.curves import capture_all
+from srtoolkit.measures.dataset import triple_provenance
+from srtoolkit.measures.walk import capture_all
 from srtoolkit.models.checks import check_layer, check_tokens
 from srtoolkit.models.model import Model
-from srtoolkit.results import triple_provenance
 from srtoolkit.validation import check_number, check_whole, listed
 
 ANCHORS = ("A", "B", "C")

@@ -7,22 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float, Int
-from torch.nn.functional import cross_entropy
 from tqdm.auto import trange
 
-from srtoolkit.analysis.sharpness import jump_steps
-from srtoolkit.measures.curves import capture_all
+from srtoolkit.measures.dataset import describe_pairs, provenance
 from srtoolkit.measures.distances import jsd_between
 from srtoolkit.measures.paths import Path, find_path
+from srtoolkit.measures.walk import capture_all
 from srtoolkit.models.checks import check_layer
 from srtoolkit.models.model import Model
-from srtoolkit.models.ndif import check_here
 from srtoolkit.patching.overflow import warn_of_overflow
 from srtoolkit.patching.patch import patch
-from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
-from srtoolkit.results import describe_pairs, provenance
-from srtoolkit.validation import check_dataset, check_number, check_whole, listed
+from srtoolkit.prompts.pairs import PromptPairs, as_pairs
+from srtoolkit.validation import check_number, check_whole, listed
 
 
 @torch.no_grad()
@@ -146,121 +142,3 @@ def divergence(
     }
     coords |= {"alpha": alphas.double().numpy(), "lag": list(lags)}
     return xr.Dataset(data | about, coords, provenance(model, pairs, layer=layer, path=path_name, steps=steps))
-
-
-def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
-    """Divergence of predictions, in nats, within a stable region and across its boundary, at equal input distance.
-
-    Two points are in the same region where no step of a jump lies between them, and in different ones where the whole
-    jump with the steepest step does; other points, with one foot in a jump, are left out. Jumps are those of
-    :func:`srtoolkit.sharpness`.
-
-    Args:
-        found: From :func:`srtoolkit.divergence`.
-        curves: From :func:`srtoolkit.interpolate`, on the same pairs, steps, block and path.
-
-    Returns:
-        Dims ``pair``, ``lag``: means over the points, ``jsd_same``, ``jsd_different``, ``same_token_same``,
-        ``same_token_different``, NaN where a pair has no such points; ``excluded``: pairs without a jump or a curve.
-
-    Raises:
-        ValueError: The two results are not of the same paths.
-    """
-    alike = ("tokens_a", "tokens_b", "alpha")
-    if not all(np.array_equal(found[key], curves[key]) for key in alike) or any(
-        found.attrs[key] != curves.attrs[key] for key in ("layer", "path", "fingerprint")
-    ):
-        raise ValueError("the two results are not of the same paths: give both the same model, pairs, steps and block.")
-    steps = jump_steps(curves["alpha"].values, curves["relative_distance"].values)
-    widest = _steepest_jump(steps, np.diff(curves["relative_distance"].values, axis=1))
-    places = np.arange(curves.sizes["alpha"])
-    means: dict[str, list[np.ndarray]] = {}
-    for lag in found["lag"].values:
-        before = np.pad(steps.cumsum(axis=1), ((0, 0), (1, 0)))
-        last = np.minimum(places + lag, places[-1])
-        same = before[:, last] == before[:, places]
-        different = (widest[:, :1] >= places) & (widest[:, 1:] <= places + lag) & steps.any(axis=1, keepdims=True)
-        for name in ("jsd", "same_token"):
-            values = found[name].sel(lag=lag)
-            for kind, chosen in (("same", same), ("different", different)):
-                means.setdefault(f"{name}_{kind}", []).append(values.where(chosen).mean("alpha").values)
-    data = {name: (("pair", "lag"), np.stack(values, axis=1)) for name, values in means.items()}
-    excluded = ~steps.any(axis=1) | ~np.isfinite(curves["relative_distance"].values).all(axis=1)
-    kept = found.drop_vars(["jsd", "same_token", "alpha"])
-    return kept.assign(data).assign(excluded=("pair", excluded))
-
-
-def _steepest_jump(
-    steps: Bool[np.ndarray, "pair step"], rises: Float[np.ndarray, "pair step"]
-) -> Int[np.ndarray, "pair end"]:
-    """First and last point of each curve's jump with the steepest step; meaningless where there is no jump."""
-    top = np.where(steps, rises, -np.inf).argmax(axis=1)
-    ends = np.empty((len(steps), 2), dtype=np.int64)
-    for pair, peak in enumerate(top):
-        outside = np.flatnonzero(~steps[pair])
-        ends[pair] = (
-            max(outside[outside < peak], default=-1) + 1,
-            min(outside[outside > peak], default=steps.shape[1]),
-        )
-    return ends
-
-
-def token_change_at(curves: xr.Dataset) -> xr.DataArray:
-    """Alpha at which the most probable next token stops being that of A for good, in the middle of the step.
-
-    Args:
-        curves: From :func:`srtoolkit.interpolate`, read at ``"logits"`` among others.
-
-    Returns:
-        Dim ``pair``: NaN where A and B have the same most probable token.
-
-    Raises:
-        ValueError: ``curves`` has no predictions.
-    """
-    check_dataset(curves, ("alpha",), "curves", "srtoolkit.interpolate")
-    if "top_token" not in curves:
-        raise ValueError(
-            f"these curves hold no predictions, only {list(curves.data_vars)}; interpolate reads='logits'."
-        )
-    tokens, alphas = curves["top_token"].values, curves["alpha"].values
-    is_a = tokens == tokens[:, :1]
-    last = is_a.shape[1] - 1 - is_a[:, ::-1].argmax(axis=1)
-    middle = (alphas[last] + alphas[np.minimum(last + 1, len(alphas) - 1)]) / 2
-    name = "alpha at which the top token stops being A's"
-    return xr.DataArray(
-        np.where(is_a[:, -1], np.nan, middle), dims="pair", name="token_change_at", attrs={"long_name": name}
-    )
-
-
-@torch.no_grad()
-def text_loss(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> xr.Dataset:
-    """Mean cross-entropy of the next token within each prompt A, in nats a token; no activation is replaced.
-
-    Args:
-        model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text), of two tokens or more; their A is what counts.
-
-    Returns:
-        Dim ``pair``: ``loss``.
-
-    Raises:
-        ValueError: Bad prompts, or one of a single token.
-        RemoteError: The model runs remotely.
-    """
-    check_here(model, "text_loss")
-    pairs = as_pairs(model, pairs)
-    losses = np.zeros(len(pairs))
-    for indices, tokens in by_length(pairs.tokens_a):
-        if tokens.shape[1] < 2:
-            raise ValueError(
-                f"prompt {pairs.labels[indices[0]]} has one token; a loss needs one to predict another from."
-            )
-        for chosen in torch.arange(len(tokens)).split(16):
-            ids = tokens[chosen].to(model.device)
-            logits = model.hf(input_ids=ids, use_cache=False).logits[:, :-1].float()
-            found = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none").mean(1)
-            losses[[indices[row] for row in chosen]] = found.cpu().numpy()
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
-    data = {"loss": ("pair", losses, {"long_name": "cross-entropy of the next token", "units": "nats a token"})}
-    return xr.Dataset(data | about, coords, provenance(model, pairs))

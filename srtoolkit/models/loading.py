@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import transformers
 
-from srtoolkit.models import ndif, smollm2
+from srtoolkit.models import ndif, smollm2, weights
 from srtoolkit.models.anatomy import find_anatomy
 from srtoolkit.models.hub import downloads
 from srtoolkit.models.hub.cache import is_hub_id
@@ -108,7 +108,7 @@ def load_model(
         given |= {"revision": snapshot.commit, "local_files_only": True}
     config = _from_source(transformers.AutoConfig, what, source, **given)
     _refuse_encoders(name, config)
-    with smollm2.without_bars():
+    with weights.without_bars():
         tokenizer = _from_source(transformers.AutoTokenizer, what, source, **given)
         if init == "random":
             with torch.random.fork_rng(devices=[]):

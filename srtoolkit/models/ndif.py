@@ -11,11 +11,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import nnsight
 import torch
 from torch import Tensor
 
 from srtoolkit.models.hub import errors as hub_errors
-from srtoolkit.models.model import Model, served, served_weights, server_key
+from srtoolkit.models.model import Model
 from srtoolkit.models.weights import DTYPES, digest
 
 #: What works on a model that runs elsewhere: whatever is made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
@@ -166,3 +167,46 @@ def ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:
             )
         at = f"revision {model.revision!r} of {model.name!r}" if model.revision else repr(model.name)
         raise RemoteError(f"{at} did not run on {model.place}. {advice} It said: {said[-600:]}") from None
+
+
+def served(
+    name: str, revision: str | None, config: Any, tokenizer: Any, dtype: torch.dtype, ask_hub: bool = True
+) -> nnsight.TransformersModel:
+    """A model that lies on a server, as nnsight sees it; here it has shapes and no weights.
+
+    Args:
+        name: Id on the hub.
+        revision: Branch, tag or commit: a server knows a deployment by it.
+        config: The model's configuration.
+        tokenizer: Its tokenizer.
+        dtype: Number format where it is loaded here after all, to rehearse.
+        ask_hub: Ask the hub how the name is spelled, which is part of what the server is asked for.
+    """
+    # With a task, or else nnsight asks the hub for it.
+    nn = nnsight.TransformersModel(
+        name, task="text-generation", revision=revision, tokenizer=tokenizer, config=config, dtype=dtype
+    )
+    if ask_hub:
+        nn.to_model_key()
+    return nn
+
+
+def server_key(given: str | None = None) -> str | None:
+    """The key that nnsight shows to servers; ``given`` becomes it where there is none."""
+    nnsight.CONFIG.API.APIKEY = nnsight.CONFIG.API.APIKEY or given
+    return nnsight.CONFIG.API.APIKEY
+
+
+def served_weights(model: Model) -> dict[str, tuple[tuple[int, ...], Tensor]]:
+    """Shape and up to 4,096 evenly spaced values of every parameter, as ``weight_fingerprint`` takes them, in one round
+    trip to the server, which has no srtoolkit.
+    """
+    nn, token = model.nn, torch.full((1, 1), model.vocab_size - 1)
+    with nn.session(remote=model.remote):
+        found = nnsight.save({})
+        with nn.trace(input_ids=token, use_cache=False):
+            for path, parameter in nn.named_parameters():
+                flat = parameter.detach().reshape(-1)
+                sample = flat[:: max(1, flat.numel() // 4096)][:4096]
+                found[path] = (tuple(parameter.shape), sample.to("cpu", copy=True))
+    return dict(found)

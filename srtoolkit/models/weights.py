@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -63,3 +63,17 @@ def input_device(hf: Any) -> torch.device:
     embedding = hf.get_input_embeddings()
     where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
     return embedding.weight.device if where is None else torch.device(where)
+
+
+@contextlib.contextmanager
+def without_bars() -> Iterator[None]:
+    """Without transformers' progress bars over weight tensors; downloads keep theirs."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

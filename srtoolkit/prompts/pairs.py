@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +15,7 @@ from torch import Tensor
 from srtoolkit import reference
 from srtoolkit.models.checks import check_model, check_tokens
 from srtoolkit.models.model import Model
-from srtoolkit.validation import check_whole, listed
-
-#: Where random prompts come from: prose shipped with the package, or the paper's data set on the hub.
-SOURCES = ("prose", "gutenberg")
-
-GUTENBERG = "sedthh/gutenberg_english"
+from srtoolkit.validation import listed
 
 
 @dataclass(frozen=True)
@@ -136,75 +128,6 @@ def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPa
     return _from_text(model, pairs, [f"{a}-{b}" for a, b in places], bos, "user, all pairs")
 
 
-def sample_pairs(
-    model: Model,
-    n: int,
-    length: int = 10,
-    bos: bool = False,
-    seed: int = 0,
-    source: str = "prose",
-    same_last_token: bool = False,
-) -> PromptPairs:
-    """``n`` pairs of unrelated prompts of exactly ``length`` tokens, drawn from English prose.
-
-    Prose is cut into windows of ``length`` tokens, ``n + 1`` of them are drawn, and consecutive draws make a pair, as
-    in the paper's scripts: prompt B of a pair is prompt A of the next.
-
-    Args:
-        model: Whose tokenizer is used.
-        n: Number of pairs.
-        length: Tokens of every prompt, the BOS token included where there is one.
-        bos: Start every prompt with the tokenizer's BOS token; the paper does not.
-        seed: Of the draw.
-        source: ``"prose"``, shipped with the package, or ``"gutenberg"``, the paper's data set, from the hub.
-        same_last_token: Draw pairs whose prompts end in the same token; no two pairs share a prompt.
-
-    Raises:
-        ValueError: More pairs than the prose has windows, or an option out of range.
-    """
-    model, seed = check_model(model), check_whole(seed, "seed")
-    if not isinstance(source, str) or source not in SOURCES:
-        raise ValueError(f"source={source!r} is not one of {SOURCES}.")
-    n, length, bos = check_whole(n, "n", 1), check_whole(length, "length", 1), _flag(bos, "bos")
-    words = length - bos
-    if words < 1:
-        raise ValueError(f"n={n}, length={length}, bos={bos}: at least one pair and one token of text are needed.")
-    windows = list(_prose_windows(model, words) if source == "prose" else _gutenberg_windows(model, words))
-    drawn = random.Random(seed).sample(windows, len(windows) if same_last_token else min(n + 1, len(windows)))
-    sides = _with_same_last_token(drawn) if same_last_token else (drawn[:-1], drawn[1:])
-    if n > len(sides[0]):
-        raise ValueError(
-            f"n={n} pairs of prompts of {words} tokens{' with the same last token' * same_last_token}: "
-            f"source={source!r} has {len(sides[0])}."
-        )
-    start = model.tokenize("", bos=True) if bos else windows[0][:0]
-    a, b = (tuple(torch.cat([start, window]) for window in side[:n]) for side in sides)
-    _check_lengths(model, (*a, *b))
-    return PromptPairs(
-        tokens_a=a,
-        tokens_b=b,
-        text_a=tuple(str(model.tokenizer.decode(ids.tolist())) for ids in a),
-        text_b=tuple(str(model.tokenizer.decode(ids.tolist())) for ids in b),
-        labels=tuple(str(index) for index in range(n)),
-        bos=bos,
-        source=f"{source}, length {length}, seed {seed}, {'same last token' if same_last_token else 'consecutive'}",
-    )
-
-
-def _with_same_last_token(windows: list[Int[Tensor, " _pos"]]) -> tuple[list[Tensor], list[Tensor]]:
-    """Two windows at a time that end alike, in the order in which the second of them comes."""
-    waiting: dict[int, Tensor] = {}
-    a, b = [], []
-    for window in windows:
-        other = waiting.pop(int(window[-1]), None)
-        if other is None:
-            waiting[int(window[-1])] = window
-        elif not torch.equal(other, window):
-            a.append(other)
-            b.append(window)
-    return a, b
-
-
 def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> PromptPairs:
     """``pairs``, checked against the model they are to run on, or made from a list of (text, text)."""
     if not isinstance(pairs, PromptPairs):
@@ -212,7 +135,7 @@ def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> Pr
     model = check_model(model)
     if not len(pairs):
         raise ValueError("no pairs: an empty PromptPairs, perhaps a slice beyond its end.")
-    _check_lengths(model, (*pairs.tokens_a, *pairs.tokens_b))
+    check_lengths(model, (*pairs.tokens_a, *pairs.tokens_b))
     return pairs
 
 
@@ -227,7 +150,7 @@ def by_length(prompts: Iterable[Int[Tensor, " _pos"]]) -> Iterator[tuple[list[in
 def _from_text(
     model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None, bos: bool, source: str
 ) -> PromptPairs:
-    model, bos, given = check_model(model), _flag(bos, "bos"), pairs
+    model, bos, given = check_model(model), check_flag(bos, "bos"), pairs
     couples = [] if isinstance(pairs, str) else [_couple(pair) for pair in listed(pairs) or []]
     pairs = [couple for couple in couples if couple is not None]
     if not pairs or len(pairs) < len(couples):
@@ -241,7 +164,7 @@ def _from_text(
         raise ValueError(f"{len(pairs)} pairs need as many different labels, got {list(names)[:10]}.")
     sides = [[model.tokenize(text, bos) for text in side] for side in zip(*pairs, strict=True)]
     for side in sides:
-        _check_lengths(model, side)
+        check_lengths(model, side)
     text_a, text_b = zip(*pairs, strict=True)
     return PromptPairs(tuple(sides[0]), tuple(sides[1]), text_a, text_b, names, bos, source)
 
@@ -252,41 +175,12 @@ def _couple(pair: Any) -> tuple[str, str] | None:
     return (both[0], both[1]) if both is not None and len(both) == 2 else None
 
 
-def _flag(value: Any, what: str) -> bool:
+def check_flag(value: Any, what: str) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{what}={value!r}: expected True or False.")
     return bool(value)
 
 
-def _check_lengths(model: Model, prompts: Sequence[Int[Tensor, " _pos"]]) -> None:
+def check_lengths(model: Model, prompts: Sequence[Int[Tensor, " _pos"]]) -> None:
     for index, ids in enumerate(prompts):
         check_tokens(model, ids[None] if isinstance(ids, Tensor) else ids, f"prompt {index}")
-
-
-def _prose_windows(model: Model, length: int) -> Iterator[Int[Tensor, " _pos"]]:
-    """Every document of the shipped prose, cut into consecutive windows; what is left at its end is dropped."""
-    folder = files("srtoolkit.prompts").joinpath("data/prose")
-    for document in sorted(folder.iterdir(), key=lambda path: path.name):
-        if document.name.endswith(".txt"):
-            ids = model.tokenize(document.read_text(encoding="utf-8"))
-            yield from ids[: len(ids) // length * length].split(length)
-
-
-def _gutenberg_windows(model: Model, length: int) -> Iterator[Int[Tensor, " _pos"]]:
-    """The first 100 books of the paper's data set, joined by the tokenizer's end-of-text token, cut into windows.
-
-    The paper's scripts shuffle the books but drop the result, so the first hundred of the first shard are what they
-    used.
-    """
-    import pandas as pd
-    from huggingface_hub import snapshot_download
-
-    pattern = "data/train-00000-of-*.parquet"
-    folder = snapshot_download(GUTENBERG, repo_type="dataset", allow_patterns=pattern)
-    (shard,) = Path(folder).glob(pattern)
-    books = pd.read_parquet(shard, columns=["TEXT"])["TEXT"].head(100)
-    text = str(model.tokenizer.eos_token or "\n\n").join(books)
-    # Tokenised in twenty pieces, as TransformerLens does; the seams shift a few tokens and keep memory flat.
-    size = (len(text) - 1) // 20 + 1
-    ids = torch.cat([model.tokenize(text[start : start + size]) for start in range(0, len(text), size)])
-    yield from ids[: len(ids) // length * length].split(length)

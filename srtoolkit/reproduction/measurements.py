@@ -12,18 +12,19 @@ from weakref import WeakKeyDictionary
 
 import xarray as xr
 
-from srtoolkit import profiles, prompts
+from srtoolkit import prompts
 from srtoolkit.costs.work import Work
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.gate_flips import count_gate_flips
 from srtoolkit.measures.slices import slice_plane
 from srtoolkit.models.model import Model
 from srtoolkit.profiles import Profile
+from srtoolkit.reference import presets
 from srtoolkit.reproduction.casting import Role
 from srtoolkit.sweeps.store import Store
 from srtoolkit.version import __version__
 
-PAPER = profiles.preset("janiak2024")
+PAPER = presets.preset("janiak2024")
 
 #: Prompts of Figs. 5 to 22; each three that follow each other span a plane.
 SLICED_PROMPTS = 20

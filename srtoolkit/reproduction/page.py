@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from srtoolkit import results
+from srtoolkit.files import disk
 from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.figure import Figure
 from srtoolkit.reproduction.running import Outcome, prepare, settings_of
@@ -96,7 +97,7 @@ def write_page(paper: str, outcomes: Sequence[Outcome], profile: Profile, output
         sections="\n".join(_section(outcome) for outcome in outcomes if outcome.state == "made"),
     )
     path = output / "index.html"
-    results.write_text(path, page)
+    disk.write_text(path, page)
     return path
 
 

@@ -197,7 +197,7 @@ def _measure_one(job: Job, model: Model, output: Path, say: Say) -> str:
             found = found.assign_attrs(model.provenance(), parameters=model.n_parameters)
             results.save(found, store.file(job.role.label))
         except Exception as error:  # whatever a measurement fails with, the others go on
-            results.write_text(report, traceback.format_exc())
+            disk.write_text(report, traceback.format_exc())
             say(f"{job.role.label}: {job.measurement.name} FAILED: {_in_a_line(error)}")
             return f"{job.measurement.name} of {job.role.label}: {_in_a_line(error)}"
     report.unlink(missing_ok=True)
@@ -233,7 +233,7 @@ def _make(outcome: Outcome, profile: Profile, output: Path) -> None:
     stem = output / outcome.figure.stem
     outcome.table, outcome.note = as_table(made.rows), made.note
     _write_picture(made, stem.with_suffix(".png"))
-    results.write_text(stem.with_suffix(".csv"), outcome.table.to_csv(index=False))
+    disk.write_text(stem.with_suffix(".csv"), outcome.table.to_csv(index=False))
     about = {"figure": outcome.figure.name, "title": outcome.figure.title, "note": made.note, "profile": profile.name}
     marked = made.numbers.assign_attrs(about, made_of=settings_of(outcome.figure, outcome.needs, profile))
     results.save(marked, stem.with_suffix(".nc"))

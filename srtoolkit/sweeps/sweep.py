@@ -14,7 +14,6 @@ from typing import Any
 import xarray as xr
 from tqdm.auto import tqdm
 
-from srtoolkit import results
 from srtoolkit.files import disk
 from srtoolkit.models.hub import cache as hub_cache
 from srtoolkit.models.loading import load_model
@@ -161,7 +160,7 @@ def _run(name: str, arguments: dict[str, Any], measure: Measure, store: Store, k
                 del model, found
         except Exception as error:  # whatever a model or measurement fails with, the other models go on
             with contextlib.suppress(disk.DiskError):  # of a store that is full, which is then what is said
-                results.write_text(report, traceback.format_exc())
+                disk.write_text(report, traceback.format_exc())
             return f"{type(error).__name__}: {error}"
         finally:
             gc.collect()  # a failed trace leaves cycles that hold the model

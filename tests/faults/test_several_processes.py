@@ -15,8 +15,7 @@ import pytest
 
 import srtoolkit as srt
 from machine import ENVIRONMENT, script
-from srtoolkit.files import disk
-from srtoolkit.models import smollm2
+from srtoolkit.files import disk, verified
 from srtoolkit.models.hub import cache as hub_cache
 from srtoolkit.models.hub import downloads
 from srtoolkit.models.hub.errors import HubError
@@ -76,7 +75,7 @@ def test_two_processes_convert_save_and_report_at_once(wheels, tmp_path):
     assert sum("first use" in errors for _, errors in said) == 1  # the other waited, and took that copy
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "report", "same.nc"]
     (made,) = (path for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock")
-    assert smollm2.damage(made) is None
+    assert verified.damage(made) is None
 
 
 def test_what_a_killed_conversion_left_is_cleared_and_made_anew(tmp_path):
@@ -84,10 +83,10 @@ def test_what_a_killed_conversion_left_is_cleared_and_made_anew(tmp_path):
         (folder / "weights").write_bytes(b"half")
         die()
 
-    killed_while(lambda: smollm2.write_verified(tmp_path / "cache", half))
+    killed_while(lambda: verified.write_verified(tmp_path / "cache", half))
     assert not (tmp_path / "cache").exists() and list(tmp_path.glob(".cache-*/weights"))
-    smollm2.write_verified(tmp_path / "cache", lambda folder: (folder / "weights").write_bytes(b"whole"))
-    assert smollm2.damage(tmp_path / "cache") is None and not list(tmp_path.glob(".cache-*"))
+    verified.write_verified(tmp_path / "cache", lambda folder: (folder / "weights").write_bytes(b"whole"))
+    assert verified.damage(tmp_path / "cache") is None and not list(tmp_path.glob(".cache-*"))
 
 
 def test_a_save_that_is_killed_leaves_the_old_file(tmp_path, monkeypatch):

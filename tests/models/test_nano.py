@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from srtoolkit.models.smollm2 import CacheError
+from srtoolkit.files.verified import CacheError
 from srtoolkit.suite import configuration, shipped
 
 

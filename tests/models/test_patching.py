@@ -11,7 +11,8 @@ import torch
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
 from srtoolkit.patching.methods import METHODS, SIDE_BY_SIDE
-from srtoolkit.patching.patch import _stream, choose_method
+from srtoolkit.patching.passes import _stream
+from srtoolkit.patching.patch import choose_method
 from srtoolkit.patching.prefixes import Unsupported
 from srtoolkit.patching.reads import GATES as READ_GATES
 from srtoolkit.patching.reads import READS

@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.spatial.distance import jensenshannon
 
 import srtoolkit as srt
-from srtoolkit.measures.predictions import divergence_by_region
+from srtoolkit.analysis.jumps import divergence_by_region
 
 PAIRS = [("the old house", "a red bird"), ("once more", "never again, he said")]
 

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from srtoolkit.models.smollm2 import MANIFEST, CacheError, check_hash, damage, write_verified
+from srtoolkit.files.verified import MANIFEST, CacheError, check_hash, damage, write_verified
 
 
 def fill(folder):

@@ -14,7 +14,7 @@ import transformers
 from test_lexicon import wordnet
 
 from srtoolkit import stimuli
-from srtoolkit.models.smollm2 import CacheError
+from srtoolkit.files.verified import CacheError
 from srtoolkit.stimuli import __main__ as command
 from srtoolkit.stimuli import embeddings, lexicon, sentences, sets, translations
 from srtoolkit.stimuli.translations import Opening

@@ -12,7 +12,7 @@ from srtoolkit.analysis.sharpness import sharpness
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.worker import Cancelled
-from srtoolkit.prompts.pairs import sample_pairs
+from srtoolkit.prompts.sampling import sample_pairs
 
 #: Random pairs that a pair is compared with: a share of them is known to some 8 percentage points (one standard error).
 RANDOM_PAIRS = 40

@@ -1,0 +1,50 @@
+"""What a result says of the prompts and the model that it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from torch import Tensor
+
+from srtoolkit.models.model import Model
+from srtoolkit.prompts.pairs import PromptPairs
+from srtoolkit.version import __version__
+
+
+def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
+    """Coordinates and variables along ``pair`` that say what ran: texts, ids filled up with -1, prompt numbers."""
+    prompts = [tuple(ids.tolist()) for ids in (*pairs.tokens_a, *pairs.tokens_b)]
+    number = {prompt: index for index, prompt in enumerate(dict.fromkeys(prompts))}
+    ids = np.full((2, len(pairs), max(map(len, prompts))), -1, dtype=np.int32)
+    for index, prompt in enumerate(prompts):
+        ids[index // len(pairs), index % len(pairs), : len(prompt)] = prompt
+    numbers = np.array([number[prompt] for prompt in prompts]).reshape(2, -1)
+    return {
+        "pair": ("pair", list(pairs.labels)),
+        "text_a": ("pair", list(pairs.text_a)),
+        "text_b": ("pair", list(pairs.text_b)),
+        "tokens_a": (("pair", "pos"), ids[0]),
+        "tokens_b": (("pair", "pos"), ids[1]),
+        "prompt_a": ("pair", numbers[0], {"long_name": "number of prompt A; equal numbers are equal prompts"}),
+        "prompt_b": ("pair", numbers[1], {"long_name": "number of prompt B"}),
+        "lengths_differ": ("pair", np.array(pairs.lengths_differ)),
+    }
+
+
+def provenance(model: Model, pairs: PromptPairs, **settings: Any) -> dict[str, Any]:
+    """Attributes of a result: the model, the prompts' source and every setting, as numbers and strings."""
+    return _about(model, {"prompts": pairs.source, "bos": int(pairs.bos), **settings})
+
+
+def triple_provenance(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], **settings: Any) -> dict[str, Any]:
+    """Attributes of a result on single prompts: the model, the token ids, and every setting."""
+    ids = {f"tokens_{number}": " ".join(map(str, prompt.tolist())) for number, prompt in enumerate(prompts)}
+    return _about(model, {**ids, **settings})
+
+
+def _about(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
+    plain = {key: int(value) if isinstance(value, bool) else value for key, value in settings.items()}
+    return {**model.provenance(), "srtoolkit": __version__, **plain}
