@@ -41,6 +41,7 @@ from srtoolkit.prompts.sampling import sample_pairs
 from srtoolkit.reference.presets import preset
 from srtoolkit.results import ResultError, load, save
 from srtoolkit.sweeps.sweep import sweep
+from srtoolkit.version import __version__
 
 __all__ = [
     "DiskError",
@@ -52,6 +53,7 @@ __all__ = [
     "RemoteError",
     "ResultError",
     "Work",
+    "__version__",
     "agreement",
     "all_pairs",
     "around_jumps",

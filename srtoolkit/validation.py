@@ -1,14 +1,19 @@
-"""Refusing settings and results that make no sense, by name: whole numbers, shares, names, and Datasets."""
+"""Refusing settings and results that make no sense, by name; arguments that had another name go on working."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import operator
-from collections.abc import Iterable, Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import xarray as xr
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def check_whole(value: Any, what: str, low: int = 0, high: int | None = None) -> int:
@@ -141,3 +146,42 @@ def as_float(value: Any) -> float | None:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def former_spellings(*by_keyword: str, **renamed: str) -> Callable[[_Function], _Function]:
+    """Let a function be called as it was before, for one release, with a warning that says the new spelling.
+
+    Args:
+        by_keyword: Arguments that are given by keyword only now, in the order in which they could be given by position
+            behind those that still can.
+        renamed: What an argument is called now, by its former name.
+
+    Returns:
+        A decorator. Callers that use the new spelling notice nothing of it.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        kinds = [argument.kind for argument in inspect.signature(function).parameters.values()]
+        n_places = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        name = function.__name__
+
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            extra = dict(zip(by_keyword, given[n_places:], strict=False))
+            if extra and len(extra) == len(given[n_places:]) and not extra.keys() & named.keys():
+                _warn_of_spelling(f"{name}(..., {', '.join(f'{key}=...' for key in extra)}): give these by keyword")
+                given, named = given[:n_places], {**extra, **named}
+            for old in renamed.keys() & named.keys():
+                if renamed[old] in named:
+                    raise TypeError(f"{name}: {old}= is the former name of {renamed[old]}=; give the latter alone.")
+                _warn_of_spelling(f"{name}({old}=...): this argument is called {renamed[old]}= now")
+                named[renamed[old]] = named.pop(old)
+            return function(*given, **named)
+
+        return cast(_Function, call)
+
+    return decorate
+
+
+def _warn_of_spelling(what: str) -> None:
+    warnings.warn(f"{what}; the former spelling ends with the next release.", DeprecationWarning, stacklevel=3)

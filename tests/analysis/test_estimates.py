@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_summary import sharp as unnamed
 
+from slopes import sharp as unnamed
 from srtoolkit.analysis.bootstrap import summarise
 from srtoolkit.analysis.estimates import Estimate, correlation, interquartile_range, median, ratio, trend
 

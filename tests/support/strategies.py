@@ -194,3 +194,24 @@ def sharp(slopes, numbers, excluded=None, places=None):
         },
         {"model": "made up"},
     )
+
+
+@st.composite
+def all_paths(draw, elements=measured, most=6):
+    """Every pair of some prompts, with any slopes."""
+    n = draw(st.integers(2, most))
+    numbers = np.array([(a, b) for a in range(n) for b in range(a + 1, n)]).T
+    return sharp(draw(arrays(np.float64, numbers.shape[1], elements=elements)), numbers)
+
+
+@st.composite
+def flipped_curves(draw):
+    """Flips and curves on the same paths."""
+    grid = draw(grids(least=3))
+    curve = draw(curves(elements=ordinary, grid=st.just(grid), least=1))
+    n, layers = curve.sizes["pair"], draw(st.integers(1, 2))
+    counts = draw(arrays(np.int64, (n, len(grid), layers), elements=st.integers(0, 3)))
+    counts[:, 0] = 0
+    about = curve[["prompt_a", "prompt_b", "lengths_differ"]]
+    flips = about.assign(flips=(("pair", "alpha", "layer"), counts), gates=("layer", [10] * layers))
+    return flips.assign_coords(layer=np.arange(layers) + 1, alpha=grid), curve

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import torch
 import transformers
-from test_lexicon import wordnet
 
 from srtoolkit import stimuli
 from srtoolkit.files.verified import CacheError
 from srtoolkit.stimuli import __main__ as command
 from srtoolkit.stimuli import embeddings, lexicon, sentences, sets, translations
 from srtoolkit.stimuli.translations import Opening
+from tiny_wordnet import wordnet
 
 
 def encoder_wheel(path, folder):

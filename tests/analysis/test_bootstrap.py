@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import xarray as xr
 
+from slopes import sharp
 from srtoolkit.analysis.bootstrap import bootstrap_weights, median_interval, summarise
-
-
-def sharp(values, prompt_a=None, prompt_b=None, excluded=None):
-    n = len(values)
-    return xr.Dataset(
-        {
-            "max_slope": ("pair", np.asarray(values, dtype=float)),
-            "excluded": ("pair", np.zeros(n, bool) if excluded is None else np.asarray(excluded)),
-            "prompt_a": ("pair", np.arange(n) if prompt_a is None else prompt_a),
-            "prompt_b": ("pair", np.arange(n) + n if prompt_b is None else prompt_b),
-        }
-    )
 
 
 def test_medians_quartiles_and_counts():

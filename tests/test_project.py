@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 import srtoolkit as srt
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MODULES = sorted((ROOT / "srtoolkit").rglob("*.py"))
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}

@@ -18,6 +18,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+TOKEN = "hf_aTokenThatNobodyMaySee0123456789"
+
+
+def go_to(address, monkeypatch):
+    """Make ``address`` the hub, as ``HF_ENDPOINT`` does when the client is imported."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+
 
 @dataclass
 class Answer:

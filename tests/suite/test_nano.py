@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from srtoolkit.files.verified import CacheError
+from srtoolkit.files.verified import CacheError, file_sha256
 from srtoolkit.suite import configuration, shipped
 
 
@@ -114,7 +114,7 @@ def test_a_pickle_does_not_run_even_with_its_hash_in_the_manifest(damaged, tmp_p
     path = damaged / "nano-0.4m" / f"{last}.safetensors"
     plant(path, tmp_path / "sprung")
     manifest = json.loads((damaged / "manifest.json").read_text())
-    manifest[f"nano-0.4m/{last}.safetensors"] = shipped.packaged.file_sha256(path)
+    manifest[f"nano-0.4m/{last}.safetensors"] = file_sha256(path)
     (damaged / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(Exception, match=r"(?i)header"):
         srt.load_model("nano-0.4m")

@@ -18,7 +18,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
-    "PYTHONPATH": os.pathsep.join(str(ROOT / "tests" / part) for part in ("models", "faults")),
+    "PYTHONPATH": str(ROOT / "tests" / "support"),
 }
 
 
