@@ -3,6 +3,7 @@
 from srtoolkit import panels, plot, prompts, reference, stimuli
 from srtoolkit.analysis.agreement import agreement, chance_agreement
 from srtoolkit.analysis.bootstrap import summarise
+from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.analysis.estimates import (
     Estimate,
     contrast,
@@ -27,7 +28,7 @@ from srtoolkit.measures.gate_flips import count_gate_flips, locate_gate_flips
 from srtoolkit.measures.loss import text_loss
 from srtoolkit.measures.noise import noise_floor, output_spread
 from srtoolkit.measures.predictions import divergence, next_tokens
-from srtoolkit.measures.slices import slice_colours, slice_gates, slice_plane
+from srtoolkit.measures.slices import slice_gates, slice_plane
 from srtoolkit.models.catalogue import available_models
 from srtoolkit.models.checkpoints import checkpoints
 from srtoolkit.models.hub.errors import HubError
