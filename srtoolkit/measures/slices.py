@@ -229,7 +229,7 @@ class _InContext:
         """Values at points of the grid, by flat index."""
         before = self.index * len(self.layout.axis) ** 2 + self.done
         self.done += len(flat)
-        return self.read(points_at(self.layout, flat), lambda here, _: self.report(before + here))
+        return self.read(points_at(self.layout, flat), lambda here, _: self.report(before + min(here, len(flat))))
 
     def read(self, points: Float[Tensor, "point d_model"], progress: Progress | None = None) -> Values:
         """Distance from the anchor's own output, top token and its margin, and the likeliest tokens."""
