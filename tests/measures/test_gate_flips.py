@@ -28,8 +28,8 @@ def test_flips_are_sign_changes_of_every_gate_in_every_block(text_model, flips):
         for block in flips["block"].values:
             signs = torch.stack([one[f"gate{block}"] > 0 for one in seen])
             expected = (signs[1:] != signs[:-1]).sum(1).tolist()
-            assert flips["flips"].isel(pair=pair, alpha=slice(1, None)).sel(layer=block).values.tolist() == expected
-            assert flips["ends_differ"].isel(pair=pair).sel(layer=block) == (signs[0] != signs[-1]).sum()
+            assert flips["flips"].isel(pair=pair, alpha=slice(1, None)).sel(block=block).values.tolist() == expected
+            assert flips["ends_differ"].isel(pair=pair).sel(block=block) == (signs[0] != signs[-1]).sum()
     assert flips["block"].values.tolist() == list(range(1, BLOCKS))
     assert (flips["flips"].isel(alpha=0) == 0).all() and (flips["gates"] == 64).all()
 
@@ -44,7 +44,7 @@ def test_the_ends_see_at_most_what_the_way_does_and_of_the_same_parity(flips):
 def test_some_blocks_are_a_part_of_all(text_model, flips):
     some = srt.count_gate_flips(text_model, PAIRS, steps=11, blocks=[3, 1])
     assert some["block"].values.tolist() == [3, 1]
-    assert (some["flips"] == flips["flips"].sel(layer=[3, 1])).all()
+    assert (some["flips"] == flips["flips"].sel(block=[3, 1])).all()
 
 
 def test_a_network_counted_by_hand(text_model):
