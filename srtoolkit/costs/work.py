@@ -7,15 +7,16 @@ from typing import Any
 
 import torch
 
-from srtoolkit.costs.flops import Architecture, Pass, capturing, choosing, patching
+from srtoolkit.costs.flops import Architecture, capturing, choosing, patching
 from srtoolkit.measures import curves
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.gate_flips import count_gate_flips
 from srtoolkit.measures.slices import slice_plane
-from srtoolkit.models.checks import check_names
 from srtoolkit.models.model import Model
+from srtoolkit.patching.methods.method import Pass
 from srtoolkit.patching.patch import capture, patch
 from srtoolkit.prompts.pairs import PromptPairs
+from srtoolkit.validation import check_names
 
 #: Calls whose cost is known. ``"load"`` is part of every other.
 CALLS = ("load", "capture", "patch", "interpolate", "slice_plane", "count_gate_flips")
@@ -135,10 +136,10 @@ def run(model: Model, work: Work, seed: int = 0) -> None:
     n = work.pairs if work.call != "slice_plane" else 3 * work.pairs
     prompts = torch.randint(model.vocab_size, (n + 1, work.length), generator=generator)
     if work.call == "capture":
-        capture(model, prompts[:-1], work.layer)
+        capture(model, prompts[:-1], layer=work.layer)
     elif work.call == "patch":
         points = torch.randn(n, work.steps, model.d_model, generator=generator)
-        patch(model, prompts[:-1], points, work.layer, work.reads)
+        patch(model, prompts[:-1], points, layer=work.layer, reads=work.reads)
     elif work.call == "slice_plane":
         reads = tuple(read for read in work.reads if read != "resid")
         for triple in prompts[:-1].split(3):

@@ -23,9 +23,10 @@ from srtoolkit.measures.progress import reporting
 from srtoolkit.models.checks import check_gates, check_layer
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
+from srtoolkit.patching.choice import choose_method
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.overflow import warn_of_overflow
-from srtoolkit.patching.patch import choose_method, patch
+from srtoolkit.patching.patch import patch
 from srtoolkit.patching.reads import GATES, Reads
 from srtoolkit.validation import check_names, check_share
 

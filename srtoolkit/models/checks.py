@@ -9,9 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
-from srtoolkit.validation import check_names, check_whole
-
-__all__ = ["check_gates", "check_layer", "check_model", "check_names", "check_points", "check_tokens"]
+from srtoolkit.validation import check_whole
 
 
 def check_model(model: Any) -> Model:

@@ -21,7 +21,8 @@ from srtoolkit.models.weights import DTYPES, digest
 
 #: What works on a model that runs elsewhere: whatever is made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
 WORKS = (
-    *("capture", "patch", "interpolate", "slice_plane", "slice_gates", "count_gate_flips", "locate_gate_flips"),
+    *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips"),
+    *("lay_out", "slice_plane", "slice_gates", "slice_predictions", "line_on_plane"),
     *("next_tokens", "divergence", "noise_floor", "output_spread"),
 )
 

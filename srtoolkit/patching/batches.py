@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
-from srtoolkit.patching.reads import Reads
+from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, wants_logits
 
 #: Points of one context that stand side by side in a sequence: attention among them is masked out but paid for.
 PARALLEL_POINTS = 128
@@ -25,55 +25,38 @@ Progress = Callable[[int, int], None]
 RunBatch = Callable[[Int[Tensor, " row"], Float[Tensor, "row point d_model"]], Reads]
 
 
-def points_that_fit(model: Model, method: str, length: int, n_points: int, reads: tuple[str, ...]) -> int:
-    """Number of points that fit in the model's memory budget together, and on a CPU in its caches.
-
-    Args:
-        model: Whose widths and budget count.
-        method: Patching method: what a point costs beside itself.
-        length: Tokens of the context.
-        n_points: Points of each context.
-        reads: What is read of each point; logits are the widest.
-    """
-    budget, token, key = model.memory_budget, _bytes_per_token(model, reads), _bytes_per_key(model)
-    fastest = tokens_that_fit(model)
-    if method == "full":
-        return min(fastest // length, budget // (token * length))
-    if method == "prefix":
-        return min(fastest, budget // (token + length * key))
-    rows_a_context = -(-n_points // PARALLEL_POINTS)
-    row = -(-n_points // rows_a_context)
-    if method == "joint":
-        fitting = min(fastest, budget // token)
-        return fitting // (length - 1 + row) * row or fitting - (length - 1)
-    # The prefixes of a batch are held once, and for a moment twice: while they are put in the order of its rows.
-    rows = budget // (row * token + 2 * (length - 1) * key // rows_a_context)
-    return min(fastest, rows * row or budget // token)
-
-
 def tokens_that_fit(model: Model) -> int:
-    """Tokens of one pass that reads nothing: within the model's memory budget, and on a CPU within its caches.
+    """Number of tokens of one pass that reads nothing: within the model's memory budget, and on a CPU in its caches.
 
     Args:
         model: Whose widths and budget count.
     """
-    fitting = max(1, model.memory_budget // _bytes_per_token(model, ()))
+    fitting = max(1, model.memory_budget // bytes_per_token(model, Readout((), 0)))
     return min(CPU_TOKENS, fitting) if model.device.type == "cpu" and not model.remote else fitting
 
 
-def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
-    """Rough peak of one token's activations inside a block, and of its logits where they are read."""
+def bytes_per_token(model: Model, readout: Readout) -> int:
+    """Rough peak, in bytes, of one token's activations inside a block, and of what is read of it.
+
+    Args:
+        model: Whose widths count.
+        readout: What is read; logits are the widest.
+    """
     config = model.hf.config.get_text_config()
     mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
-    logits = model.vocab_size if {"logits", "logprobs"} & set(reads) else 0
-    gates = {"gates": 2 * model.hf.dtype.itemsize, "open_gates": 2}
-    each_gate = sum(size for name, size in gates.items() if name in reads)
+    logits = model.vocab_size if wants_logits(readout.reads) else 0
+    gates = {GATES: 2 * model.hf.dtype.itemsize, OPEN_GATES: 2}
+    each_gate = sum(size for name, size in gates.items() if name in readout.reads)
     inside = model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp)
-    return int(inside + each_gate * mlp * model.n_layers + 8 * logits)
+    return int(inside + each_gate * mlp * len(readout.blocks) + 8 * logits)
 
 
-def _bytes_per_key(model: Model) -> int:
-    """Keys and values of one token over all blocks."""
+def bytes_per_key(model: Model) -> int:
+    """Bytes of one token's keys and values over all blocks.
+
+    Args:
+        model: Whose widths count.
+    """
     config = model.hf.config.get_text_config()
     query_heads = int(getattr(config, "num_attention_heads", 1))
     heads = int(getattr(config, "num_key_value_heads", None) or query_heads)
@@ -100,6 +83,7 @@ def in_batches(
         per_batch: Points that fit in memory together.
         per_row: Most points of one context in one row.
         on_shrink: Called each time that a batch ran out of memory and was halved.
+        progress: Called after each batch with the points done and those of all contexts.
     """
     n, k, width = points.shape
     per_batch = max(1, per_batch)
@@ -117,7 +101,8 @@ def in_batches(
         some = slice(start, start + step)
         found = _try(run, context_of[some], rows[some])
         if found is not None and progress is not None:
-            progress(min(n * k, (start + step) * per_row), n * k)
+            whole, part = divmod(min(start + step, len(rows)), rows_each)
+            progress(whole * k + min(part * per_row, k), n * k)
         if found is not None and step == len(rows):
             out, start = found, step
         elif found is not None:
@@ -133,10 +118,16 @@ def in_batches(
             on_shrink()
         elif per_row > 1:
             on_shrink()
-            return in_batches(run, points, per_row // 2, per_row // 2, on_shrink, progress)
+            behind = None if progress is None else _beyond(progress, start // rows_each * k)
+            return in_batches(run, points, per_row // 2, per_row // 2, on_shrink, behind)
         else:
             raise MemoryError("out of memory on a batch of one point; free memory, or use another device or dtype.")
     return {name: values.reshape(n, rows_each * per_row, -1)[:, :k] for name, values in out.items()}
+
+
+def _beyond(progress: Progress, before: int) -> Progress:
+    """Says nothing of points that are done a second time."""
+    return lambda done, total: progress(done, total) if done > before else None
 
 
 def _try(run: RunBatch, contexts: Tensor, rows: Tensor) -> Reads | None:
@@ -144,7 +135,7 @@ def _try(run: RunBatch, contexts: Tensor, rows: Tensor) -> Reads | None:
     try:
         return run(contexts, rows)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     # Outside the handler: the error's traceback holds the tensors of the pass that failed, and so do the cycles that an
     # exception leaves behind in a trace.
@@ -161,7 +152,7 @@ def named() -> Iterator[None]:
         yield
         return
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error) or (type(error) is MemoryError and str(error).startswith("out of memory")):
+        if not is_out_of_memory(error) or (type(error) is MemoryError and str(error).startswith("out of memory")):
             raise
         said = " ".join(str(error).split())[-120:]
     gc.collect()  # as in _try
@@ -171,7 +162,12 @@ def named() -> Iterator[None]:
     )
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out.
+
+    Args:
+        error: Of any type.
+    """
     # The CPU allocator raises a plain RuntimeError, and so does what C++ could not allocate beside tensors.
     no_memory = ("can't allocate memory", "std::bad_alloc")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in no_memory)

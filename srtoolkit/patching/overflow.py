@@ -72,7 +72,7 @@ def first_overflow(model: Model, prompt: Int[Tensor, " _pos"]) -> int | None:
         prompt: Token ids.
     """
     for layer in range(model.n_layers):
-        if not torch.isfinite(capture(model, prompt[None], layer)).all():
+        if not torch.isfinite(capture(model, prompt[None], layer=layer)).all():
             return layer
     return None
 

@@ -1,4 +1,8 @@
-"""One traced forward pass: points put in, and what is read at the last positions."""
+"""One traced forward pass: points put in, and what is read at the last positions.
+
+Each trace is of the base model where it can be, so the unembedding runs only for those who read logits. None uses
+``tracer.stop()``, whose exception keeps every tensor of the pass alive until Python's cyclic collector runs.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +10,41 @@ from typing import Any
 
 import nnsight
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
-from srtoolkit.patching import methods
-from srtoolkit.patching.reads import GATES, OPEN_GATES, Reads, wants_logits
+from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, wants_logits
 
 
-def _trace(
-    model: Model, inputs: dict[str, Any], points: Tensor, layer: int, reads: tuple[str, ...], *, skip: bool, last: int
+def trace(
+    model: Model,
+    inputs: dict[str, Any],
+    points: Float[Tensor, "row pos d_model"],
+    readout: Readout,
+    *,
+    skip: bool,
+    last: int,
 ) -> Reads:
-    """Run ``inputs`` with ``points`` [row, pos, d_model] as the residual stream after block ``layer``.
+    """Run ``inputs`` with ``points`` as the residual stream after a block.
 
-    With ``skip`` blocks 0 to ``layer`` do not run and ``points`` stand for all positions; else they replace the last
-    one. Read are the ``last`` positions.
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        inputs: Arguments of the model's forward pass.
+        points: Replace the last position; with ``skip``, all of them.
+        readout: What to read, and after which block the points go in.
+        skip: Leave out that block and those before it.
+        last: Number of positions that are read, the last ones.
     """
+    reads, layer = readout.reads, readout.layer
     whole = wants_logits(reads)
     root = model.nn if whole else model.nn.get(model.anatomy.base)
     blocks, norm = model.nn.get(model.anatomy.blocks), model.nn.get(model.anatomy.final_norm)
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
-    behind = list(blocks)[layer + 1 :] if {GATES, OPEN_GATES} & set(reads) else []
-    maps = [block.get(model.anatomy.gate) for block in behind]
+    # A trace meets modules in the order in which they run.
+    in_order = sorted(readout.blocks) if {GATES, OPEN_GATES} & set(reads) else []
+    maps = [blocks[block].get(model.anatomy.gate) for block in in_order]
+    places = [in_order.index(block) for block in readout.blocks] if in_order else []
     tail = slice(-last, None)
     with root.trace(**inputs):
         found = nnsight.save({})
@@ -37,11 +54,11 @@ def _trace(
             _resid(blocks[layer].output)[:, -1:] = points
         if GATES in reads:
             read = [_gate(model, gate.output, len(points))[:, tail].to(points.device) for gate in maps]
-            found[GATES] = torch.cat(read, dim=-1)
+            found[GATES] = torch.cat([read[place] for place in places], dim=-1)
         elif OPEN_GATES in reads:
             # Block by block, so that never more than one block's pre-activations are held.
             signs = [(_gate(model, gate.output, len(points))[:, tail] > 0).to(points.device) for gate in maps]
-            found[OPEN_GATES] = torch.cat(signs, dim=-1)
+            found[OPEN_GATES] = torch.cat([signs[place] for place in places], dim=-1)
         if "resid" in reads:
             found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
         if "final_norm" in reads:
@@ -52,26 +69,44 @@ def _trace(
     return dict(found)
 
 
-def _stream(model: Model, tokens: Tensor, layer: int, last: int) -> Float[Tensor, "prompt pos d_model"]:
-    """Residual stream after block ``layer`` at the ``last`` positions; blocks behind it are skipped."""
+def stream(
+    model: Model, tokens: Int[Tensor, "prompt pos"], layer: int, last: int
+) -> Float[Tensor, "prompt _pos d_model"]:
+    """Residual stream after block ``layer`` at the ``last`` positions; blocks behind it are skipped.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        tokens: Token ids.
+        layer: Block whose output is read.
+        last: Number of positions that are read, the last ones.
+    """
     blocks = model.nn.get(model.anatomy.blocks)
     lengths = model.blocks_return_tuples
     with model.nn.get(model.anatomy.base).trace(input_ids=tokens, use_cache=False):
         reached = _resid(blocks[layer].output)
-        stream = nnsight.save(reached[:, -last:].clone())
+        found = nnsight.save(reached[:, -last:].clone())
         for index in range(layer + 1, len(lengths)):
             blocks[index].skip(_as_block_output(reached, lengths[index]))
-    return stream
+    return found
 
 
-PASSES = methods.Passes(_stream, _trace)
+def logits_of_last(model: Model, readout: Readout, last: int) -> dict[str, int]:
+    """The argument by which a model computes logits at the last positions only, where it has one and they are read.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        readout: What is read.
+        last: Number of positions.
+    """
+    takes = "logits_to_keep" in model.forward_arguments
+    return {"logits_to_keep": last} if takes and wants_logits(readout.reads) else {}
 
 
 def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
     """The residual stream in a block's output: GPT-Neo, GPT-J, Bloom and Falcon return it as the first of a tuple."""
-    stream = output if isinstance(output, Tensor) else output[0]
-    assert stream is not None
-    return stream
+    found = output if isinstance(output, Tensor) else output[0]
+    assert found is not None
+    return found
 
 
 def _gate(model: Model, output: Tensor, rows: int) -> Float[Tensor, "row pos gate"]:

@@ -16,8 +16,8 @@ from srtoolkit.models.model import Model
 _ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 
 
-class Unsupported(Exception):
-    """A model cannot be run by a fast method; ``"auto"`` then tries the next."""
+class Unsupported(ValueError):
+    """A model or context cannot be run by a method of patching; ``"auto"`` then tries the next."""
 
 
 class Prefixes:
@@ -190,8 +190,26 @@ def copied_cache(model: Model, ids: Int[Tensor, "context pos"], rows: Int[Tensor
         model: Whose.
         ids: Token ids.
         rows: Index of each row's context.
+
+    Raises:
+        Unsupported: The model keeps something that cannot be copied.
     """
     unique, number = torch.unique(ids, dim=0, return_inverse=True)
     cache = model.hf.get_submodule(model.anatomy.base)(input_ids=unique, use_cache=True).past_key_values
+    check_copied(cache)
     cache.batch_select_indices(number[rows].cpu())  # its layers may be on several devices
     return cache
+
+
+def check_copied(cache: Any) -> None:
+    """Refuse to copy what a model keeps of a prefix where it is something else than keys and values.
+
+    Args:
+        cache: What it keeps.
+
+    Raises:
+        Unsupported: It is; the message says what.
+    """
+    others = [type(layer).__name__ for layer in cache.layers if not hasattr(layer, "batch_select_indices")]
+    if others:
+        raise Unsupported(f"a block keeps {others[0]}, which cannot be copied for each point")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,12 +15,26 @@ Reads = dict[str, Tensor]
 #: the paper's scripts read), the next-token logits and log-probabilities.
 READS = ("resid", "final_norm", "logits", "logprobs")
 
-#: Read points beside ``READS``: the MLP's pre-activations in every block behind the patch, one block after the other,
-#: and whether each is above 0.
+#: Read points beside ``READS``: the MLP's pre-activations in blocks behind the patch, one block after the other, and
+#: whether each is above 0.
 GATES, OPEN_GATES = "gates", "open_gates"
 
 #: Number formats that are widened once read.
 HALVES = (torch.float16, torch.bfloat16)
+
+
+class Readout(NamedTuple):
+    """What is read of a patched pass.
+
+    Attributes:
+        reads: Read points.
+        layer: Block whose output the points replace.
+        blocks: Blocks whose gates are read, in their order; none where gates are not among ``reads``.
+    """
+
+    reads: tuple[str, ...]
+    layer: int
+    blocks: tuple[int, ...] = ()
 
 
 def wants_logits(reads: Sequence[str]) -> bool:

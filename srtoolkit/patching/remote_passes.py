@@ -1,4 +1,8 @@
-"""The same passes on a server: one session for all batches, one round trip."""
+"""The same passes on a server: one session for all batches, one round trip.
+
+A session ships whole, so that its traces are local to the server, and may be of the base model; inside it nothing of
+srtoolkit can be named, which the server does not have.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,61 @@ from collections.abc import Sequence
 
 import nnsight
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models import ndif
 from srtoolkit.models.model import Model
-from srtoolkit.patching.batches import points_that_fit
-from srtoolkit.patching.reads import GATES, OPEN_GATES, Reads, wants_logits
+from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, derive, wants_logits
 
 
-def _patch_there(model: Model, context: Tensor, points: Tensor, layer: int, reads: tuple[str, ...]) -> Reads:
-    """``F_p`` by whole prompts, as many points at a time as fit."""
+def capture_there(
+    model: Model, tokens: Int[Tensor, "prompt pos"], layer: int, at_once: int
+) -> Float[Tensor, "prompt d_model"]:
+    """Residual stream after block ``layer`` at the last position.
+
+    Args:
+        model: One that runs elsewhere.
+        tokens: Token ids.
+        layer: Block whose output is read.
+        at_once: Prompts of one batch.
+
+    Raises:
+        RemoteError: The server cannot be reached, or failed.
+    """
+    return torch.cat(ndif.ask(model, _captured_there, tokens.split(at_once), layer))
+
+
+def patch_there(
+    model: Model,
+    context: Int[Tensor, "context pos"],
+    points: Float[Tensor, "context point d_model"],
+    readout: Readout,
+    at_once: int,
+) -> Reads:
+    """``F_p`` by whole prompts.
+
+    Args:
+        model: One that runs elsewhere.
+        context: Token ids of the prompts.
+        points: What replaces the residual stream at the last position.
+        readout: What to read, and after which block the points go in.
+        at_once: Points of one batch.
+
+    Raises:
+        RemoteError: The server cannot be reached, or failed.
+    """
     n, k = points.shape[:2]
-    at_once = max(1, points_that_fit(model, "full", context.shape[1], k, reads))
     rows = torch.arange(n).repeat_interleave(k).split(at_once)
     batches = list(zip(rows, points.flatten(0, 1).split(at_once), strict=True))
-    asked = tuple(dict.fromkeys(GATES if name == OPEN_GATES else name for name in reads))
-    parts = ndif.ask(model, _patched_there, context, batches, layer, asked)
-    return {name: torch.cat([part[name] for part in parts]).unflatten(0, (n, k)) for name in parts[0]}
+    asked = tuple(dict.fromkeys(GATES if name == OPEN_GATES else name for name in readout.reads))
+    parts = ndif.ask(model, _patched_there, context, batches, readout._replace(reads=asked))
+    found = {name: torch.cat([part[name] for part in parts]).unflatten(0, (n, k)) for name in parts[0]}
+    return derive(found, readout.reads)
 
 
 def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list[Tensor]:
-    """As ``_stream`` at the last position, on a server."""
+    """As :func:`srtoolkit.patching.passes.stream` at the last position, on a server."""
     base, blocks = model.nn.get(model.anatomy.base), list(model.nn.get(model.anatomy.blocks))
     block, behind = blocks[layer], blocks[layer + 1 :]
     with model.nn.session(remote=model.remote):
@@ -43,16 +81,18 @@ def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list
 
 
 def _patched_there(
-    model: Model, context: Tensor, batches: Sequence[tuple[Tensor, Tensor]], layer: int, reads: Sequence[str]
+    model: Model, context: Tensor, batches: Sequence[tuple[Tensor, Tensor]], readout: Readout
 ) -> list[Reads]:
-    """As ``_trace`` of whole prompts, on a server."""
-    nn, anatomy = model.nn, model.anatomy
+    """As :func:`srtoolkit.patching.passes.trace` of whole prompts, on a server."""
+    nn, anatomy, (reads, layer, chosen) = model.nn, model.anatomy, readout
     whole = wants_logits(reads)
     root = nn if whole else nn.get(anatomy.base)
     options = {"logits_to_keep": 1} if whole and "logits_to_keep" in model.forward_arguments else {}
     blocks, norm = list(nn.get(anatomy.blocks)), nn.get(anatomy.final_norm)
     block, last = blocks[layer], blocks[-1]
-    gates = [one.get(anatomy.gate) for one in blocks[layer + 1 :]] if "gates" in reads else []
+    in_order = sorted(chosen) if "gates" in reads else []  # a trace meets modules in the order in which they run
+    gates = [blocks[index].get(anatomy.gate) for index in in_order]
+    places = [in_order.index(index) for index in chosen] if in_order else []
     halves = 2 if anatomy.gate_is_fused else 1
     resid, final_norm = "resid" in reads, "final_norm" in reads
     with nn.session(remote=model.remote):
@@ -70,7 +110,7 @@ def _patched_there(
                         values = values.reshape(len(rows), -1, values.shape[-1])[:, -1]  # OPT flattens rows
                         open_at.append(values[:, : values.shape[-1] // halves].cpu())
                     if open_at:
-                        read["gates"] = torch.cat(open_at, dim=-1)
+                        read["gates"] = torch.cat([open_at[place] for place in places], dim=-1)
                     if resid:
                         output = last.output
                         stream = output if torch.is_tensor(output) else output[0]

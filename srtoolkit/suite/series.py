@@ -1,8 +1,8 @@
 """The series of runs in which nothing differs but size and seed: what the claim about size is tested on.
 
-One rule for all: the learning rate is 0.08 over the width, the tokens and their order are the same, and a run's seed draws
-its initial weights alone. ``reference/criteria/size.json`` says what is measured on them, and was written before the first
-of them was trained.
+One rule for all: the learning rate is 0.08 over the width, the tokens and their order are the same, and a run's seed
+draws its initial weights alone. ``reference/criteria/size.json`` says what is measured on them, and was written before
+the first of them was trained.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_a_network_counted_by_hand(text_model):
     gate = block.get_submodule(model.anatomy.gate)
     handle = gate.register_forward_hook(lambda _, inputs, __: seen.setdefault("inputs", []).append(inputs[0].flatten()))
     way = paths.linear(points[:1], points[1:], torch.linspace(0, 1, 101))
-    srt.patch(model, ids[0], way, 0, "final_norm", "prefix")
+    srt.patch(model, ids[0], way, layer=0, reads="final_norm", method="prefix")
     handle.remove()
     inputs = torch.cat(seen["inputs"]).reshape(-1, model.d_model)[-101:]
     direction = inputs[-1] - inputs[0]

@@ -33,8 +33,11 @@ def points(n=3, k=4):
 
 #: Every public function of a model that works remotely, with something to do.
 CALLS = {
+    "lay_out": lambda model: srt.lay_out(model, TRIPLE, resolution=3),
+    "line_on_plane": lambda model: srt.line_on_plane(model, TRIPLE, 0.5, 0.5),
+    "slice_predictions": lambda model: srt.slice_predictions(model, TRIPLE, resolution=3, top=2),
     "all_pairs": lambda model: srt.all_pairs(model, TRIPLE),
-    "capture": lambda model: srt.capture(model, tokens(), 1),
+    "capture": lambda model: srt.capture(model, tokens(), layer=1),
     "count_gate_flips": lambda model: srt.count_gate_flips(model, PAIRS, steps=7, blocks=[1, 3]),
     "divergence": lambda model: srt.divergence(model, PAIRS, lags=(1, 3), steps=6),
     "from_text": lambda model: srt.from_text(model, PAIRS),
@@ -44,7 +47,7 @@ CALLS = {
     "noise_floor": lambda model: srt.noise_floor(model, PAIRS[:1], neighbours=3),
     "output_spread": lambda model: srt.output_spread(model, PAIRS),
     "paper_pairs": srt.paper_pairs,
-    "patch": lambda model: srt.patch(model, tokens(), points(), 1, READS),
+    "patch": lambda model: srt.patch(model, tokens(), points(), layer=1, reads=READS),
     "sample_pairs": lambda model: srt.sample_pairs(model, 4, length=6),
     "slice_gates": lambda model: srt.slice_gates(model, TRIPLE, 2, resolution=4, anchor="B"),
     "slice_plane": lambda model: srt.slice_plane(model, TRIPLE, resolution=4),
@@ -121,7 +124,7 @@ def test_a_revision_and_a_number_format_are_those_of_the_server(both, caplog):
     assert step.commit == f"{2:040x}" and step.fingerprint != both[1].fingerprint
     half = srt.load_model("lab/tiny", remote="local", dtype="bfloat16")
     assert half.dtype == "bfloat16" and half.hf.dtype == torch.bfloat16
-    assert srt.patch(half, tokens(), points(), 1, "gates").dtype == torch.float32
+    assert srt.patch(half, tokens(), points(), layer=1, reads="gates").dtype == torch.float32
 
 
 @pytest.mark.parametrize("family", ["gpt_neo", "phi3", "opt", "bloom"])
@@ -131,8 +134,12 @@ def test_families_whose_blocks_differ(tmp_path, monkeypatch, family):
     monkeypatch.setattr(sys, "path", list(sys.path))
     here, there = srt.load_model("lab/tiny"), srt.load_model("lab/tiny", remote="local")
     for layer in (0, 2):
-        assert torch.allclose(srt.capture(here, tokens(), layer), srt.capture(there, tokens(), layer), atol=1e-5)
-        expected, found = (srt.patch(model, tokens(), points(), layer, READS, "full") for model in (here, there))
+        assert torch.allclose(
+            srt.capture(here, tokens(), layer=layer), srt.capture(there, tokens(), layer=layer), atol=1e-5
+        )
+        expected, found = (
+            srt.patch(model, tokens(), points(), layer=layer, reads=READS, method="full") for model in (here, there)
+        )
         for read in READS:
             assert torch.allclose(expected[read], found[read], atol=1e-5 * float(expected[read].abs().max())), read
 
@@ -147,10 +154,10 @@ def test_a_call_is_one_round_trip_of_several_batches_and_names_nothing_of_srtool
         return sent[-1]
 
     monkeypatch.setattr(nnsight.schema.request.RequestModel, "serialize", watch)
-    whole = srt.patch(there, tokens(), points(), 1, READS)
+    whole = srt.patch(there, tokens(), points(), layer=1, reads=READS)
     monkeypatch.setattr(there, "memory_budget", 1)
-    pieces = srt.patch(there, tokens(), points(), 1, READS)
-    srt.capture(there, tokens(), 1)
+    pieces = srt.patch(there, tokens(), points(), layer=1, reads=READS)
+    srt.capture(there, tokens(), layer=1)
     assert len(sent) == 3
     assert all(torch.allclose(whole[read], pieces[read], atol=1e-5) for read in READS)
     for blob in sent:

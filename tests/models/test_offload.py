@@ -49,7 +49,9 @@ def points():
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("layer", [0, 1])
 def test_patches(text_model, pieces, method, layer):
-    expected, found = (srt.patch(model, tokens(), points(), layer, READS, method) for model in (text_model, pieces))
+    expected, found = (
+        srt.patch(model, tokens(), points(), layer=layer, reads=READS, method=method) for model in (text_model, pieces)
+    )
     for read in READS:
         assert found[read].device == pieces.device
         assert torch.allclose(found[read], expected[read], atol=1e-5), read
@@ -57,7 +59,7 @@ def test_patches(text_model, pieces, method, layer):
 
 def test_captures_and_measures(text_model, pieces):
     for layer in range(4):
-        expected, found = (srt.capture(model, tokens(), layer) for model in (text_model, pieces))
+        expected, found = (srt.capture(model, tokens(), layer=layer) for model in (text_model, pieces))
         assert torch.allclose(found, expected, atol=1e-5)
     curves, expected = (srt.interpolate(model, PAIRS, steps=5) for model in (pieces, text_model))
     assert curves.attrs["method"] == "joint"
@@ -84,7 +86,9 @@ def test_blocks_that_are_tuples(tmp_path):
     places |= {f"transformer.h.{index}": "disk" for index in range(4)}
     model = srt.load_model(folder, device_map=places, offload_folder=tmp_path / "offloaded")
     for method in METHODS:
-        expected, found = (srt.patch(one, tokens(), points(), 1, READS, method) for one in (whole, model))
+        expected, found = (
+            srt.patch(one, tokens(), points(), layer=1, reads=READS, method=method) for one in (whole, model)
+        )
         assert all(torch.allclose(found[read], expected[read], atol=1e-5) for read in READS)
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from families import tiny
 from srtoolkit.patching import batches
 from srtoolkit.patching.batches import in_batches
+from srtoolkit.patching.methods import METHODS
+from srtoolkit.patching.reads import Readout
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,8 @@ def test_batches_are_about_equal_and_none_is_larger_than_fits(n, k, per_batch):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_prefix_and_points_fit_together(model, budget, reads, length, n_points):
     model.memory_budget = budget
-    token = batches._bytes_per_token(model, reads)
-    fits = batches.points_that_fit(model, "joint", length, n_points, reads)
+    token = batches.bytes_per_token(model, Readout(reads, 0))
+    fits = METHODS["joint"].points_that_fit(model, length, n_points, Readout(reads, 0))
     rows_a_context = -(-n_points // batches.PARALLEL_POINTS)
     row = min(-(-n_points // rows_a_context), max(1, fits))
     tokens = max(1, fits // row) * (length - 1 + row)

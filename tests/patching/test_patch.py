@@ -10,12 +10,15 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
-from srtoolkit.patching.methods import METHODS, SIDE_BY_SIDE
-from srtoolkit.patching.passes import _stream
-from srtoolkit.patching.patch import choose_method
+from srtoolkit.patching.choice import choose_method
+from srtoolkit.patching.methods import METHODS
+from srtoolkit.patching.passes import stream
 from srtoolkit.patching.prefixes import Unsupported
 from srtoolkit.patching.reads import GATES as READ_GATES
 from srtoolkit.patching.reads import READS
+
+#: Methods whose points are tokens of one sequence.
+SIDE_BY_SIDE = [name for name, method in METHODS.items() if method.side_by_side]
 
 #: The gate of families that do not call it mlp.gate_proj.
 GATES = {
@@ -60,26 +63,31 @@ def relative(found, expected):
 def test_gates_behind_the_patch_equal_plain_hooks(model, method):
     if GATES.get(family(model), "") is None:
         with pytest.raises(ValueError, match="no MLP"):
-            srt.patch(model, prompts(1, 7), points(1, 2), 0, READ_GATES)
+            srt.patch(model, prompts(1, 7), points(1, 2), layer=0, reads=READ_GATES)
         return
     if method in REFUSES.get(family(model), ()):
         return
     ids, given = prompts(2, 7), points(2, 3)
-    found = srt.patch(model, ids, given, 1, READ_GATES, method)
+    found = srt.patch(model, ids, given, layer=1, reads=READ_GATES, method=method)
     for row in range(2):
         for k in range(3):
             plain = hooked(model, ids[row], 1, given[row, k])
             expected = torch.cat([plain[f"gate{block}"] for block in range(2, BLOCKS)])
             assert relative(found[row, k], expected) < 1e-4
     with pytest.raises(ValueError, match="last block"):
-        srt.patch(model, ids, given, BLOCKS - 1, READ_GATES)
+        srt.patch(model, ids, given, layer=BLOCKS - 1, reads=READ_GATES)
 
 
 def test_anatomy_reads_what_the_unembedding_reads(model):
     (ids,) = prompts(1, 7)
     plain = hooked(model, ids, 0)
-    own = srt.capture(model, ids[None], 0)[:, None]
-    assert relative(srt.patch(model, ids[None], own, 0, "final_norm", "full")[0, 0], plain["final_norm"]) < 1e-5
+    own = srt.capture(model, ids[None], layer=0)[:, None]
+    assert (
+        relative(
+            srt.patch(model, ids[None], own, layer=0, reads="final_norm", method="full")[0, 0], plain["final_norm"]
+        )
+        < 1e-5
+    )
 
 
 def test_anatomy_names_the_gate(model):
@@ -91,11 +99,11 @@ def test_anatomy_names_the_gate(model):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_equals_plain_hooks(model, method, layer):
     if method in REFUSES.get(family(model), ()):
-        with pytest.raises((Unsupported, RuntimeError, ValueError, AttributeError, TypeError)):
-            srt.patch(model, prompts(1, 7), points(1, 2), 0, "final_norm", method)
+        with pytest.raises(Unsupported, match=rf"method='{method}'.* cannot be run so: .*'full'"):
+            srt.patch(model, prompts(1, 7), points(1, 2), layer=0, reads="final_norm", method=method)
         return
     ids, given = prompts(3, 7), points(3, 4)
-    found = srt.patch(model, ids, given, layer, READS, method)
+    found = srt.patch(model, ids, given, layer=layer, reads=READS, method=method)
     for row in range(3):
         for k in range(4):
             expected = hooked(model, ids[row], layer, given[row, k])
@@ -106,8 +114,8 @@ def test_every_method_equals_plain_hooks(model, method, layer):
 @pytest.mark.parametrize("layer", [0, BLOCKS // 2, BLOCKS - 1])
 def test_own_activation_changes_nothing(model, layer):
     ids = prompts(3, 7)
-    own = srt.capture(model, ids, layer)
-    found = srt.patch(model, ids, own[:, None], layer, "final_norm")
+    own = srt.capture(model, ids, layer=layer)
+    found = srt.patch(model, ids, own[:, None], layer=layer, reads="final_norm")
     for row in range(3):
         clean = hooked(model, ids[row], layer)
         assert relative(own[row], clean["own"]) < 1e-5
@@ -117,8 +125,8 @@ def test_own_activation_changes_nothing(model, layer):
 def test_prompts_that_differ_in_the_last_token_share_f(model):
     ids = prompts(1, 7).repeat(2, 1)
     ids[1, -1] = (ids[0, -1] + 1) % VOCAB
-    b = srt.capture(model, ids[1:], 0)
-    found = srt.patch(model, ids, b[None].expand(2, 1, -1), 0)
+    b = srt.capture(model, ids[1:], layer=0)
+    found = srt.patch(model, ids, b[None].expand(2, 1, -1), layer=0)
     assert relative(found[0], found[1]) < 1e-5
 
 
@@ -203,7 +211,7 @@ def test_points_side_by_side_are_refused_where_a_block_sees_something_else(name,
 
 
 def test_captures_hold_the_last_position_alone():
-    held = _stream(tiny("llama"), prompts(3, 9), 1, last=1)
+    held = stream(tiny("llama"), prompts(3, 9), 1, last=1)
     assert held.shape == (3, 1, WIDTH) and held.untyped_storage().nbytes() == held.nbytes
 
 
@@ -212,7 +220,7 @@ def test_behind_the_last_block_no_prefix_runs(method):
     model, seen = tiny("llama"), []
     srt.patch(model, prompts(1, 7), points(1, 2))  # what is probed once is not counted
     handle = model.hf.model.layers[0].register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].shape))
-    srt.patch(model, prompts(2, 7), points(2, 3), BLOCKS - 1, method=method)
+    srt.patch(model, prompts(2, 7), points(2, 3), layer=BLOCKS - 1, method=method)
     handle.remove()
     assert not [shape for shape in seen if shape[1] > 3]
 
@@ -263,8 +271,15 @@ def test_nothing_is_kept_alive_over_a_thousand_calls():
     gc.disable()
     try:
         for index in range(1000):
-            srt.patch(model, ids, given, 0, "logits" if index % 2 else "final_norm", METHODS[index // 2 % len(METHODS)])
-            srt.capture(model, ids, 0)
+            srt.patch(
+                model,
+                ids,
+                given,
+                layer=0,
+                reads="logits" if index % 2 else "final_norm",
+                method=list(METHODS)[index // 2 % len(METHODS)],
+            )
+            srt.capture(model, ids, layer=0)
         assert tensors() - before < 20
     finally:
         gc.enable()

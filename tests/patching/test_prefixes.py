@@ -44,19 +44,19 @@ def tokens_seen(model):
 def test_a_prefix_runs_once_however_many_points_its_context_has(model, tokens_seen, monkeypatch):
     monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 100)  # several batches for each context
     ids, given = prompts(3, 12), points(3, 400)
-    srt.patch(model, ids, given, 0, method="parallel")
+    srt.patch(model, ids, given, layer=0, method="parallel")
     assert tokens_seen[0] == 3 * 11  # points start behind block 0
 
 
 def test_the_last_block_runs_for_points_alone(model, tokens_seen):
-    srt.patch(model, prompts(2, 12), points(2, 5), 0, method="parallel")
+    srt.patch(model, prompts(2, 12), points(2, 5), layer=0, method="parallel")
     assert tokens_seen[BLOCKS - 1] == 2 * 5
 
 
 def test_contexts_that_differ_in_the_last_token_share_a_prefix(model, tokens_seen):
     ids = prompts(1, 12).repeat(4, 1)
     ids[:, -1] = torch.arange(3, 7)
-    srt.patch(model, ids, points(4, 3), 0, method="parallel")
+    srt.patch(model, ids, points(4, 3), layer=0, method="parallel")
     assert tokens_seen[0] == 11
 
 
@@ -93,10 +93,10 @@ def test_a_model_that_keeps_other_things_is_unsupported():
 @pytest.mark.parametrize("method", METHODS)
 def test_open_gates_are_gates_above_0(model, method):
     ids, given = prompts(2, 6), points(2, 7)
-    found = srt.patch(model, ids, given, 1, (GATES, OPEN_GATES), method)
+    found = srt.patch(model, ids, given, layer=1, reads=(GATES, OPEN_GATES), method=method)
     assert found[OPEN_GATES].dtype == torch.bool
     assert torch.equal(found[OPEN_GATES], found[GATES] > 0)
-    assert torch.equal(srt.patch(model, ids, given, 1, OPEN_GATES, method), found[OPEN_GATES])
+    assert torch.equal(srt.patch(model, ids, given, layer=1, reads=OPEN_GATES, method=method), found[OPEN_GATES])
 
 
 def test_what_is_read_can_be_made_less(model, monkeypatch):
@@ -108,8 +108,8 @@ def test_what_is_read_can_be_made_less(model, monkeypatch):
         largest.append(found["logits"].shape[:2].numel())
         return {"token": found["logits"].argmax(-1, keepdim=True), "norm": found["resid"].norm(dim=-1, keepdim=True)}
 
-    found = srt.patch(model, ids, given, 0, ("logits", "resid"), reduce=best)
-    whole = srt.patch(model, ids, given, 0, ("logits", "resid"))
+    found = srt.patch(model, ids, given, layer=0, reads=("logits", "resid"), reduce=best)
+    whole = srt.patch(model, ids, given, layer=0, reads=("logits", "resid"))
     assert max(largest) <= 64 and list(found) == ["token", "norm"]
     assert torch.equal(found["token"][..., 0], whole["logits"].argmax(-1))
     torch.testing.assert_close(found["norm"][..., 0], whole["resid"].norm(dim=-1))

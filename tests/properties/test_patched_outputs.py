@@ -25,7 +25,7 @@ def test_patch_is_what_hooks_give(data, family, ids, layer):
     method = data.draw(st.sampled_from(methods))
     dtype = data.draw(st.sampled_from([dtype for dtype in INTEGERS if dtype != torch.uint8 or ids.max() < 256]))
     context = data.draw(unlike(torch.from_numpy(ids).to(dtype)))
-    found = srt.patch(model, context, put_in, layer, reads if len(reads) > 1 else reads[0], method)
+    found = srt.patch(model, context, put_in, layer=layer, reads=reads if len(reads) > 1 else reads[0], method=method)
     found = found if isinstance(found, dict) else {reads[0]: found}
     assert tuple(found) == reads
     for row in range(len(ids)):
@@ -39,9 +39,9 @@ def test_patch_is_what_hooks_give(data, family, ids, layer):
 @given(st.data(), st.sampled_from(FAMILIES), token_ids(3), st.integers(0, 3))
 def test_capture_is_what_hooks_see_and_put_back_changes_nothing(data, family, ids, layer):
     model, context = model_of(family), torch.from_numpy(ids)
-    own = srt.capture(model, data.draw(unlike(context)), layer)
+    own = srt.capture(model, data.draw(unlike(context)), layer=layer)
     assert_close(own, torch.stack([activation(family, tuple(row.tolist()), layer) for row in context]))
-    back = srt.patch(model, context, own[:, None], layer, "logits")[:, 0]
+    back = srt.patch(model, context, own[:, None], layer=layer, reads="logits")[:, 0]
     assert_close(back, model.hf(context).logits[:, -1].detach(), rel=3e-4)
 
 
@@ -50,7 +50,7 @@ def test_capture_is_what_hooks_see_and_put_back_changes_nothing(data, family, id
 def test_gates_are_what_hooks_read(data, family, ids, layer):
     model = model_of(family)
     put_in = data.draw(points(len(ids), model.d_model))
-    found = srt.patch(model, torch.from_numpy(ids), put_in, layer, "gates")
+    found = srt.patch(model, torch.from_numpy(ids), put_in, layer=layer, reads="gates")
     for row in range(len(ids)):
         expected = outputs(family, ids[row], layer, put_in[row].detach().float())
         assert_close(found[row], torch.cat([expected[f"gate{n}"] for n in range(layer + 1, 4)], dim=-1), rel=3e-4)
@@ -62,9 +62,9 @@ def test_points_do_not_see_each_other_nor_their_order(data, ids, layer):
     model, context = model_of(), torch.from_numpy(ids)
     put_in = data.draw(points(len(ids), model.d_model, number=9))
     order = data.draw(st.permutations(range(put_in.shape[1])))
-    whole = srt.patch(model, context, put_in, layer, "logprobs")
-    assert_close(srt.patch(model, context, put_in[:, order], layer, "logprobs"), whole[:, order], rel=3e-4)
-    assert_close(srt.patch(model, context, put_in[:, :1], layer, "logprobs"), whole[:, :1], rel=3e-4)
+    whole = srt.patch(model, context, put_in, layer=layer, reads="logprobs")
+    assert_close(srt.patch(model, context, put_in[:, order], layer=layer, reads="logprobs"), whole[:, order], rel=3e-4)
+    assert_close(srt.patch(model, context, put_in[:, :1], layer=layer, reads="logprobs"), whole[:, :1], rel=3e-4)
 
 
 #: Ids that a model of 259 does not have, or that are no ids.
@@ -143,9 +143,9 @@ def test_a_point_that_overflows_the_models_numbers_is_refused(power, dtype):
     put_in = torch.full((1, 1, model.d_model), 10.0**power)
     with np.errstate(all="ignore"):
         fits = bool(torch.isfinite(put_in.to(dtype)).all())
-    assert refused(lambda: srt.patch(model, IDS, put_in, 3, "resid")) != fits
+    assert refused(lambda: srt.patch(model, IDS, put_in, layer=3, reads="resid")) != fits
     if fits:
-        found = srt.patch(model, IDS, put_in, 3, "resid")
+        found = srt.patch(model, IDS, put_in, layer=3, reads="resid")
         assert_close(found, put_in.to(dtype))  # behind the last block, what is put in is what is read
 
 
