@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from srtoolkit.models.anatomy import mlp_width
 from srtoolkit.models.model import Model
 from srtoolkit.patching.reads import Reads
 
@@ -60,8 +61,7 @@ def tokens_that_fit(model: Model) -> int:
 
 def _bytes_per_token(model: Model, reads: tuple[str, ...]) -> int:
     """Rough peak of one token's activations inside a block, and of its logits where they are read."""
-    config = model.hf.config.get_text_config()
-    mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
+    mlp = mlp_width(model.hf.config)
     logits = model.vocab_size if {"logits", "logprobs"} & set(reads) else 0
     gates = {"gates": 2 * model.hf.dtype.itemsize, "open_gates": 2}
     each_gate = sum(size for name, size in gates.items() if name in reads)
