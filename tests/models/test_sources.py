@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jaxtyping
 import pytest
 import torch
 
@@ -12,6 +13,14 @@ from srtoolkit.models.sources.folder import Folder
 from srtoolkit.models.sources.hub import Hub
 from srtoolkit.models.sources.suite import Suite
 from srtoolkit.models.sources.wheel import Wheel
+
+
+@pytest.fixture
+def unchecked():
+    """Without the type checks that run in tests only: a user meets the library's own."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_a_name_leads_to_one_source(tiny_folder, tmp_path, monkeypatch):
@@ -25,7 +34,7 @@ def test_a_name_leads_to_one_source(tiny_folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", " ", None, 3, ["nano-1m"]])
-def test_what_is_no_name_is_refused(name):
+def test_what_is_no_name_is_refused(name, unchecked):
     with pytest.raises(ValueError, match="a model name must be a non-empty string"):
         find_source(name)
 

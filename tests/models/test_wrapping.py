@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import jaxtyping
 import pytest
 import torch
 import transformers
@@ -14,6 +15,14 @@ import srtoolkit as srt
 from families import FAMILIES, tiny
 
 PAIRS = [("the house was very", "the house was in"), ("a cat", "two dogs")]
+
+
+@pytest.fixture
+def unchecked():
+    """Without the type checks that run in tests only: a user meets the library's own."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
@@ -97,7 +106,7 @@ def test_without_a_tokenizer_ids_work_and_text_is_refused_in_words(given):
             needs_text()
 
 
-def test_what_cannot_be_measured_is_refused_by_name(given, text_model):
+def test_what_cannot_be_measured_is_refused_by_name(given, unchecked, text_model):
     hf, tokenizer = given
     bert = transformers.BertLMHeadModel(transformers.BertConfig(hidden_size=32, num_attention_heads=4))
     t5 = transformers.T5ForConditionalGeneration(transformers.T5Config(d_model=32, num_layers=1, d_ff=32, d_kv=8))
@@ -117,7 +126,7 @@ def test_what_cannot_be_measured_is_refused_by_name(given, text_model):
         srt.wrap(hf, tokenizer, name="")
 
 
-def test_a_sweep_which_loads_by_name_refuses_it_in_words(given, tmp_path):
+def test_a_sweep_which_loads_by_name_refuses_it_in_words(given, unchecked, tmp_path):
     model = srt.wrap(*given, name="mine")
     with pytest.raises(ValueError, match="a model of a sweep is a name"):
         srt.sweep([model], srt.noise_floor, store=tmp_path / "store")
