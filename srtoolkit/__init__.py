@@ -37,6 +37,7 @@ from srtoolkit.models.hub.errors import HubError
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import RemoteError
+from srtoolkit.models.wrapping import wrap
 from srtoolkit.patching.patch import capture, patch
 from srtoolkit.profiles import Profile, profile
 from srtoolkit.prompts.pairs import PromptPairs, all_pairs, from_text, paper_pairs
@@ -115,4 +116,5 @@ __all__ = [
     "token_change_at",
     "trend",
     "verdict",
+    "wrap",
 ]

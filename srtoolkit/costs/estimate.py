@@ -1,7 +1,8 @@
 """What a run will take, before anything is downloaded or loaded: tokens, operations, memory, disk and time.
 
-Tokens and operations are counted from the configuration (:mod:`srtoolkit.costs.flops`), memory and disk follow from the
-number of parameters, and time from a miniature of the model that runs here (:mod:`srtoolkit.costs.calibration`).
+Tokens, operations and memory are counted from the configuration (:mod:`srtoolkit.costs.passes`,
+:mod:`srtoolkit.costs.memory`), the disk is what the model's source says, and time is measured on a miniature of the
+model that runs here (:mod:`srtoolkit.costs.speed`).
 """
 
 from __future__ import annotations
@@ -9,53 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import torch
-from huggingface_hub import constants
 
-from srtoolkit.costs.calibration import Loading, Speed, flops, measure_loading, measure_speeds
-from srtoolkit.costs.flops import Architecture, find_architecture
+from srtoolkit.costs.architecture import Architecture, find_architecture
+from srtoolkit.costs.loading import Loading, measure_loading
+from srtoolkit.costs.memory import peak_bytes
+from srtoolkit.costs.speed import Speed, flops, measure_speeds
 from srtoolkit.costs.work import Work, passes
-from srtoolkit.measures.gate_flips import GATES_AT_ONCE
-from srtoolkit.measures.walk import LOGPROB_BYTES, PAIRS_AT_ONCE
-from srtoolkit.models import smollm2
-from srtoolkit.models.hub import cache as hub_cache
-from srtoolkit.models.loading import pick_device
-from srtoolkit.models.model import MEMORY_BUDGET
+from srtoolkit.models.placement import pick_device
+from srtoolkit.models.sources import find_source
+from srtoolkit.models.sources.source import Size
 from srtoolkit.models.weights import DTYPES
-from srtoolkit.patching.batches import CPU_TOKENS
-from srtoolkit.suite import shipped
-from srtoolkit.suite.configuration import names as suite_names
 from srtoolkit.validation import check_names
-
-#: What fetching a packaged model downloads, in bytes.
-WHEEL_BYTES = {"smollm2-135m": 98_000_000}
-
-#: What a process grows by when any model runs: code that is first imported then, and the libraries' own buffers.
-OVERHEAD = 120 * 2**20
 
 COLUMNS = (
     *("model", "revision", "call", "forward_tokens", "flops", "peak_bytes"),
     *("download_bytes", "disk_bytes", "size_from", "load_seconds", "run_seconds", "seconds"),
 )
 SUMS = ("forward_tokens", "flops", "download_bytes", "disk_bytes", "load_seconds", "run_seconds", "seconds")
-
-
-class Size(NamedTuple):
-    """A model's weights as files.
-
-    Attributes:
-        download: Bytes to fetch before it can be loaded here.
-        disk: Bytes of its files.
-        source: Where these are from: ``"package"``, ``"files"``, ``"hub"`` or ``"parameters"``.
-    """
-
-    download: int
-    disk: int
-    source: str
 
 
 def estimate_cost(
@@ -102,8 +77,8 @@ def estimate_cost(
         row = _row(model, item, which not in ran, speeds.get(_kind(model, item)))
         row["peak_bytes"] = peak_bytes(model, item, dtype, place)
         size = find_size(model, item.revision)
-        row |= {"download_bytes": size.download, "disk_bytes": size.disk, "size_from": size.source}
-        row["load_seconds"] = loading.seconds(size.disk, hashed=item.model in smollm2.PACKAGED)
+        row |= {"download_bytes": size.download, "disk_bytes": size.disk, "size_from": size.origin}
+        row["load_seconds"] = loading.seconds(size.disk, hashed=find_source(item.model).hashed)
         if which in loaded:
             row |= {"download_bytes": 0, "disk_bytes": 0, "load_seconds": 0.0}
         row["seconds"] = row["load_seconds"] + row["run_seconds"]
@@ -154,45 +129,6 @@ def _row(model: Architecture, item: Work, first: bool, speed: Speed | None) -> d
     }
 
 
-def peak_bytes(model: Architecture, item: Work, dtype: str, device: torch.device) -> int:
-    """Bytes by which loading a model and one call on it make the process grow, at most.
-
-    Args:
-        model: What the call is on.
-        item: The call.
-        dtype: Name of the number format.
-        device: Where it runs.
-    """
-    width, number = DTYPES[dtype].itemsize, 4
-    weights = model.parameters * width
-    every = passes(model, item, first=False)
-    if not every:
-        return OVERHEAD + weights
-    tokens = max(one.tokens for one in every)
-    gates = model.mlp_width * model.n_layers if item.call == "count_gate_flips" else 0
-    logits = model.vocab_size * item.reads_logits
-    per_token = width * (6 * model.d_model + 3 * model.mlp_width) + 2 * gates + 2 * number * logits
-    per_batch = min(tokens, CPU_TOKENS if device.type == "cpu" else tokens)
-    batch = min(per_batch * per_token, MEMORY_BUDGET)
-    return OVERHEAD + weights + batch + _results(model, item, number)
-
-
-def _results(model: Architecture, item: Work, number: int) -> int:
-    """Bytes of what a call holds beside the pass that runs: what was read, until it is boiled down."""
-    if item.call == "patch":
-        width = model.d_model * (1 + len(item.reads)) + model.vocab_size * item.reads_logits
-        return number * item.pairs * item.steps * width
-    if item.call == "count_gate_flips":
-        return 2 * min(item.pairs * item.steps * model.mlp_width * model.n_layers, GATES_AT_ONCE)
-    if item.call == "slice_plane":
-        return number * item.resolution**2 * 2 * model.d_model
-    points = min(item.pairs, PAIRS_AT_ONCE) * item.steps
-    if item.reads_logits:
-        while_compared = 4 * number * item.steps * model.vocab_size
-        return min(number * points * model.vocab_size, LOGPROB_BYTES) + while_compared
-    return number * model.d_model * (2 * item.pairs + 2 * points)
-
-
 def find_size(model: Architecture, revision: str | None) -> Size:
     """How large a model's files are, and how much of them has yet to be fetched.
 
@@ -200,24 +136,8 @@ def find_size(model: Architecture, revision: str | None) -> Size:
         model: By its name.
         revision: As :func:`srtoolkit.load_model` takes it.
     """
-    name = model.name
-    if name in suite_names():
-        file = shipped.DATA / name / f"{revision or shipped.revisions(name)[-1]}.safetensors"
-        return Size(0, file.stat().st_size if file.exists() else 0, "package")
-    if name in smollm2.PACKAGED:
-        return Size(0 if smollm2.is_cached(name) else WHEEL_BYTES[name], smollm2.PACKAGED[name].disk, "package")
-    if not hub_cache.is_hub_id(name):
-        return Size(0, _weight_bytes(Path(name)), "files")
-    if commit := hub_cache.cached_commit(name, revision):
-        folder = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "snapshots" / commit
-        if here := _weight_bytes(folder):
-            return Size(0, here, "files")
-    if size := hub_cache.download_size(name, revision):
-        return Size(size, size, "hub")
+    if (size := find_source(model.name).size(revision)) is not None:
+        return size
     stored = getattr(model.text, "dtype", None) or torch.float32
-    size = model.parameters * stored.itemsize
-    return Size(size, size, "parameters")
-
-
-def _weight_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    reckoned = model.parameters * stored.itemsize
+    return Size(reckoned, reckoned, "parameters")

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from srtoolkit.costs.flops import Architecture, capturing, choosing, patching
+from srtoolkit.costs.architecture import Architecture
+from srtoolkit.costs.passes import capturing, choosing, patching
 from srtoolkit.measures import curves
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.gate_flips import count_gate_flips

@@ -18,6 +18,7 @@ from torch import Tensor
 from srtoolkit.measures.dataset import provenance
 from srtoolkit.measures.paths import Path
 from srtoolkit.measures.walk import Rows, Walk, set_out
+from srtoolkit.models.anatomy import mlp_width
 from srtoolkit.models.checks import check_gates, check_layer
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
@@ -202,8 +203,7 @@ def points_at_once(model: Model, n_blocks: int) -> int:
         model: From :func:`srtoolkit.load_model`.
         n_blocks: Number of blocks that are read.
     """
-    mlp = int(getattr(model.hf.config.get_text_config(), "intermediate_size", None) or 4 * model.d_model)
-    return max(1, GATES_AT_ONCE // (mlp * n_blocks))
+    return max(1, GATES_AT_ONCE // (mlp_width(model.hf.config) * n_blocks))
 
 
 def _signs(

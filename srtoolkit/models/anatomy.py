@@ -31,6 +31,16 @@ def narrowest_attention(config: Any) -> int | None:
     return min((int(window) for window in windows if window), default=None)
 
 
+def mlp_width(config: Any) -> int:
+    """Width of the MLP's hidden layer: as configured, or else four times that of the residual stream.
+
+    Args:
+        config: Of the model, or of its decoder alone.
+    """
+    text = config.get_text_config()
+    return int(getattr(text, "intermediate_size", None) or 4 * text.hidden_size)
+
+
 @dataclass(frozen=True)
 class Anatomy:
     """Module paths inside a causal language model, as ``hf.get_submodule`` takes them.

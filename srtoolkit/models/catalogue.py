@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
-import transformers
 
-from srtoolkit import reference
-from srtoolkit.models import smollm2
-from srtoolkit.suite import shipped
-from srtoolkit.suite.configuration import configuration
-from srtoolkit.suite.configuration import names as suite_names
+from srtoolkit.models.sources import known_sources
 
 
 def available_models() -> pd.DataFrame:
@@ -21,44 +14,15 @@ def available_models() -> pd.DataFrame:
         One row a model: ``name``, ``family``, ``parameters``, ``revisions``, ``source``, ``works_offline`` (now, on
         this machine).
     """
-    rows: list[dict[str, Any]] = [
+    rows = [
         {
-            "name": name,
-            "family": "SmolLM2",
-            "parameters": spec.parameters,
-            "revisions": [],
-            "source": f"PyPI wheel {spec.requirement}",
-            "works_offline": smollm2.is_cached(name),
+            "name": source.name,
+            "family": source.family,
+            "parameters": source.parameters,
+            "revisions": source.revisions(),
+            "source": source.origin,
+            "works_offline": source.works_offline(),
         }
-        for name, spec in smollm2.PACKAGED.items()
+        for source in known_sources()
     ]
-    rows += [
-        {
-            "name": name,
-            "family": "nano",
-            "parameters": configuration(name).parameters,
-            "revisions": shipped.revisions(name),
-            "source": "trained by srtoolkit, in the package",
-            "works_offline": True,
-        }
-        for name in suite_names()
-    ]
-    for label, spec in reference.janiak2024()["models"].items():
-        cached = transformers.utils.hub.cached_file(
-            spec["hf"],
-            "config.json",
-            local_files_only=True,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
-        rows.append(
-            {
-                "name": spec["hf"],
-                "family": label.split("-")[0],
-                "parameters": int(spec["params_b"] * 1e9),
-                "revisions": ["main"],
-                "source": "Hugging Face hub (Janiak et al. 2024)",
-                "works_offline": cached is not None,
-            }
-        )
     return pd.DataFrame(rows)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from srtoolkit.models.hub import cache as hub_cache
-from srtoolkit.suite import shipped
-from srtoolkit.suite.configuration import configuration, names
+from srtoolkit.models.sources import find_source
 from srtoolkit.validation import check_number, listed
 
 
@@ -24,12 +22,7 @@ def checkpoints(name: str, near: Sequence[float] | None = None) -> dict[str, flo
     if not isinstance(name, str):
         raise TypeError(f"name={name!r}: expected the name of a model as a string.")
     wanted = None if near is None else [check_number(tokens, "near", 0.0) for tokens in listed(near) or [near]]
-    if name in names():
-        per_step = configuration(name).tokens_per_step
-        found = {revision: float(per_step * int(revision.removeprefix("step"))) for revision in shipped.revisions(name)}
-    else:
-        found = hub_cache.branch_tokens(name)
-    found = dict(sorted(found.items(), key=lambda item: item[1]))
+    found = dict(sorted(find_source(name).checkpoints().items(), key=lambda item: item[1]))
     if wanted is None:
         return found
     nearest = {min(found, key=lambda revision: abs(found[revision] - tokens)) for tokens in wanted}

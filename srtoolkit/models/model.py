@@ -23,17 +23,17 @@ MEMORY_BUDGET = 512 * 2**20
 
 @dataclass(eq=False)
 class Model:
-    """A causal language model, ready for patching. Make one with :func:`srtoolkit.load_model`.
+    """A causal language model, ready for patching; :func:`srtoolkit.load_model` and :func:`srtoolkit.wrap` make one.
 
     Safe to use from several threads: every forward pass holds ``lock``.
 
     Attributes:
-        name: As given to :func:`srtoolkit.load_model`.
+        name: As given to :func:`srtoolkit.load_model` or :func:`srtoolkit.wrap`.
         hf: The transformers model.
-        tokenizer: The transformers tokenizer.
+        tokenizer: The transformers tokenizer; ``None`` for a model that takes token ids only.
         revision: Branch, tag or commit asked for.
         commit: The commit it resolved to, where the source has commits.
-        init: ``"pretrained"`` or ``"random"``.
+        init: ``"pretrained"``, ``"random"``, or ``"given"`` for weights that were given in memory.
         seed: Seed of random weights.
         dtype: Name of the number format of weights and activations.
         anatomy: Where the blocks, final norm, unembedding and gate are.
@@ -43,6 +43,7 @@ class Model:
             has shapes and no weights.
         nn: nnsight's view of ``hf``, made of it where none is given.
         own_code: Whether Python files that the model's repository brings along ran.
+        known_fingerprint: The fingerprint, where the weights cannot be edited or are slow to read.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Model:
     lock: Any = field(default_factory=threading.RLock, repr=False)
     remote: bool | str = False
     nn: Any = None
+    known_fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         if self.nn is None:
@@ -113,13 +115,20 @@ class Model:
             return str(nnsight.CONFIG.API.HOST if self.remote is True else self.remote)
         return str(self.device)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that two checkpoints share only when their weights are the same.
 
-        Those of a model that runs elsewhere are taken of the weights as the server holds them, in its number format.
+        They are taken anew each time, of the weights as they are: whoever edits ``hf`` gets another fingerprint. Those
+        of weights that are offloaded are taken once; those of a model that runs elsewhere are taken of the weights as
+        the server holds them, in its number format.
         """
-        return weight_fingerprint(self.hf)
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
+        found = weight_fingerprint(self.hf)
+        if is_offloaded(self.hf):
+            self.known_fingerprint = found
+        return found
 
     @cached_property
     def blocks_return_tuples(self) -> list[int]:
@@ -135,7 +144,7 @@ class Model:
         """Token ids of ``text``, without special tokens except, on request, a leading BOS.
 
         Raises:
-            ValueError: ``bos`` is asked of a tokenizer that has none.
+            ValueError: The model has no tokenizer, or ``bos`` is asked of a tokenizer that has none.
         """
         if not isinstance(text, str):
             raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}")
@@ -143,14 +152,27 @@ class Model:
             raise ValueError(
                 f"a prompt holds a NUL or half a character, which results cannot keep: {text[:200]!r}; replace it."
             )
+        self._check_tokenizer()
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         if bos and self.tokenizer.bos_token_id is None:
             raise ValueError(f"{self.name}: bos=True, but the tokenizer has no BOS token; use bos=False.")
         return torch.tensor([self.tokenizer.bos_token_id, *ids] if bos else ids, dtype=torch.long)
 
     def token_text(self, token: int) -> str:
-        """The text of one token id."""
+        """The text of one token id.
+
+        Raises:
+            ValueError: The model has no tokenizer.
+        """
+        self._check_tokenizer()
         return str(self.tokenizer.decode([int(token)], clean_up_tokenization_spaces=False))
+
+    def _check_tokenizer(self) -> None:
+        if self.tokenizer is None:
+            raise ValueError(
+                f"{self.name} was given without a tokenizer, so it has token ids and no text; "
+                "give ids, or wrap(hf_model, tokenizer, name=...) with its tokenizer."
+            )
 
     def provenance(self) -> dict[str, str | int]:
         """What identifies this model in a result: name, version, weights, number format, device, software."""
@@ -173,10 +195,10 @@ class Model:
     def __repr__(self) -> str:
         size = f"{self.n_parameters / 1e6:,.1f}M parameters, {self.n_layers} blocks, d_model {self.d_model}"
         version = f"@{self.revision}" if self.revision else ""
-        weights = "" if self.init == "pretrained" else f"random weights (seed {self.seed}), "
+        drawn = {"random": f"random weights (seed {self.seed}), ", "given": "given in memory, "}
         return (
             f"Model({self.name}{version}: {size}, {self.dtype} on {self.place}, "
-            f"{weights}fingerprint {self.fingerprint})"
+            f"{drawn.get(self.init, '')}fingerprint {self.fingerprint})"
         )
 
 

@@ -123,7 +123,7 @@ def connect(
 
 
 def identify(model: Model) -> None:
-    """Ask the server what it holds, in one round trip: the model's ``dtype`` and ``fingerprint`` are those found there.
+    """Ask the server what it holds, in one round trip: the model's ``dtype`` and fingerprint are those found there.
 
     Raises:
         RemoteError: The server cannot be reached, does not have the model, or refuses.
@@ -134,7 +134,7 @@ def identify(model: Model) -> None:
     dtype = next(values.dtype for _, values in samples.values() if values.is_floating_point())
     model.dtype = str(dtype).removeprefix("torch.")
     model.hf = model.hf.to(dtype)
-    model.fingerprint = digest((path, shape, values) for path, (shape, values) in sorted(samples.items()))
+    model.known_fingerprint = digest((path, shape, values) for path, (shape, values) in sorted(samples.items()))
 
 
 def ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:

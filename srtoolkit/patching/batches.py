@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from srtoolkit.models.anatomy import mlp_width
 from srtoolkit.models.model import Model
 from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, wants_logits
 
@@ -42,8 +43,7 @@ def bytes_per_token(model: Model, readout: Readout) -> int:
         model: Whose widths count.
         readout: What is read; logits are the widest.
     """
-    config = model.hf.config.get_text_config()
-    mlp = int(getattr(config, "intermediate_size", None) or 4 * model.d_model)
+    mlp = mlp_width(model.hf.config)
     logits = model.vocab_size if wants_logits(readout.reads) else 0
     gates = {GATES: 2 * model.hf.dtype.itemsize, OPEN_GATES: 2}
     each_gate = sum(size for name, size in gates.items() if name in readout.reads)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import transformers
-
-from srtoolkit.models import smollm2
-from srtoolkit.models.hub import downloads
-from srtoolkit.models.hub.cache import is_hub_id
-from srtoolkit.suite.configuration import configuration, names
+from srtoolkit.models.sources import find_source
 
 #: Columns of Table 1, as the reference names them, in words.
 COLUMNS = {
@@ -32,7 +27,7 @@ def read_configuration(name: str) -> dict[str, Any]:
     Raises:
         HubError: The hub does not have it, or does not answer.
     """
-    config = _configuration(name)
+    config = find_source(name).configuration().get_text_config()
     heads = int(config.num_attention_heads)
     return {
         "hidden": int(config.hidden_size),
@@ -43,15 +38,3 @@ def read_configuration(name: str) -> dict[str, Any]:
         "vocab": int(config.vocab_size),
         "tied": bool(config.tie_word_embeddings),
     }
-
-
-def _configuration(name: str) -> Any:
-    if name in names():
-        return configuration(name).architecture()
-    if not is_hub_id(name):
-        source = smollm2.packaged_directory(name) if name in smollm2.PACKAGED else name
-        return transformers.AutoConfig.from_pretrained(source).get_text_config()
-    snapshot = downloads.snapshot(name, None)
-    snapshot.fetch_texts()
-    found = transformers.AutoConfig.from_pretrained(name, revision=snapshot.commit, local_files_only=True)
-    return found.get_text_config()

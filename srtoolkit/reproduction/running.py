@@ -18,9 +18,9 @@ import xarray as xr
 
 from srtoolkit import results
 from srtoolkit.files import disk
-from srtoolkit.models.hub import cache as hub_cache
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
+from srtoolkit.models.sources import announce, borrowed
 from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.casting import Role
 from srtoolkit.reproduction.comparing import as_table
@@ -147,7 +147,7 @@ def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Sa
         except (ValueError, OSError) as error:
             errors |= {job.name: _in_a_line(error) for job in jobs if job.measurement.key == measurement.key}
     waiting = [job for job in jobs if job.name not in errors and not job.done(output)]
-    hub_cache.announce(list({(job.role.name, job.role.revision): None for job in waiting}))
+    announce({(job.role.name, job.role.revision): None for job in waiting})
     _make_what_can_be(outcomes, profile, output, errors, say)
     for label in dict.fromkeys(job.role.label for job in waiting):
         errors |= _measure([job for job in waiting if job.role.label == label], output, say)
@@ -171,7 +171,7 @@ def _measure(jobs: Sequence[Job], output: Path, say: Say) -> dict[tuple[str, str
     """All that one model is to be measured for, with what went wrong. A downloaded model is dropped again."""
     role = jobs[0].role
     try:
-        with hub_cache.borrowed(role.name, role.revision, keep=False):
+        with borrowed(role.name, role.revision, keep=False):
             start = time.monotonic()
             model = load_model(**role.member)
             say(f"{role.label}: loaded in {time.monotonic() - start:.0f} s")

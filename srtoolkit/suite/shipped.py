@@ -46,14 +46,27 @@ def load_suite_model(name: str, revision: str | None) -> transformers.LlamaForCa
     """
     settings = configuration(name)
     revision = revision or revisions(name)[-1]
-    if revision not in revisions(name):
-        raise ValueError(f"{name} has no revision {revision!r}; it has {revisions(name)}.")
+    check_revision(name, revision)
     model = initial_model(settings, settings.seed)
     if revision != "step0":
         weights = {key: value.float() for key, value in load(_checked(f"{name}/{revision}.safetensors")).items()}
         missing, unexpected = model.load_state_dict(weights, strict=False)
         assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
     return model
+
+
+def check_revision(name: str, revision: str | None) -> None:
+    """Refuse a revision that the suite's model ``name`` does not have.
+
+    Args:
+        name: Of the model.
+        revision: ``"step<n>"``, or ``None`` for the finished model.
+
+    Raises:
+        ValueError: The model has no such revision.
+    """
+    if revision is not None and revision not in revisions(name):
+        raise ValueError(f"{name} has no revision {revision!r}; it has {revisions(name)}.")
 
 
 def initial_model(settings: Configuration, seed: int) -> transformers.LlamaForCausalLM:

@@ -15,9 +15,9 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from srtoolkit.files import disk
-from srtoolkit.models.hub import cache as hub_cache
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
+from srtoolkit.models.sources import announce, borrowed
 from srtoolkit.sweeps import executors
 from srtoolkit.sweeps.store import Store
 
@@ -85,7 +85,7 @@ def sweep(
     if waiting:
         folder.check_room()
     here = [arguments for arguments in waiting.values() if not arguments.get("remote")]
-    hub_cache.announce([(arguments["name"], arguments.get("revision")) for arguments in here])
+    announce((arguments["name"], arguments.get("revision")) for arguments in here)
     errors: dict[str, str] = {}
     seen: dict[str, str] = {}
     for name in members:
@@ -151,7 +151,7 @@ def _run(name: str, arguments: dict[str, Any], measure: Measure, store: Store, k
             return ""
         report = store.file(name).with_suffix(".error.txt")
         try:
-            with hub_cache.borrowed(arguments["name"], arguments.get("revision"), keep):
+            with borrowed(arguments["name"], arguments.get("revision"), keep):
                 model = load_model(**arguments)
                 found = measure(model)
                 if not isinstance(found, xr.Dataset):

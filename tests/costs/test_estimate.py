@@ -14,8 +14,9 @@ import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from fake_hub import serve
 from families import FAMILIES, tiny
-from srtoolkit.costs.calibration import flops, miniature
-from srtoolkit.costs.flops import Architecture
+from srtoolkit.costs.architecture import Architecture
+from srtoolkit.costs.miniature import miniature
+from srtoolkit.costs.speed import flops
 from srtoolkit.costs.work import run
 from srtoolkit.suite.shipped import load_suite_tokenizer
 
@@ -97,7 +98,7 @@ _GROWTH = """
 import re, resource, sys
 from pathlib import Path
 import srtoolkit as srt
-from srtoolkit.work import run
+from srtoolkit.costs.work import run
 
 def peak():
     # Linux hands a process's ru_maxrss down to its children.

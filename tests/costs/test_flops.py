@@ -12,7 +12,7 @@ import transformers
 from safetensors.torch import save_file
 
 import srtoolkit as srt
-from srtoolkit.costs.flops import Architecture, find_architecture
+from srtoolkit.costs.architecture import Architecture, find_architecture
 from srtoolkit.costs.work import passes
 from srtoolkit.suite.configuration import configuration
 

@@ -8,6 +8,7 @@ import torch
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
+from srtoolkit.models.weights import weight_fingerprint
 from srtoolkit.patching.methods import METHODS
 
 PAIRS = [("the house was very", "the house was in"), ("a cat", "two dogs")]
@@ -75,7 +76,7 @@ def test_fingerprint_device_and_size_are_those_of_the_whole_model(text_model, pi
     assert pieces.fingerprint == text_model.fingerprint
     assert pieces.device == torch.device("cpu") and pieces.n_parameters == text_model.n_parameters
     before = {name for name, parameter in pieces.hf.named_parameters() if parameter.is_meta}
-    assert srt.models.weight_fingerprint(pieces.hf) == text_model.fingerprint
+    assert weight_fingerprint(pieces.hf) == text_model.fingerprint
     assert before == {name for name, parameter in pieces.hf.named_parameters() if parameter.is_meta}  # gone again
 
 

@@ -61,7 +61,7 @@ def test_a_disk_that_fills_up_leaves_no_half_written_cache(tmp_path):
     """The kernel refuses the write: a file size limit stands in for a full disk."""
     script = f"""
     import resource, pathlib
-    from srtoolkit.packaged import CacheError, write_verified
+    from srtoolkit.files.verified import CacheError, write_verified
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
     target = pathlib.Path({str(tmp_path)!r}) / "cache"
     try:

@@ -38,6 +38,9 @@ def make(folder: Path) -> PackagedModel:
         license="Apache-2.0",
         parameters=0,
         disk=1_000_000,
+        wheel=wheel.stat().st_size,
+        family="",
+        architecture={},
     )
 
 

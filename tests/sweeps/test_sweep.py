@@ -19,7 +19,7 @@ import xarray as xr
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from srtoolkit.models.hub import cache as hub_cache
+from srtoolkit.models.sources import announce
 from srtoolkit.sweeps.sweep import label
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
@@ -217,6 +217,6 @@ def test_the_disk_a_sweep_needs_is_said(monkeypatch, caplog):
     files = [type("File", (), {"rfilename": name, "size": 3_000_000_000}) for name in ("a.safetensors", "b.bin")]
     info = type("Info", (), {"siblings": files})
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
-    hub_cache.announce([("lab/big", "step1"), ("lab/big", "step2"), ("smollm2-135m", None)])
+    announce([("lab/big", "step1"), ("lab/big", "step2"), ("smollm2-135m", None)])
     assert "2 of these models are fetched from the hub" in caplog.text
     assert "up to 3.0 GB at a time" in caplog.text and "6.0 GB in all" in caplog.text

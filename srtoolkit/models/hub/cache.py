@@ -15,18 +15,11 @@ from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from srtoolkit.files import disk
-from srtoolkit.models import smollm2
-from srtoolkit.suite.configuration import names as suite_names
 
 logger = logging.getLogger(__name__)
 
 #: How OLMo names the branches of its training checkpoints: step, and billions of tokens.
 _BRANCH = re.compile(r"step(\d+)-tokens(\d+)B")
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether ``name`` would be looked up on the hub: not a packaged name, not a directory."""
-    return name not in smollm2.PACKAGED and name not in suite_names() and not Path(name).is_dir()
 
 
 def cached_commit(name: str, revision: str | None) -> str | None:
@@ -45,9 +38,9 @@ def announce(wanted: Sequence[tuple[str, str | None]]) -> None:
     """Say, before a sweep, how much disk the hub's models in it will need, one at a time.
 
     Args:
-        wanted: Pairs of a name and a revision.
+        wanted: Pairs of an id on the hub and a revision.
     """
-    missing = [(name, revision) for name, revision in wanted if is_hub_id(name) and not cached_commit(name, revision)]
+    missing = [(name, revision) for name, revision in wanted if not cached_commit(name, revision)]
     if not missing:
         return
     sizes = [download_size(name, revision) for name, revision in missing]
@@ -77,11 +70,11 @@ def borrowed(name: str, revision: str | None, keep: bool) -> Iterator[None]:
     Several processes may borrow the same revision; the last of them drops it.
 
     Args:
-        name: As :func:`srtoolkit.load_model` takes it.
-        revision: Likewise.
+        name: Id of the repository.
+        revision: Branch, tag or commit.
         keep: Leave what was downloaded.
     """
-    if not is_hub_id(name) or keep:
+    if keep:
         yield
         return
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", revision or "main")

@@ -1,0 +1,124 @@
+"""A model by its configuration alone: the sizes that its costs are counted from."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+from srtoolkit.models.anatomy import find_anatomy, mlp_width, narrowest_attention
+from srtoolkit.models.sources import find_source
+from srtoolkit.patching.choice import candidates
+from srtoolkit.patching.methods.method import Contexts
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A model by its configuration alone.
+
+    Attributes:
+        name: As :func:`srtoolkit.load_model` takes it.
+        config: Its transformers configuration.
+    """
+
+    name: str
+    config: Any
+
+    @cached_property
+    def _hf(self) -> Any:
+        """The model with weights that have shapes and no values."""
+        with torch.device("meta"):
+            return transformers.AutoModelForCausalLM.from_config(self.config)
+
+    @property
+    def text(self) -> Any:
+        """The configuration of the decoder."""
+        return self.config.get_text_config()
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder blocks."""
+        return int(self.text.num_hidden_layers)
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.text.hidden_size)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids the model has an embedding for."""
+        return int(self._hf.get_input_embeddings().num_embeddings)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of parameters, tied ones counted once."""
+        self._hf.tie_weights()
+        return sum(parameter.numel() for parameter in self._hf.parameters())
+
+    @cached_property
+    def mlp_width(self) -> int:
+        """Width of the MLP's hidden layer."""
+        return mlp_width(self.config)
+
+    @cached_property
+    def query_width(self) -> int:
+        """Width of a block's queries over all heads; 0 where there is no attention."""
+        heads = int(getattr(self.text, "num_attention_heads", None) or 0)
+        return heads * int(getattr(self.text, "head_dim", None) or self.d_model // max(1, heads))
+
+    @cached_property
+    def key_width(self) -> int:
+        """Width of a block's keys over all heads; its values are as wide."""
+        heads = int(getattr(self.text, "num_attention_heads", None) or 1)
+        return self.query_width // heads * int(getattr(self.text, "num_key_value_heads", None) or heads)
+
+    @cached_property
+    def weights(self) -> tuple[int, ...]:
+        """Weights of each block's maps that one token is multiplied with."""
+        blocks = self._hf.get_submodule(find_anatomy(self._hf, self.n_layers, self.name).blocks)
+        return tuple(sum(map(self._used_weights, block.modules())) for block in blocks)
+
+    def _used_weights(self, module: nn.Module) -> int:
+        from transformers.pytorch_utils import Conv1D
+
+        if isinstance(module, nn.Linear | nn.Conv1d | Conv1D):
+            return int(module.weight.numel())
+        # Experts lie in one tensor [expert, out, in], and a token goes to a few of them.
+        experts = [weight for weight in module.parameters(recurse=False) if weight.ndim == 3]
+        chosen = getattr(self.text, "num_experts_per_tok", None) or 1
+        return sum(weight.numel() // len(weight) * int(chosen) for weight in experts)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What two models share when they cost the same."""
+        return self.weights, self.d_model, self.vocab_size, self.query_width, self.key_width
+
+    def method(self, length: int, points: int) -> str:
+        """The patching method that ``"auto"`` takes for ``points`` points in contexts of ``length`` tokens."""
+        if not self.query_width:
+            return "full"
+        takes_positions = "position_ids" in inspect.signature(self._hf.forward).parameters
+        return candidates(Contexts(length, points, narrowest_attention(self.text)))[0] if takes_positions else "prefix"
+
+
+def find_architecture(name: str, revision: str | None = None) -> Architecture:
+    """The architecture of a model that need not be here.
+
+    Packaged models and those of the paper are known; of others, the configuration is read from their folder, or fetched
+    from the hub.
+
+    Args:
+        name: As :func:`srtoolkit.load_model` takes it.
+        revision: Likewise.
+
+    Raises:
+        ValueError: The configuration cannot be had.
+    """
+    source = find_source(name)
+    return Architecture(name, source.known_configuration() or source.configuration(revision))

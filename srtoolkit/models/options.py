@@ -1,0 +1,60 @@
+"""How a model is to be loaded, whatever its source is: with which weights, in which number format, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from srtoolkit.models.placement import Placement
+from srtoolkit.models.weights import DTYPES
+
+INITS = ("pretrained", "random")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of :func:`srtoolkit.load_model` that hold for every source.
+
+    Attributes:
+        init: ``"pretrained"``, or ``"random"`` for weights drawn from ``seed``.
+        dtype: Name of the number format.
+        seed: Seed of random weights.
+        trust_remote_code: Whether Python files that the model brings along may run.
+        placement: Where the weights go.
+
+    Raises:
+        ValueError: ``init`` or ``dtype`` is unknown.
+    """
+
+    init: str = "pretrained"
+    dtype: str = "float32"
+    seed: int = 0
+    trust_remote_code: bool = False
+    placement: Placement = field(default_factory=Placement)
+
+    def __post_init__(self) -> None:
+        if self.init not in INITS:
+            raise ValueError(f"init={self.init!r} is not one of {INITS}.")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype={self.dtype!r} is not one of {tuple(DTYPES)}.")
+
+    def check(self) -> None:
+        """Refuse what says twice, or in vain, where the weights go.
+
+        Raises:
+            ValueError: It does.
+        """
+        self.placement.check()
+        if self.init == "random":
+            self.placement.refuse_map("init='random'")
+
+    def left_to_server(self) -> dict[str, tuple[Any, Any]]:
+        """The options that a server decides on itself: what was given, and the only value that there is, by name."""
+        return {
+            "init": (self.init, "pretrained"),
+            "device": (self.placement.device, "auto"),
+            "device_map": (self.placement.device_map, None),
+            "max_memory": (self.placement.max_memory, None),
+            "offload_folder": (self.placement.offload_folder, None),
+            "trust_remote_code": (self.trust_remote_code, False),
+        }

@@ -1,0 +1,107 @@
+"""Where a model's weights go: on one device, or spread over several, the memory and the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def pick_device(device: str) -> torch.device:
+    """The torch device of this name; ``"auto"`` is CUDA, then MPS, then the CPU, whichever is there.
+
+    Args:
+        device: ``"auto"``, or as torch takes it.
+    """
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where weights go, as :func:`srtoolkit.load_model` is told.
+
+    Attributes:
+        device: One device for everything.
+        device_map: Which module goes where, as transformers takes it.
+        max_memory: Most bytes of each device that ``device_map="auto"`` may fill.
+        offload_folder: Where weights go that are offloaded to the disk.
+    """
+
+    device: str = "auto"
+    device_map: Any = None
+    max_memory: dict[int | str, int | str] | None = None
+    offload_folder: str | Path | None = None
+
+    def check(self) -> None:
+        """Refuse what says twice, or in vain, where the weights go.
+
+        Raises:
+            ValueError: It does.
+        """
+        if self.device_map is None and self._limits:
+            raise ValueError(
+                f"{', '.join(self._limits)}: only device_map='auto' or another device_map makes use of it."
+            )
+        if self.device_map is not None and self.device != "auto":
+            raise ValueError(f"device={self.device!r} and device_map={self.device_map!r}: give one of them.")
+
+    def refuse_map(self, what: str) -> None:
+        """Refuse to spread a model that is made on one device.
+
+        Args:
+            what: The model or option that makes it so.
+
+        Raises:
+            ValueError: A device_map was given.
+        """
+        if self.device_map is not None:
+            raise ValueError(
+                f"device_map={self.device_map!r}: {what} is made on one device; leave device_map out, use device."
+            )
+
+    def for_transformers(self) -> dict[str, Any]:
+        """The options with which transformers places the weights as it reads them."""
+        return {"device_map": self.device_map, **self._limits}
+
+    def put(self, hf: Any, name: str) -> Any:
+        """The model with its weights where they are to be.
+
+        Args:
+            hf: As its source gave it; transformers has spread it already where there is a device_map.
+            name: The model's, for messages.
+
+        Raises:
+            ValueError: Two modules that share a tensor were sent to different places.
+        """
+        if self.device_map is None:
+            return hf.to(pick_device(self.device))
+        _refuse_torn(name, hf)
+        return hf
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        limits = {"max_memory": self.max_memory, "offload_folder": self.offload_folder}
+        return {key: value for key, value in limits.items() if value is not None}
+
+
+def _refuse_torn(name: str, hf: Any) -> None:
+    """Refuse a device_map that offloads one of two modules which share a tensor: it would be fetched in vain."""
+    ends = [hf.get_input_embeddings(), hf.get_output_embeddings()]
+    if None in ends or ends[0].weight is not ends[1].weight:
+        return
+    paths = [next(path for path, module in hf.named_modules() if module is end) for end in ends]
+    places = {str(_place(path, getattr(hf, "hf_device_map", {}))) for path in paths}
+    if len(places) > 1 and places & {"cpu", "disk"}:
+        raise ValueError(f"{name}: {paths[0]!r} and {paths[1]!r} are one tensor; send both to one place in device_map.")
+
+
+def _place(path: str, device_map: dict[str, Any]) -> Any:
+    """Where a module is, by the longest path in ``device_map`` that leads to it."""
+    leading = [key for key in device_map if not key or path == key or path.startswith(f"{key}.")]
+    return device_map[max(leading, key=len)] if leading else None

@@ -1,0 +1,100 @@
+"""A model's files as transformers reads them, with failures in the reader's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from srtoolkit.models.decoders import check_decoder
+from srtoolkit.models.options import Options
+from srtoolkit.models.weights import DTYPES, without_bars
+
+_DIRECTORY_HINT = "A model's directory holds config.json, the tokenizer's files and *.safetensors."
+_CACHE_HINT = "Its files were fetched as the hub lists them, or lie in the cache."
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one version of a model, which are here.
+
+    Attributes:
+        name: The model's name.
+        what: The model and its revision, for messages.
+        location: A directory, or an id of the hub whose files lie in the cache.
+        code: Whether Python files among them may run.
+        commit: The commit to read from the hub's cache.
+    """
+
+    name: str
+    what: str
+    location: str
+    code: bool = False
+    commit: str | None = None
+
+    def configuration(self) -> Any:
+        """The model's configuration.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+        return self._read(transformers.AutoConfig)
+
+    def tokenizer(self) -> Any:
+        """The model's tokenizer.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+        with without_bars():
+            return self._read(transformers.AutoTokenizer)
+
+    def load(self, options: Options, fetch_weights: Callable[[], None] | None = None) -> tuple[Any, Any]:
+        """The model and its tokenizer.
+
+        Args:
+            options: As the model is to be loaded.
+            fetch_weights: Called before the weights are read, where they are.
+
+        Raises:
+            ValueError: A file cannot be read, or the model is no causal decoder.
+        """
+        config = self.configuration()
+        check_decoder(config, self.name)
+        tokenizer = self.tokenizer()
+        if options.init == "random":
+            return self._initial(config, options), tokenizer
+        if fetch_weights is not None:
+            fetch_weights()
+        with without_bars():
+            placing = options.placement.for_transformers()
+            hf = self._read(transformers.AutoModelForCausalLM, dtype=DTYPES[options.dtype], **placing)
+        return hf, tokenizer
+
+    def _initial(self, config: Any, options: Options) -> Any:
+        """The model with fresh weights; the global generator stays as it is."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            return transformers.AutoModelForCausalLM.from_config(
+                config, dtype=DTYPES[options.dtype], trust_remote_code=self.code
+            )
+
+    def _read(self, factory: Any, **options: Any) -> Any:
+        """``factory.from_pretrained`` of these files."""
+        pinned = {} if self.commit is None else {"revision": self.commit, "local_files_only": True}
+        try:
+            return factory.from_pretrained(self.location, trust_remote_code=self.code, **options, **pinned)
+        except Exception as error:  # families and file formats each fail with a type of their own
+            if not self.code and "trust_remote_code" in str(error):
+                raise ValueError(
+                    f"cannot load {self.what}: transformers does not know this architecture, and the model brings "
+                    "Python code of its own, which was not run. Such code may do whatever you may do: read your files, "
+                    "use your network. Read it first; load_model(..., revision=<the commit you read>, "
+                    "trust_remote_code=True) then runs it."
+                ) from error
+            hint = _DIRECTORY_HINT if Path(self.location).is_dir() else _CACHE_HINT
+            raise ValueError(f"cannot load {self.what}. {hint} transformers said: {str(error)[:600]}") from error

@@ -1,0 +1,69 @@
+"""The one place that decides what a model's name means."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from srtoolkit.models.hub import cache
+from srtoolkit.models.smollm2 import PACKAGED
+from srtoolkit.models.sources import paper
+from srtoolkit.models.sources.folder import Folder
+from srtoolkit.models.sources.hub import Hub
+from srtoolkit.models.sources.source import Source
+from srtoolkit.models.sources.suite import Suite
+from srtoolkit.models.sources.wheel import Wheel
+from srtoolkit.suite import configuration
+
+
+def find_source(name: str) -> Source:
+    """Where the model called ``name`` comes from. Nothing is fetched or loaded.
+
+    Args:
+        name: As :func:`srtoolkit.load_model` takes it.
+
+    Returns:
+        A :class:`Suite` for a model of the nano suite, a :class:`Wheel` for another packaged name, a :class:`Folder`
+        for the path of one, and a :class:`Hub` for any other name.
+
+    Raises:
+        ValueError: The name is no string, or empty.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"a model name must be a non-empty string, not {name!r}; srt.available_models() lists some.")
+    if name in configuration.names():
+        return Suite(name)
+    if name in PACKAGED:
+        return Wheel(name)
+    return Folder(name) if Path(name).is_dir() else Hub(name)
+
+
+def known_sources() -> list[Source]:
+    """The sources of the models that have a name of their own: packaged ones, and those of the paper."""
+    return [
+        *(Wheel(name) for name in PACKAGED),
+        *(Suite(name) for name in configuration.names()),
+        *(Hub(name) for name in paper.names()),
+    ]
+
+
+def announce(wanted: Iterable[tuple[str, str | None]]) -> None:
+    """Say in a warning how much will be downloaded, before several models are loaded one after the other.
+
+    Args:
+        wanted: Pairs of a name and a revision, as :func:`srtoolkit.load_model` takes them.
+    """
+    cache.announce([(name, revision) for name, revision in wanted if isinstance(find_source(name), Hub)])
+
+
+def borrowed(name: str, revision: str | None, keep: bool) -> contextlib.AbstractContextManager[None]:
+    """Within this, a model may be downloaded; after it, the disk is as before unless ``keep``.
+
+    Args:
+        name: As :func:`srtoolkit.load_model` takes it.
+        revision: Likewise.
+        keep: Leave what was downloaded.
+    """
+    on_hub = isinstance(find_source(name), Hub)
+    return cache.borrowed(name, revision, keep) if on_hub else contextlib.nullcontext()

@@ -1,0 +1,81 @@
+"""From a transformers model to the model that every measurement takes, whether it was loaded here or given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import transformers
+
+from srtoolkit.models.anatomy import find_anatomy
+from srtoolkit.models.decoders import check_decoder
+from srtoolkit.models.model import Model
+
+
+def wrap(hf_model: Any, tokenizer: Any, *, name: str, revision: str | None = None) -> Model:
+    """A transformers model that is in memory already, ready for patching: edited, fine-tuned, merged or quantised.
+
+    The model is used as it is, where it is, and in its own number format. It is not copied: it is put into evaluation
+    mode, and its parameters stop asking for gradients. You may go on editing its weights; the fingerprint in a result
+    is taken of the weights as they are when the measurement ends, so it is never that of an earlier state. It is a
+    sample of at most 4,096 evenly spaced values of each tensor, so an edit of a few single values can escape it.
+
+    Args:
+        hf_model: A ``transformers.PreTrainedModel`` with a language modelling head.
+        tokenizer: Its transformers tokenizer; ``None`` if you only ever give token ids.
+        name: What results call the model.
+        revision: What results call this version of it, such as ``"edited"`` or ``"step400"``.
+
+    Returns:
+        The model. Its results say ``init="given"``, for its weights can be had from no source by its name.
+        :func:`srtoolkit.sweep` loads models by name, so it cannot take this one: save it with ``save_pretrained``, and
+        give the folder.
+
+    Raises:
+        TypeError: ``hf_model`` is no transformers model, ``tokenizer`` is no tokenizer, or ``name`` is no string.
+        ValueError: The model is no causal decoder, or its blocks cannot be found.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise TypeError(f"name={name!r}: expected what results are to call the model, a string that is not empty.")
+    if not isinstance(hf_model, transformers.PreTrainedModel):
+        kind = f"{type(hf_model).__module__}.{type(hf_model).__name__}"
+        raise TypeError(
+            f"{name}: expected a transformers.PreTrainedModel, got a {kind}. What load_model gives is wrapped already; "
+            "a PEFT model becomes one by merge_and_unload()."
+        )
+    if tokenizer is not None and not isinstance(tokenizer, transformers.PreTrainedTokenizerBase):
+        raise TypeError(
+            f"{name}: expected a transformers tokenizer, or None to work with token ids only; got a "
+            f"{type(tokenizer).__name__}. transformers.AutoTokenizer.from_pretrained(...) makes one."
+        )
+    check_decoder(hf_model.config, name)
+    return as_model(hf_model, tokenizer, name=name, revision=revision, init="given")
+
+
+def as_model(hf: Any, tokenizer: Any, *, name: str, dtype: str | None = None, **known: Any) -> Model:
+    """The model around ``hf``, which is put into evaluation mode and asks for no gradients from now on.
+
+    Args:
+        hf: A transformers model that is known to be a causal decoder.
+        tokenizer: Its tokenizer, or ``None``.
+        name: The model's name.
+        dtype: Name of its number format; found where ``None``.
+        known: Whatever else is known of it, as the fields of :class:`srtoolkit.Model`.
+
+    Raises:
+        ValueError: A part of the model cannot be found.
+    """
+    anatomy = find_anatomy(hf, hf.config.get_text_config().num_hidden_layers, name)
+    return Model(
+        name=name,
+        hf=hf.eval().requires_grad_(False),
+        tokenizer=tokenizer,
+        dtype=dtype or str(hf.dtype).removeprefix("torch."),
+        anatomy=anatomy,
+        own_code=any(_brought_along(part) for part in (hf.config, tokenizer, hf)),
+        **{"revision": None, "commit": None, "seed": 0, **known},
+    )
+
+
+def _brought_along(part: Any) -> bool:
+    """Whether this object's class is of a model's own code, which transformers imports under a name of its own."""
+    return type(part).__module__.partition(".")[0] == "transformers_modules"
