@@ -109,7 +109,6 @@ def _run_whole(task: Task) -> list[Finished]:
 
 def _run(task: Task) -> Generator[Finished, None, None]:
     """Measure what no other process has measured meanwhile."""
-    stores = [store for _, store in task.measures.values()]
     missing = []
     for name, (_, store) in task.measures.items():
         if unusable := store.unusable_here():
@@ -119,9 +118,8 @@ def _run(task: Task) -> Generator[Finished, None, None]:
     with contextlib.ExitStack() as alone:
         alone.enter_context(_ONE_AT_A_TIME)
         # In one order everywhere: else two processes could each wait for a store that the other has.
-        for store in sorted(stores, key=lambda store: store.folder):
-            if store.folder.exists():
-                alone.enter_context(store.alone(task.model))
+        for store in sorted((task.measures[name][1] for name in missing), key=lambda store: store.folder):
+            alone.enter_context(store.alone(task.model))
         for name in list(missing):
             if task.measures[name][1].holds(task.model):
                 missing.remove(name)
