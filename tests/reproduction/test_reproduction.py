@@ -214,7 +214,7 @@ def test_what_other_settings_or_another_version_made_is_not_used(folder, tmp_pat
     assert planning.missing_jobs([outcome], tmp_path) == []
     page = invoke(profile, tmp_path, "table1") and (tmp_path / "index.html").read_text()
     assert 'href="#figure-24"' not in page, "the figure in the folder is of other settings"
-    monkeypatch.setattr("srtoolkit.__version__", "9.9")
+    monkeypatch.setattr("srtoolkit.reproduction.measurements.__version__", "9.9")
     assert len(planning.missing_jobs([outcome], tmp_path)) == 1
 
 
