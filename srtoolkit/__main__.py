@@ -85,9 +85,8 @@ def reproduce(
     size, folder = PROFILES[profile], output or Path("build") / paper / profile
     console = Console()
     if dry_run:
-        with casting.assuming_checkpoints() as assumed:
-            outcomes = running.prepare(chosen, size)
-        _plan(console, outcomes, folder, list(dict.fromkeys(assumed)))
+        assumed = casting.AssumedCheckpoints()
+        _plan(console, running.prepare(chosen, casting.Cast(size, assumed)), folder, assumed.models)
         return
 
     def say(line: str) -> None:

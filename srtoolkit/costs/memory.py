@@ -6,8 +6,8 @@ import torch
 
 from srtoolkit.costs.architecture import Architecture
 from srtoolkit.costs.work import Work, passes
-from srtoolkit.measures.walk import LOGPROB_BYTES, PAIRS_AT_ONCE
 from srtoolkit.measures.gate_flips import GATES_AT_ONCE
+from srtoolkit.measures.walk import LOGPROB_BYTES, PAIRS_AT_ONCE
 from srtoolkit.models.model import MEMORY_BUDGET
 from srtoolkit.models.weights import DTYPES
 from srtoolkit.patching.batches import CPU_TOKENS

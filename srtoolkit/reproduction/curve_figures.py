@@ -12,7 +12,7 @@ from srtoolkit.analysis.estimates import Estimate, ratio
 from srtoolkit.analysis.sharpness import sharpness
 from srtoolkit.profiles import Profile
 from srtoolkit.reproduction import casting, measurements
-from srtoolkit.reproduction.casting import Role, is_paper
+from srtoolkit.reproduction.casting import Cast, Role, is_paper
 from srtoolkit.reproduction.comparing import (
     SLOPE_READING,
     Row,
@@ -25,6 +25,7 @@ from srtoolkit.reproduction.figure import (
     Figure,
     Found,
     Made,
+    Needs,
     draw_digitised,
     numbers_of,
     one,
@@ -41,11 +42,11 @@ MEDIAN_SLOPE = "median largest slope"
 class Semantic(Figure):
     """Similar and dissimilar pairs, and the prediction along the latter; Fig. 2."""
 
-    def needs(self, profile: Profile) -> dict[str, Need]:
-        return {"pairs": measurements.paper_pairs([casting.main_role(profile, "Qwen2-0.5B")])}
+    def needs(self, cast: Cast) -> dict[str, Need]:
+        return {"pairs": measurements.paper_pairs([cast.main_role("Qwen2-0.5B")])}
 
-    def make(self, profile: Profile, found: Found) -> Made:
-        role = casting.main_role(profile, "Qwen2-0.5B")
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
+        (role,) = needs["pairs"].roles
         curves = one(found["pairs"], role)
         numbers = curves.assign(max_slope=sharpness(curves)["max_slope"])
         paper = digitised()["fig2_max_slope_Qwen2-0.5B"]
@@ -75,16 +76,19 @@ class Semantic(Figure):
 class Sizes(Figure):
     """Median curves of models of several sizes, and sharpness against parameters; Fig. 3."""
 
-    def needs(self, profile: Profile) -> dict[str, Need]:
-        roles = [role for family in casting.families(profile).values() for role in family]
-        needs = {"families": measurements.curves(profile, roles, profile.sweep_pairs)}
+    def needs(self, cast: Cast) -> dict[str, Need]:
+        profile = cast.profile
+        needs = {"families": measurements.curves(profile, cast.families(), profile.sweep_pairs)}
         if (outside := _outside(profile)) is not None:
             needs["outside"] = measurements.curves(profile, [outside], profile.pairs)
         return needs
 
-    def make(self, profile: Profile, found: Found) -> Made:
-        families, outside = casting.families(profile), _outside(profile)
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
+        families: dict[str, list[Role]] = {}
+        for role in needs["families"].roles:
+            families.setdefault(role.family, []).append(role)
         panels = {name: [(role, one(found["families"], role)) for role in roles] for name, roles in families.items()}
+        outside = needs["outside"].roles[0] if "outside" in needs else None
         if outside is not None:
             panels[outside.name] = [(outside, one(found["outside"], outside))]
         here = ", ".join(role.name for shown in panels.values() for role, _ in shown)
@@ -113,21 +117,23 @@ class Sizes(Figure):
 class Training(Figure):
     """Median curves of checkpoints, and sharpness against tokens of training; Fig. 4."""
 
-    def needs(self, profile: Profile) -> dict[str, Need]:
+    def needs(self, cast: Cast) -> dict[str, Need]:
         return {
-            paper: measurements.curves(profile, casting.all_checkpoints(profile, paper, seen), profile.sweep_pairs)
+            paper: measurements.curves(cast.profile, cast.all_checkpoints(paper, seen), cast.profile.sweep_pairs)
             for paper, seen in _seen().items()
         }
 
-    def make(self, profile: Profile, found: Found) -> Made:
-        shown = {paper: casting.all_checkpoints(profile, paper, seen) for paper, seen in _seen().items()}
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
+        shown = {paper: need.roles for paper, need in needs.items()}
         names = {paper: roles[0].name for paper, roles in shown.items()}
         results = {role: one(found[paper], role) for paper, roles in shown.items() for role in roles}
         picture, axes = self.start(profile, ", ".join(names.values()), 3, (14.5, 4.8))
         for ax, (paper, roles) in zip(axes, shown.items(), strict=False):
             curves = _curves_in_training(paper)
             ends = (min(curves, key=float), max(curves, key=float))
-            chosen = [role for role in casting.training(profile, paper, _drawn(paper)) if role in roles]
+            drawn = _drawn(paper)
+            own = is_paper(profile)
+            chosen = [role for role in roles if role.billions in drawn] if own else casting.evenly(roles, len(drawn))
             plot.median_curve({tokens_in_words(role): results[role] for role in chosen}, ax=ax)
             draw_digitised(ax, {f"{paper}, {billions}B tokens": curves[billions] for billions in curves
                                 if is_paper(profile) or billions in ends})  # fmt: skip
@@ -155,12 +161,12 @@ class Layer(Figure):
 
     layer: int
 
-    def needs(self, profile: Profile) -> dict[str, Need]:
-        role = casting.main_role(profile, "Qwen2-1.5B")
-        return {"curves": measurements.curves(profile, [role], profile.pairs, layer=self.layer)}
+    def needs(self, cast: Cast) -> dict[str, Need]:
+        role = cast.main_role("Qwen2-1.5B")
+        return {"curves": measurements.curves(cast.profile, [role], cast.profile.pairs, layer=self.layer)}
 
-    def make(self, profile: Profile, found: Found) -> Made:
-        role = casting.main_role(profile, "Qwen2-1.5B")
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
+        (role,) = needs["curves"].roles
         curves = one(found["curves"], role)
         picture, (ax,) = self.start(profile, role.name, 1, (7.4, 4.8))
         plot.median_curve(curves, ax=ax)

@@ -17,11 +17,12 @@ from matplotlib.ticker import EngFormatter
 from srtoolkit.analysis.bootstrap import summarise
 from srtoolkit.analysis.sharpness import sharpness
 from srtoolkit.profiles import Profile
-from srtoolkit.reproduction.casting import Role, is_paper
+from srtoolkit.reproduction.casting import Cast, Role, is_paper
 from srtoolkit.reproduction.comparing import Row, digitised
 from srtoolkit.reproduction.measurements import Need
 
 Found = Mapping[str, xr.Dataset]
+Needs = Mapping[str, Need]
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,21 @@ class Figure(ABC):
         return self.key if self.key == "table1" else f"figure-{int(self.key):02}"
 
     @abstractmethod
-    def needs(self, profile: Profile) -> dict[str, Need]:
-        """What has to be measured, by a name of the figure's own."""
+    def needs(self, cast: Cast) -> dict[str, Need]:
+        """What has to be measured, by a name of the figure's own.
+
+        Args:
+            cast: Which models play the paper's.
+        """
 
     @abstractmethod
-    def make(self, profile: Profile, found: Found) -> Made:
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
         """Draw, and compare with the paper.
 
         Args:
             profile: How much was measured, and on what.
-            found: What was measured, along ``model``, by the names of :meth:`needs`.
+            needs: What :meth:`needs` gave, which says the models.
+            found: What was measured, along ``model``, by the same names.
         """
 
     def start(

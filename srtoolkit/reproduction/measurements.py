@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,14 @@ from srtoolkit.version import __version__
 
 PAPER = presets.preset("janiak2024")
 
+#: Tokens of a random prompt.
+LENGTH = int(PAPER["sample_pairs"]["length"])
+
 #: Prompts of Figs. 5 to 22; each three that follow each other span a plane.
 SLICED_PROMPTS = 20
+
+#: Settings of a measurement on which its cost depends.
+_OF_WORK = frozenset(one.name for one in fields(Work))
 
 _DRAWN: WeakKeyDictionary[Model, dict[tuple[int, str], prompts.PromptPairs]] = WeakKeyDictionary()
 
@@ -39,18 +45,28 @@ class Measurement:
     Attributes:
         name: What it is, in a word that can name a folder.
         measure: From a model to a Dataset; its settings are keywords.
-        work: The call whose cost this is, without the model: what :class:`srtoolkit.Work` takes.
+        call: The call whose cost this is, one of :data:`srtoolkit.costs.work.CALLS`.
+        pairs: How many pairs of prompts are measured, or triples.
+        length: Tokens of each prompt.
     """
 
     name: str
     measure: partial[xr.Dataset]
-    work: Mapping[str, Any] = field(hash=False, compare=False)
+    call: str
+    pairs: int
+    length: int
 
     @property
     def key(self) -> str:
         """A folder's name that another version of this package, or another setting, does not have."""
         said = f"{__version__} {self.measure.func.__name__} {sorted(self.measure.keywords.items())!r}"
         return f"{self.name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """The call, without the model, as :class:`srtoolkit.Work` takes it, with the measurement's own settings."""
+        settings = {key: value for key, value in self.measure.keywords.items() if key in _OF_WORK}
+        return {"call": self.call, "length": self.length, **settings, "pairs": self.pairs}
 
     @property
     def words(self) -> str:
@@ -107,9 +123,9 @@ def curves(profile: Profile, roles: Sequence[Role], pairs: int, **changes: Any) 
         changes: To the paper's settings of :func:`srtoolkit.interpolate`.
     """
     asked = {**PAPER["interpolate"], "reads": ("final_norm",), **changes}
-    work = {**_work_of_curves(asked), "call": "interpolate", "pairs": pairs, "length": PAPER["sample_pairs"]["length"]}
     drawn: dict[str, Any] = {"pairs": pairs, "source": profile.source}
-    return Need(Measurement("curves", partial(_measure_curves, **drawn, **asked), work), tuple(roles))
+    measure = partial(_measure_curves, **drawn, **asked)
+    return Need(Measurement("curves", measure, "interpolate", pairs, LENGTH), tuple(roles))
 
 
 def paper_pairs(roles: Sequence[Role]) -> Need:
@@ -118,9 +134,8 @@ def paper_pairs(roles: Sequence[Role]) -> Need:
     Args:
         roles: The models.
     """
-    asked = PAPER["interpolate"]
-    work = {**_work_of_curves(asked), "call": "interpolate", "pairs": 6, "length": 11}
-    return Need(Measurement("paper-pairs", partial(_measure_paper_pairs, **asked), work), tuple(roles))
+    measure = partial(_measure_paper_pairs, **PAPER["interpolate"])
+    return Need(Measurement("paper-pairs", measure, "interpolate", 6, 11), tuple(roles))
 
 
 def gate_flips(profile: Profile, roles: Sequence[Role]) -> Need:
@@ -132,14 +147,9 @@ def gate_flips(profile: Profile, roles: Sequence[Role]) -> Need:
     """
     # The paper looks at the ends only, and so the path has two points.
     asked = {**PAPER["count_gate_flips"], "steps": 2}
-    work = {
-        **{key: asked[key] for key in ("layer", "steps")},
-        "call": "count_gate_flips",
-        "pairs": profile.pairs,
-        "length": PAPER["sample_pairs"]["length"],
-    }
     drawn: dict[str, Any] = {"pairs": profile.pairs, "source": profile.source}
-    return Need(Measurement("gate-flips", partial(_measure_gate_flips, **drawn, **asked), work), tuple(roles))
+    measure = partial(_measure_gate_flips, **drawn, **asked)
+    return Need(Measurement("gate-flips", measure, "count_gate_flips", profile.pairs, LENGTH), tuple(roles))
 
 
 def plane(profile: Profile, roles: Sequence[Role], triple: int) -> Need:
@@ -151,18 +161,8 @@ def plane(profile: Profile, roles: Sequence[Role], triple: int) -> Need:
         triple: Number of the first of the three prompts.
     """
     asked = {**PAPER["slice_plane"], "resolution": profile.resolution, "reads": ("final_norm",)}
-    work = {
-        **{key: asked[key] for key in ("layer", "resolution", "reads")},
-        "call": "slice_plane",
-        "pairs": 1,
-        "length": PAPER["sample_pairs"]["length"],
-    }
     measure = partial(_measure_plane, triple=triple, source=profile.source, **asked)
-    return Need(Measurement(f"slice-{triple:02}", measure, work), tuple(roles))
-
-
-def _work_of_curves(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: asked[key] for key in ("steps", "layer", "reads")}
+    return Need(Measurement(f"slice-{triple:02}", measure, "slice_plane", 1, LENGTH), tuple(roles))
 
 
 def _measure_curves(model: Model, *, pairs: int, source: str, **asked: Any) -> xr.Dataset:

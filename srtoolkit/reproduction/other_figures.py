@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from srtoolkit import plot, reference
 from srtoolkit.analysis.sharpness import sharpness
 from srtoolkit.profiles import Profile
-from srtoolkit.reproduction import casting, measurements
-from srtoolkit.reproduction.casting import is_paper
+from srtoolkit.reproduction import measurements
+from srtoolkit.reproduction.casting import Cast, is_paper
 from srtoolkit.reproduction.comparing import Row, alone, digitised, mean, quantile_rows
 from srtoolkit.reproduction.configurations import COLUMNS, read_configuration
-from srtoolkit.reproduction.figure import Figure, Found, Made, one, sizes_in_words, tokens_in_words
+from srtoolkit.reproduction.figure import Figure, Found, Made, Needs, one, sizes_in_words, tokens_in_words
 from srtoolkit.reproduction.measurements import Need
 
 #: Step counts and bins of the paper's histograms.
@@ -33,11 +33,12 @@ class Slice(Figure):
 
     triple: int
 
-    def needs(self, profile: Profile) -> dict[str, Need]:
-        return {"planes": measurements.plane(profile, self._roles(profile), self.triple)}
+    def needs(self, cast: Cast) -> dict[str, Need]:
+        seen = [str(billions) for billions in reference.janiak2024()["checkpoints"]["fig1_OLMo-7B_tokens_b"]]
+        return {"planes": measurements.plane(cast.profile, cast.training("OLMo-7B", seen), self.triple)}
 
-    def make(self, profile: Profile, found: Found) -> Made:
-        roles = self._roles(profile)
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
+        roles = needs["planes"].roles
         planes = found["planes"].sel(model=[role.label for role in roles])
         titles = [tokens_in_words(role) for role in roles]
         picture, axes = self.start(profile, roles[0].name, len(roles), (2.25 * len(roles), 3.5))
@@ -49,21 +50,16 @@ class Slice(Figure):
         note += "paper, so that colours do not compare. Nothing was digitised from slices."
         return Made(picture, planes, [], note)
 
-    @staticmethod
-    def _roles(profile: Profile) -> list[casting.Role]:
-        seen = reference.janiak2024()["checkpoints"]["fig1_OLMo-7B_tokens_b"]
-        return casting.training(profile, "OLMo-7B", [str(billions) for billions in seen])
-
 
 @dataclass(frozen=True)
 class GateFlips(Figure):
     """How many gates differ between the ends of a path; Fig. 25."""
 
-    def needs(self, profile: Profile) -> dict[str, Need]:
-        return {"flips": measurements.gate_flips(profile, [casting.main_role(profile, "Qwen2-0.5B")])}
+    def needs(self, cast: Cast) -> dict[str, Need]:
+        return {"flips": measurements.gate_flips(cast.profile, [cast.main_role("Qwen2-0.5B")])}
 
-    def make(self, profile: Profile, found: Found) -> Made:
-        role = casting.main_role(profile, "Qwen2-0.5B")
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
+        (role,) = needs["flips"].roles
         flips = one(found["flips"], role)
         paper = digitised()["fig25_gate_flips_Qwen2-0.5B_of_4864"]
         picture, (ax,) = self.start(profile, role.name, 1, (7.4, 4.8))
@@ -86,12 +82,12 @@ class GateFlips(Figure):
 class Slopes(Figure):
     """How many pairs have which largest slope; Fig. 26."""
 
-    def needs(self, profile: Profile) -> dict[str, Need]:
-        role = casting.main_role(profile, "Qwen2-0.5B")
-        return {"curves": measurements.curves(profile, [role], profile.many_pairs, steps=FIG26_STEPS)}
+    def needs(self, cast: Cast) -> dict[str, Need]:
+        role = cast.main_role("Qwen2-0.5B")
+        return {"curves": measurements.curves(cast.profile, [role], cast.profile.many_pairs, steps=FIG26_STEPS)}
 
-    def make(self, profile: Profile, found: Found) -> Made:
-        role = casting.main_role(profile, "Qwen2-0.5B")
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
+        (role,) = needs["curves"].roles
         sharp = sharpness(one(found["curves"], role))
         paper = digitised()["fig26_max_slope_Qwen2-0.5B_30_steps_9999_pairs"]
         picture, (ax,) = self.start(profile, role.name, 1, (7.4, 4.8))
@@ -114,10 +110,10 @@ class Slopes(Figure):
 class Configurations(Figure):
     """Sizes of the models; Table 1."""
 
-    def needs(self, profile: Profile) -> dict[str, Need]:  # noqa: ARG002, nothing has to be measured
+    def needs(self, cast: Cast) -> dict[str, Need]:  # noqa: ARG002, nothing has to be measured
         return {}
 
-    def make(self, profile: Profile, found: Found) -> Made:  # noqa: ARG002
+    def make(self, profile: Profile, needs: Needs, found: Found) -> Made:  # noqa: ARG002
         models = reference.janiak2024()["models"]
         if is_paper(profile):
             names = {spec["hf"]: paper for paper, spec in models.items()}

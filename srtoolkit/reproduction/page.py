@@ -13,7 +13,7 @@ from srtoolkit import results
 from srtoolkit.files import disk
 from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.figure import Figure
-from srtoolkit.reproduction.running import Outcome, prepare, settings_of
+from srtoolkit.reproduction.running import Outcome, models_of, settings_of
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -71,12 +71,7 @@ def collect(figures: Sequence[Figure], outcomes: Sequence[Outcome], profile: Pro
         output: Folder of the results.
     """
     mine = {outcome.figure.key: outcome for outcome in outcomes}
-    others = prepare([figure for figure in figures if figure.key not in mine], profile)
-    for outcome in others:
-        if outcome.state == "waiting":
-            _read_earlier(outcome, profile, output)
-        mine[outcome.figure.key] = outcome
-    return [mine[figure.key] for figure in figures]
+    return [mine.get(figure.key) or _read_earlier(figure, profile, output) for figure in figures]
 
 
 def write_page(paper: str, outcomes: Sequence[Outcome], profile: Profile, output: Path) -> Path:
@@ -127,24 +122,24 @@ def measured_on(outcome: Outcome, profile: Profile) -> str:
         outcome: Of the figure.
         profile: How much was measured, and on what.
     """
-    names = list(dict.fromkeys(role.name for need in outcome.needs.values() for role in need.roles))
-    said = ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} models"
+    said = outcome.models or models_of(outcome.needs)
     if profile.name == "paper":
         return said or outcome.figure.models
     return f"{said or 'packaged models'}, for {outcome.figure.models}"
 
 
-def _read_earlier(outcome: Outcome, profile: Profile, output: Path) -> None:
-    """Take over what an earlier run made, if it was made of the same."""
-    stem = output / outcome.figure.stem
+def _read_earlier(figure: Figure, profile: Profile, output: Path) -> Outcome:
+    """What an earlier run made of a figure, if it was made with the same settings."""
+    outcome, stem = Outcome(figure), output / figure.stem
     if not stem.with_suffix(".nc").is_file():
-        return
+        return outcome
     attrs = results.load(stem.with_suffix(".nc")).attrs
-    if attrs.get("made_of") == settings_of(outcome.figure, outcome.needs, profile):
+    if attrs.get("made_of") == settings_of(figure, profile):
         outcome.table = pd.read_csv(
             stem.with_suffix(".csv"), keep_default_na=False, na_values=dict.fromkeys(_NUMBERS, "")
         )
-        outcome.note, outcome.state = str(attrs["note"]), "made"
+        outcome.note, outcome.models, outcome.state = str(attrs["note"]), str(attrs["models"]), "made"
+    return outcome
 
 
 def _summary_row(outcome: Outcome, profile: Profile) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import logging
-import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,15 +15,12 @@ import xarray as xr
 
 from srtoolkit import results
 from srtoolkit.files import disk
-from srtoolkit.models.loading import load_model
-from srtoolkit.models.model import Model
-from srtoolkit.models.sources import announce, borrowed
 from srtoolkit.profiles import Profile
-from srtoolkit.reproduction.casting import Role
+from srtoolkit.reproduction.casting import Cast, Role
 from srtoolkit.reproduction.comparing import as_table
 from srtoolkit.reproduction.figure import Figure, Made
 from srtoolkit.reproduction.measurements import Measurement, Need
-from srtoolkit.sweeps.sweep import sweep
+from srtoolkit.sweeps.tasks import Task, run_tasks
 from srtoolkit.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -45,6 +39,7 @@ class Outcome:
         error: Why it failed.
         table: Ours beside the paper's, once it is made.
         note: How it was measured.
+        models: On which models it was measured, once it is made.
     """
 
     figure: Figure
@@ -53,6 +48,7 @@ class Outcome:
     error: str = ""
     table: pd.DataFrame | None = None
     note: str = ""
+    models: str = ""
 
     def fail(self, error: str) -> None:
         """Record a failure.
@@ -81,25 +77,25 @@ class Job:
         return self.measurement.key, self.role.label
 
     def done(self, output: Path) -> bool:
-        """Whether it lies in the store.
+        """Whether its result lies in the store, whole.
 
         Args:
             output: Folder of the reproduction.
         """
-        return self.measurement.store(output).file(self.role.label).exists()
+        return self.measurement.store(output).holds(self.role.label)
 
 
-def prepare(figures: Sequence[Figure], profile: Profile) -> list[Outcome]:
+def prepare(figures: Sequence[Figure], cast: Cast) -> list[Outcome]:
     """What each figure needs; a figure whose models cannot be found fails here.
 
     Args:
         figures: Which.
-        profile: How much to measure, and on what.
+        cast: How much to measure, and which models play the paper's.
     """
     outcomes = [Outcome(figure) for figure in figures]
     for outcome in outcomes:
         try:
-            outcome.needs = outcome.figure.needs(profile)
+            outcome.needs = outcome.figure.needs(cast)
         except Exception as error:  # no hub, no such model: the other figures go on
             outcome.fail(_in_a_line(error))
     return outcomes
@@ -138,7 +134,7 @@ def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Sa
     """
     output.mkdir(parents=True, exist_ok=True)
     disk.remove_scratch(output)
-    outcomes = prepare(figures, profile)
+    outcomes = prepare(figures, Cast(profile))
     errors: dict[tuple[str, str], str] = {}
     jobs = jobs_of(outcomes)
     for measurement in {job.measurement.key: job.measurement for job in jobs}.values():
@@ -146,68 +142,65 @@ def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Sa
             measurement.store(output).claim(measurement.measure)
         except (ValueError, OSError) as error:
             errors |= {job.name: _in_a_line(error) for job in jobs if job.measurement.key == measurement.key}
-    waiting = [job for job in jobs if job.name not in errors and not job.done(output)]
-    announce({(job.role.name, job.role.revision): None for job in waiting})
-    _make_what_can_be(outcomes, profile, output, errors, say)
+    there = {job.name for job in jobs if job.name not in errors and job.done(output)}
+    waiting = [job for job in jobs if job.name not in errors and job.name not in there]
+    announce(list({(job.role.name, job.role.revision): None for job in waiting}))
+    _make_what_can_be(outcomes, profile, output, there, errors, say)
     for label in dict.fromkeys(job.role.label for job in waiting):
-        errors |= _measure([job for job in waiting if job.role.label == label], output, say)
-        _make_what_can_be(outcomes, profile, output, errors, say)
+        _measure([job for job in waiting if job.role.label == label], output, there, errors, say)
+        _make_what_can_be(outcomes, profile, output, there, errors, say)
     return outcomes
 
 
-def settings_of(figure: Figure, needs: dict[str, Need], profile: Profile) -> str:
-    """Sixteen hexadecimal digits that a figure made of other measurements, models or by another version does not have.
+def settings_of(figure: Figure, profile: Profile) -> str:
+    """Sixteen hexadecimal digits that a figure made with other settings or by another version does not have.
+
+    Settings and version say what is measured and on which models, so that nothing need be looked up for this.
 
     Args:
         figure: Which.
-        needs: What it needs.
-        profile: How much was measured.
+        profile: How much was measured, and on what.
     """
-    said = [(name, need.measurement.key, [role.label for role in need.roles]) for name, need in needs.items()]
-    return hashlib.sha256(f"{__version__} {figure.key} {profile!r} {said!r}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{__version__} {figure.key} {profile!r}".encode()).hexdigest()[:16]
 
 
-def _measure(jobs: Sequence[Job], output: Path, say: Say) -> dict[tuple[str, str], str]:
-    """All that one model is to be measured for, with what went wrong. A downloaded model is dropped again."""
+def models_of(needs: Mapping[str, Need]) -> str:
+    """The models that a figure shows, in a few words; empty where nothing is measured for it.
+
+    Args:
+        needs: What the figure needs.
+    """
+    names = list(dict.fromkeys(role.name for need in needs.values() for role in need.roles))
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} models"
+
+
+def _measure(
+    jobs: Sequence[Job], output: Path, there: set[tuple[str, str]], errors: dict[tuple[str, str], str], say: Say
+) -> None:
+    """All that one model is to be measured for; enters what is there after it, and what failed and why."""
     role = jobs[0].role
-    try:
-        with borrowed(role.name, role.revision, keep=False):
-            start = time.monotonic()
-            model = load_model(**role.member)
-            say(f"{role.label}: loaded in {time.monotonic() - start:.0f} s")
-            errors = {job.name: error for job in jobs if (error := _measure_one(job, model, output, say))}
-            del model  # before what is left of it is collected
-            return errors
-    except Exception as error:  # whatever a model fails to load with, the other models go on
-        say(f"{role.label}: FAILED: {_in_a_line(error)}")
-        return {job.name: _in_a_line(error) for job in jobs}
-    finally:
-        gc.collect()  # a failed trace leaves cycles that hold the model
-
-
-def _measure_one(job: Job, model: Model, output: Path, say: Say) -> str:
-    """One measurement, written to its store; why it failed, or nothing."""
-    store, start = job.measurement.store(output), time.monotonic()
-    report = store.file(job.role.label).with_suffix(".error.txt")
-    with store.alone(job.role.label):
-        if job.done(output):  # another process was faster
-            return ""
-        try:
-            found = job.measurement.measure(model)
-            found = found.assign_attrs(model.provenance(), parameters=model.n_parameters)
-            results.save(found, store.file(job.role.label))
-        except Exception as error:  # whatever a measurement fails with, the others go on
-            disk.write_text(report, traceback.format_exc())
-            say(f"{job.role.label}: {job.measurement.name} FAILED: {_in_a_line(error)}")
-            return f"{job.measurement.name} of {job.role.label}: {_in_a_line(error)}"
-    report.unlink(missing_ok=True)
-    took = time.monotonic() - start
-    say(f"{job.role.label}: {job.measurement.name} measured in {took:.0f} s ({job.measurement.words})")
-    return ""
+    by_key = {job.measurement.key: job for job in jobs}
+    measures = {key: (job.measurement.measure, job.measurement.store(output)) for key, job in by_key.items()}
+    say(f"{role.label}: is loaded for {', '.join(job.measurement.name for job in jobs)}")
+    for end in run_tasks([Task(role.label, role.member, measures)]):
+        job = by_key[end.measurement]
+        what = job.measurement
+        if end.error:
+            errors[job.name] = " ".join(end.error.split())[:600]
+            say(f"{role.label}: {what.name} FAILED: {errors[job.name]}")
+            continue
+        there.add(job.name)
+        if end.seconds:  # else another process was faster
+            say(f"{role.label}: {what.name} measured in {end.seconds:.0f} s ({what.words})")
 
 
 def _make_what_can_be(
-    outcomes: Sequence[Outcome], profile: Profile, output: Path, errors: dict[tuple[str, str], str], say: Say
+    outcomes: Sequence[Outcome],
+    profile: Profile,
+    output: Path,
+    there: set[tuple[str, str]],
+    errors: dict[tuple[str, str], str],
+    say: Say,
 ) -> None:
     """Every figure that is still waiting and whose measurements are all there, or one of which failed."""
     for outcome in (outcome for outcome in outcomes if outcome.state == "waiting"):
@@ -215,7 +208,7 @@ def _make_what_can_be(
         failed = [errors[job.name] for job in jobs if job.name in errors]
         if failed:
             outcome.fail(failed[0])
-        elif all(job.done(output) for job in jobs):
+        elif all(job.name in there for job in jobs):
             try:
                 _make(outcome, profile, output)
             except Exception as error:  # whatever a figure fails with, the others go on
@@ -229,21 +222,22 @@ def _make_what_can_be(
 def _make(outcome: Outcome, profile: Profile, output: Path) -> None:
     """Draw one figure and write its picture, comparison and numbers, the latter last: they say that all is there."""
     found = {name: _join(need, output) for name, need in outcome.needs.items()}
-    made = outcome.figure.make(profile, found)
+    made = outcome.figure.make(profile, outcome.needs, found)
     stem = output / outcome.figure.stem
+    outcome.models = models_of(outcome.needs)
     outcome.table, outcome.note = as_table(made.rows), made.note
     _write_picture(made, stem.with_suffix(".png"))
     disk.write_text(stem.with_suffix(".csv"), outcome.table.to_csv(index=False))
-    about = {"figure": outcome.figure.name, "title": outcome.figure.title, "note": made.note, "profile": profile.name}
-    marked = made.numbers.assign_attrs(about, made_of=settings_of(outcome.figure, outcome.needs, profile))
+    about = {"figure": outcome.figure.name, "title": outcome.figure.title, "note": made.note, "profile": profile.name,
+             "models": models_of(outcome.needs)}  # fmt: skip
+    marked = made.numbers.assign_attrs(about, made_of=settings_of(outcome.figure, profile))
     results.save(marked, stem.with_suffix(".nc"))
     outcome.state = "made"
 
 
 def _join(need: Need, output: Path) -> xr.Dataset:
     """A measurement on all its models, read from the store; refuses the same weights under two names."""
-    store = need.measurement.store(output)
-    return sweep([role.member for role in need.roles], need.measurement.measure, store=store.folder)
+    return need.measurement.store(output).read([role.label for role in need.roles])
 
 
 def _write_picture(made: Made, path: Path) -> None:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import json
-import logging
 import platform
 import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from filelock import BaseFileLock, FileLock
 
 from srtoolkit import results
 from srtoolkit.files import disk
+from srtoolkit.sweeps import joining
+from srtoolkit.sweeps.marks import mark
 from srtoolkit.version import __version__
-
-logger = logging.getLogger(__name__)
 
 #: Seconds until a file that another machine wrote must show here; network file systems may remember for a minute that
 #: there was none.
@@ -36,8 +32,8 @@ _ROOM = 2**16
 
 _INSTEAD = "give the sweep another store= (the results in this one are kept; $SRT_STORE moves the notebooks' stores)"
 
-#: What a result's attributes say of its model alone: coordinates along ``model``, even where they do not differ.
-_OF_A_MODEL = ("name", "revision", "commit", "fingerprint", "init", "seed", "parameters")
+#: What :meth:`Store.lacks` says of a model that has not been measured.
+MISSING = "has not been measured"
 
 
 @dataclass(frozen=True)
@@ -67,8 +63,16 @@ class Store:
         """
         return FileLock(self.folder / f".{self.file(name).stem}.lock")
 
-    def holds(self, name: str) -> bool:
-        """Whether a model's result is there and whole; one that is damaged is said, and will be measured again.
+    def report(self, name: str) -> Path:
+        """Where the traceback lies if measuring a model failed.
+
+        Args:
+            name: The model's label.
+        """
+        return self.file(name).with_suffix(".error.txt")
+
+    def lacks(self, name: str) -> str:
+        """Why a model's result cannot be read: it is not there, or it is damaged. Empty where it can be read.
 
         Args:
             name: The model's label.
@@ -76,11 +80,18 @@ class Store:
         try:
             results.load(self.file(name))
         except FileNotFoundError:
-            return False
+            return MISSING
         except results.DamagedResult as damage:
-            logger.warning("%s is measured again: %s", name, damage)
-            return False
-        return True
+            return f"cannot be read: {damage}"
+        return ""
+
+    def holds(self, name: str) -> bool:
+        """Whether a model's result is there and whole.
+
+        Args:
+            name: The model's label.
+        """
+        return not self.lacks(name)
 
     def write(self, name: str, found: xr.Dataset) -> None:
         """Keep a model's result.
@@ -104,7 +115,7 @@ class Store:
             ValueError: The store holds another measurement, or another version's, or its mark is damaged.
             DiskError: A new store cannot be written.
         """
-        said = {"srtoolkit": __version__, "measure": _describe(measure)}
+        said = {"srtoolkit": __version__, "measure": mark(measure)}
         if not self._said():
             self.check_room()
             with self.alone("sweep"):
@@ -189,6 +200,25 @@ class Store:
                 "two names; leave one out. Results so far are kept."
             )
 
+    def read(self, names: Sequence[str]) -> xr.Dataset:
+        """All results along ``model``, from the files alone: nothing is loaded or measured.
+
+        Args:
+            names: The models' labels, in the order wanted.
+
+        Raises:
+            ValueError: Results are missing or damaged, or two models have the same weights; the message says which.
+        """
+        if lacking := [f"{name} {why}" for name in names if (why := self.lacks(name))]:
+            raise ValueError(
+                f"{len(lacking)} of {len(names)} results cannot be read from {self.folder}: {'; '.join(lacking)}. "
+                "Measure them again with the sweep or the command that made the others."
+            )
+        seen: dict[str, str] = {}
+        for name in names:
+            self.refuse_twin(name, seen)
+        return self.join(names, {})
+
     def join(self, names: Sequence[str], errors: Mapping[str, str]) -> xr.Dataset:
         """All results along ``model``, as read back from the files, so that a resumed sweep gives the same.
 
@@ -196,21 +226,8 @@ class Store:
             names: The models' labels, in the order wanted.
             errors: Why a model has no result, by its label.
         """
-        found = {name: _count_positions(results.load(self.file(name))) for name in names if name not in errors}
-        attrs = [
-            {"name" if key == "model" else key: value for key, value in one.attrs.items()} for one in found.values()
-        ]
-        keys = dict.fromkeys(key for one in attrs for key in one)
-        own = [key for key in keys if key in _OF_A_MODEL or any(one.get(key) != attrs[0].get(key) for one in attrs)]
-        parts = [
-            one.expand_dims(model=[name]).assign_coords({key: ("model", [mine.get(key, "")]) for key in own})
-            for (name, one), mine in zip(found.items(), attrs, strict=True)
-        ]
-        fill = {str(name): _filler(values) for part in parts for name, values in part.variables.items()}
-        joined = xr.concat(parts, "model", coords="different", compat="equals", join="outer", fill_value=fill)
-        joined.attrs = {key: value for key, value in attrs[0].items() if key not in own}
-        joined = joined.reindex(model=list(names), fill_value=fill)
-        return joined.assign(error=("model", [errors.get(name, "") for name in names]))
+        found = {name: results.load(self.file(name)) for name in names if name not in errors}
+        return joining.join(found, names, errors)
 
     @property
     def _mark(self) -> Path:
@@ -230,31 +247,3 @@ class Store:
                 f"{self._mark} is damaged, so what the {kept} results beside it measured is not known, and none is "
                 "added. Give this sweep a folder of its own, or delete that one; srtoolkit.load still reads each."
             ) from None
-
-
-def _describe(measure: Any) -> str:
-    """What a measurement does, as text: its source, and the values that its source does not show."""
-    if isinstance(measure, partial):
-        return f"{_describe(measure.func)} with {measure.args!r} {sorted(measure.keywords.items())!r}"
-    try:
-        source = inspect.getsource(measure)
-        hidden = inspect.getclosurevars(measure)
-        values = {
-            **{key: value for key, value in hidden.globals.items() if isinstance(value, str | int | float | tuple)},
-            **{key: value for key, value in hidden.nonlocals.items() if isinstance(value, str | int | float | tuple)},
-        }
-    except (OSError, TypeError):  # typed into an interpreter, or not a function
-        return str(getattr(measure, "__qualname__", type(measure).__qualname__))
-    digest = hashlib.sha256(f"{source}{sorted(values.items())!r}".encode()).hexdigest()[:12]
-    return f"{measure.__qualname__} {digest}"
-
-
-def _count_positions(dataset: xr.Dataset) -> xr.Dataset:
-    """The Dataset with a coordinate for every dimension, so that different lengths can be joined and filled up."""
-    bare = [dim for dim in dataset.dims if dim not in dataset.coords]
-    return dataset.assign_coords({dim: np.arange(dataset.sizes[dim]) for dim in bare})
-
-
-def _filler(values: Any) -> Any:
-    """What stands for a missing value of this kind."""
-    return {"i": -1, "b": False, "U": "", "O": "", "T": ""}.get(values.dtype.kind, np.nan)

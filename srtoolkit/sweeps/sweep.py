@@ -1,37 +1,27 @@
-"""One measurement over many models and revisions: resumable, one model in memory at a time."""
+"""Measurements over many models and revisions: resumable, one model in memory at a time."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
-import threading
-import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import overload
 
 import xarray as xr
 from tqdm.auto import tqdm
 
-from srtoolkit.files import disk
-from srtoolkit.models.loading import load_model
-from srtoolkit.models.model import Model
-from srtoolkit.models.sources import announce, borrowed
+from srtoolkit.models.sources import announce
 from srtoolkit.sweeps import executors
-from srtoolkit.sweeps.store import Store
+from srtoolkit.sweeps.members import Member, arguments_of, label
+from srtoolkit.sweeps.store import MISSING, Store
+from srtoolkit.sweeps.tasks import Measure, Task, run_tasks
 
 logger = logging.getLogger(__name__)
 
-Measure = Callable[[Model], xr.Dataset]
-#: A model as :func:`sweep` takes it: ``"name"``, ``"name@revision"``, or the arguments of ``load_model`` by name.
-Member = str | Mapping[str, Any]
 
-#: A process has one model in hand, however many threads an executor gives it: memory, traces and random draws are the
-#: process's own.
-_ONE_AT_A_TIME = threading.Lock()
-
-
+@overload
 def sweep(
     models: Sequence[Member],
     measure: Measure,
@@ -39,8 +29,29 @@ def sweep(
     store: str | Path,
     executor: executors.Submits | None = None,
     keep: bool = False,
-) -> xr.Dataset:
-    """One measurement on each of several models, as one result with a dimension ``model``.
+) -> xr.Dataset: ...
+
+
+@overload
+def sweep(
+    models: Sequence[Member],
+    measure: Mapping[str, Measure],
+    *,
+    store: str | Path,
+    executor: executors.Submits | None = None,
+    keep: bool = False,
+) -> dict[str, xr.Dataset]: ...
+
+
+def sweep(
+    models: Sequence[Member],
+    measure: Measure | Mapping[str, Measure],
+    *,
+    store: str | Path,
+    executor: executors.Submits | None = None,
+    keep: bool = False,
+) -> xr.Dataset | dict[str, xr.Dataset]:
+    """One measurement, or several, on each of several models, as results with a dimension ``model``.
 
     Every model's result is written to ``store`` as soon as it is there, whole or not at all. Calling again with the
     same arguments measures only what is missing: after an interrupt, a crash, or a failure. Two processes that sweep
@@ -55,114 +66,110 @@ def sweep(
 
     Args:
         models: ``"name"``, ``"name@revision"``, or a mapping of :func:`srtoolkit.load_model`'s arguments.
-        measure: From a model to a Dataset. Its source, arguments and closure identify the store's content.
-        store: Folder for the results; made if need be. One measurement has a folder to itself.
+        measure: From a model to a Dataset. Its source, arguments and closure identify the store's content. A mapping
+            of such measurements by name measures all of them on each model, which is then loaded once.
+        store: Folder for the results; made if need be. One measurement has a folder to itself; of several, each has a
+            folder of its name in this one.
         executor: Where to run the models; here, one after the other, where ``None``. Any
             ``concurrent.futures.Executor``: ``ProcessPoolExecutor(4, mp_context=get_context("spawn"))``, Dask's
             ``client.get_executor()``; and submitit's ``AutoExecutor``. Yours to close.
         keep: Keep what was downloaded from the hub; else a revision that was not there before is dropped again.
 
     Returns:
-        The results along ``model``, in the order of ``models``; what differs from model to model in their attributes
-        (revision, weight fingerprint, …) is a coordinate along ``model``. ``error`` is empty, or says why a model has
-        no result; its values are then missing.
+        The results along ``model``, in the order of ``models``; of several measurements, a dictionary of such results.
+        What differs from model to model in their attributes (revision, weight fingerprint, …) is a coordinate along
+        ``model``. ``error`` is empty, or says why a model has no result; its values are then missing.
 
     Raises:
-        ValueError: Nothing to do, a model given twice, two models of the same weights, a store that holds another
-            measurement, or an executor that cannot be sent ``measure``.
+        ValueError: Nothing to do, a model given twice, a measurement whose name cannot name a folder, two models of
+            the same weights, a store that holds another measurement, or an executor that cannot be sent ``measure``.
         TypeError: ``executor`` is none.
         DiskError: The store is full or cannot be written, and models are to be measured.
-        RuntimeError: Every model failed, or the executor broke in a way that only a new one mends.
+        RuntimeError: Every model failed in a measurement, or the executor broke in a way that only a new one mends.
     """
-    members = {label(member): _arguments(member) for member in models}
+    members = {label(member): arguments_of(member) for member in models}
     if not members or len(members) != len(models):
         raise ValueError(f"a sweep needs one or more different models, got {[label(member) for member in models]}.")
+    measures = _by_name(measure)
+    stores = {name: Store(Path(store).absolute() / name) for name in measures}
     if executor is not None:
-        executors.check(executor, measure)
-    folder = Store(Path(store).absolute())
-    folder.claim(measure)
-    waiting = {name: arguments for name, arguments in members.items() if not folder.holds(name)}
-    if waiting:
-        folder.check_room()
-    here = [arguments for arguments in waiting.values() if not arguments.get("remote")]
-    announce((arguments["name"], arguments.get("revision")) for arguments in here)
-    errors: dict[str, str] = {}
-    seen: dict[str, str] = {}
-    for name in members:
-        if name not in waiting:
-            folder.refuse_twin(name, seen)
-    calls = {name: (name, arguments, measure, folder, keep) for name, arguments in waiting.items()}
+        for one in measures.values():
+            executors.check(executor, one)
+    for name, one in measures.items():
+        stores[name].claim(one)
+    missing = {name: _missing(kept, list(members)) for name, kept in stores.items()}
+    tasks = [
+        Task(
+            model,
+            arguments,
+            {name: (measures[name], stores[name]) for name in measures if model in missing[name]},
+            keep,
+        )
+        for model, arguments in members.items()
+        if any(model in models for models in missing.values())
+    ]
+    here = [task.arguments for task in tasks if not task.arguments.get("remote")]
+    announce([(arguments["name"], arguments.get("revision")) for arguments in here])
+    errors = _carry_out(tasks, list(members), stores, missing, executor)
+    found = {name: kept.join(list(members), errors[name]) for name, kept in stores.items()}
+    return found if isinstance(measure, Mapping) else found[""]
+
+
+def _by_name(measure: Measure | Mapping[str, Measure]) -> dict[str, Measure]:
+    """Measurements by the names of their folders in the store; a single one has no folder of its own in it."""
+    if not isinstance(measure, Mapping):
+        return {"": measure}
+    if not measure:
+        raise ValueError("a sweep needs one or more measurements, got an empty mapping.")
+    for name in measure:
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,79}", name):
+            raise ValueError(
+                f"a measurement of a sweep names a folder in its store: expected up to 80 letters, digits, '-', '_' or "
+                f"'.', the first no '.' or '-', got {name!r}."
+            )
+    return dict(measure)
+
+
+def _missing(store: Store, names: Sequence[str]) -> set[str]:
+    """The models that have no result in the store, for which there must be room."""
+    lacking = {name: why for name in names if (why := store.lacks(name))}
+    for name, why in lacking.items():
+        if why != MISSING:
+            logger.warning("%s is measured again, since its result %s", name, why)
+    if lacking:
+        store.check_room()
+    return set(lacking)
+
+
+def _carry_out(
+    tasks: Sequence[Task],
+    names: Sequence[str],
+    stores: Mapping[str, Store],
+    missing: Mapping[str, set[str]],
+    executor: executors.Submits | None,
+) -> dict[str, dict[str, str]]:
+    """Run the tasks; why a model has no result, by measurement and model. Models of the same weights are refused."""
+    errors: dict[str, dict[str, str]] = {name: {} for name in stores}
+    seen: dict[str, dict[str, str]] = {name: {} for name in stores}
+    for name, store in stores.items():
+        for model in names:
+            if model not in missing[name]:
+                store.refuse_twin(model, seen[name])
+    there = sum(map(len, seen.values()))
     with (
-        tqdm(total=len(members), initial=len(seen), desc="models", unit="model") as bar,
-        contextlib.closing(_run_all(calls, executor)) as finished,
+        tqdm(total=len(names) * len(stores), initial=there, desc="models", unit="model") as bar,
+        contextlib.closing(run_tasks(tasks, executor)) as ends,
     ):
-        for name, error in finished:
+        for end in ends:
             bar.update()
-            if error := error or folder.await_file(name):
-                errors[name] = error
-                logger.warning("%s failed: %s", name, error)
+            if end.error:
+                errors[end.measurement][end.model] = end.error
+                logger.warning("%s failed: %s", f"{end.measurement} of {end.model}".removeprefix(" of "), end.error)
             else:
-                folder.refuse_twin(name, seen)
-    if not seen:
-        raise RuntimeError(f"every model failed; the first, {next(iter(errors.items()))}. Tracebacks are in {store}.")
-    return folder.join(list(members), errors)
-
-
-def label(member: Member) -> str:
-    """The name of a sweep's member along ``model``: its name, revision, and whatever else it is loaded with."""
-    arguments = _arguments(member)
-    name, revision = arguments.pop("name"), arguments.pop("revision", None)
-    rest = ", ".join(f"{key} {value}" for key, value in sorted(arguments.items()))
-    return f"{name}{f'@{revision}' if revision else ''}{f' ({rest})' if rest else ''}"
-
-
-def _arguments(member: Member) -> dict[str, Any]:
-    if isinstance(member, str):
-        name, _, revision = member.partition("@")
-        return {"name": name, "revision": revision} if revision else {"name": name}
-    if not isinstance(member, Mapping) or "name" not in member:
-        raise ValueError(f"a model of a sweep is a name, name@revision, or a mapping with a 'name', not {member!r}.")
-    return dict(member)
-
-
-def _run_all(
-    calls: Mapping[str, tuple[Any, ...]], executor: executors.Submits | None
-) -> Generator[tuple[str, str], None, None]:
-    """Each model's label as it finishes, with its error or an empty string."""
-    if executor is None:
-        for name, arguments in calls.items():
-            yield name, _run(*arguments)
-        return
-    with contextlib.closing(executors.run_each(_run, calls, executor)) as finished:
-        for name, outcome in finished:
-            if isinstance(outcome, Exception):
-                said = " ".join(f"{type(outcome).__name__}: {outcome}".split())[:400]
-                yield name, f"its worker did not come back, {executors.RETRIES + 1} times; the last, {said}"
-            else:
-                yield name, outcome
-
-
-def _run(name: str, arguments: dict[str, Any], measure: Measure, store: Store, keep: bool) -> str:
-    """Load one model, measure, write; what went wrong in one line, with the traceback left in the store."""
-    if unusable := store.unusable_here():
-        return unusable
-    with _ONE_AT_A_TIME, store.alone(name):
-        if store.holds(name):  # another process was faster
-            return ""
-        report = store.file(name).with_suffix(".error.txt")
-        try:
-            with borrowed(arguments["name"], arguments.get("revision"), keep):
-                model = load_model(**arguments)
-                found = measure(model)
-                if not isinstance(found, xr.Dataset):
-                    raise TypeError(f"measure must return an xarray.Dataset, not {type(found).__name__}.")
-                store.write(name, found.assign_attrs(model.provenance(), parameters=model.n_parameters))
-                del model, found
-        except Exception as error:  # whatever a model or measurement fails with, the other models go on
-            with contextlib.suppress(disk.DiskError):  # of a store that is full, which is then what is said
-                disk.write_text(report, traceback.format_exc())
-            return f"{type(error).__name__}: {error}"
-        finally:
-            gc.collect()  # a failed trace leaves cycles that hold the model
-        report.unlink(missing_ok=True)
-        return ""
+                stores[end.measurement].refuse_twin(end.model, seen[end.measurement])
+    for name, store in stores.items():
+        if not seen[name]:
+            what = f"every model failed in {name!r}" if name else "every model failed"
+            first = next(iter(errors[name].items()))
+            raise RuntimeError(f"{what}; the first, {first}. Tracebacks are in {store.folder}.")
+    return errors

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 import srtoolkit as srt
 from oracles import cases, refused
-from srtoolkit.sweeps.sweep import label
+from srtoolkit.sweeps.members import label
 from strategies import odd
 
 text = st.text(max_size=5)

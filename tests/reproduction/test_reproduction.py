@@ -23,6 +23,7 @@ from srtoolkit.__main__ import app
 from srtoolkit.analysis.estimates import Estimate
 from srtoolkit.profiles import PROFILES
 from srtoolkit.reproduction import casting, comparing, planning, running
+from srtoolkit.reproduction.casting import Cast
 from srtoolkit.reproduction.figures import find_figures
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,7 @@ def test_after_a_kill_only_what_is_missing_is_measured(whole, folder, tmp_path):
         from jaxtyping import install_import_hook
         install_import_hook("srtoolkit", "beartype.beartype")  # as here; other code is another measurement
         from srtoolkit.reproduction import figures, running
-        from srtoolkit.settings import PROFILES
+        from srtoolkit.profiles import PROFILES
         matplotlib.use("agg")
         profile = replace(PROFILES["quick"], pairs=6, many_pairs=9, sweep_pairs=5, resolution=5, outside={folder!r},
                           model={folder!r}, families={{"nano": ("nano-0.4m", "nano-0.7m")}})
@@ -165,16 +166,16 @@ def test_after_a_kill_only_what_is_missing_is_measured(whole, folder, tmp_path):
 
 
 def test_ctrl_c_keeps_what_is_done(folder, tmp_path, monkeypatch, request):
-    save, saved = results.save, []
+    write, saved = results.write, []
 
-    def interrupted_after(dataset, path):
-        found = save(dataset, path)
+    def interrupted_after(dataset, path, instead):
+        found = write(dataset, path, instead)
         saved.append(path)
         if len(saved) == 3:
             os.kill(os.getpid(), signal.SIGINT)
         return found
 
-    monkeypatch.setattr(results, "save", interrupted_after)
+    monkeypatch.setattr(results, "write", interrupted_after)
     # A process that was started in a shell's background ignores Ctrl-C, and so does this one's Python.
     heeded = signal.signal(signal.SIGINT, signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, heeded))
@@ -209,16 +210,16 @@ def test_what_other_settings_or_another_version_made_is_not_used(folder, tmp_pat
     more = invoke(replace(profile, pairs=7), tmp_path, "24")
     assert "curves measured in" in more.output
     assert srt.load(tmp_path / "figure-24.nc")["max_slope_n"].item() == 7
-    (outcome,) = running.prepare(find_figures("janiak2024", ["24"]), profile)
+    (outcome,) = running.prepare(find_figures("janiak2024", ["24"]), Cast(profile))
     assert planning.missing_jobs([outcome], tmp_path) == []
     page = invoke(profile, tmp_path, "table1") and (tmp_path / "index.html").read_text()
     assert 'href="#figure-24"' not in page, "the figure in the folder is of other settings"
-    monkeypatch.setattr("srtoolkit.__version__", "9.9")
+    monkeypatch.setattr("srtoolkit.reproduction.measurements.__version__", "9.9")
     assert len(planning.missing_jobs([outcome], tmp_path)) == 1
 
 
 def test_the_plan_counts_what_is_missing(folder, tmp_path):
-    outcomes = running.prepare(find_figures("janiak2024", ["2", "3", "23"]), tiny_profile(folder))
+    outcomes = running.prepare(find_figures("janiak2024", ["2", "3", "23"]), Cast(tiny_profile(folder)))
     table = planning.list_figures(outcomes, tmp_path).set_index("figure")
     assert table["measurements"].tolist() == [1, 3, 1] and not table["there"].any()
     jobs = planning.missing_jobs(outcomes, tmp_path)
@@ -315,7 +316,7 @@ def test_without_a_hub_the_figures_that_need_one_say_so(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     casting._checkpoints.cache_clear()
-    outcomes = running.prepare(find_figures("janiak2024", ["1", "2"]), PROFILES["paper"])
+    outcomes = running.prepare(find_figures("janiak2024", ["1", "2"]), Cast(PROFILES["paper"]))
     assert outcomes[0].state == "failed" and "allenai/OLMo-7B-0724-hf has no branches" in outcomes[0].error
     assert outcomes[1].state == "waiting"
 
@@ -324,9 +325,9 @@ def test_a_plan_needs_no_hub(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     casting._checkpoints.cache_clear()
-    with casting.assuming_checkpoints() as assumed:
-        outcomes = running.prepare(find_figures("janiak2024", ["1", "4"]), PROFILES["paper"])
-    assert set(assumed) == {"allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"}
+    assumed = casting.AssumedCheckpoints()
+    outcomes = running.prepare(find_figures("janiak2024", ["1", "4"]), Cast(PROFILES["paper"], assumed))
+    assert set(assumed.models) == {"allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"}
     assert not any(outcome.error for outcome in outcomes)
     jobs = planning.missing_jobs(outcomes, tmp_path)
     seen = [
@@ -335,4 +336,4 @@ def test_a_plan_needs_no_hub(tmp_path, monkeypatch):
     assert len(jobs) == 5 + sum(seen)
     costs = planning.estimate(jobs, calibrate=0.0).set_index(["what", "model"])
     assert costs.loc[("total", ""), "download_bytes"] > 16 * 4e9
-    assert running.prepare(find_figures("janiak2024", ["1"]), PROFILES["paper"])[0].error, "a run needs it still"
+    assert running.prepare(find_figures("janiak2024", ["1"]), Cast(PROFILES["paper"]))[0].error, "a run needs it still"

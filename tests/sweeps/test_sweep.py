@@ -20,7 +20,8 @@ import xarray as xr
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from srtoolkit.models.sources import announce
-from srtoolkit.sweeps.sweep import label
+from srtoolkit.sweeps.members import arguments_of, label
+from srtoolkit.sweeps.store import Store
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
 
@@ -53,7 +54,7 @@ def test_a_result_has_every_model_in_order_and_says_what_it_was(folders, tmp_pat
 
 def test_a_second_call_loads_no_model(folders, tmp_path, monkeypatch):
     first = srt.sweep(folders[:2], measure, store=tmp_path)
-    monkeypatch.setattr("srtoolkit.sweeps.sweep.load_model", lambda **_: pytest.fail("measured again"))
+    monkeypatch.setattr("srtoolkit.sweeps.tasks.load_model", lambda **_: pytest.fail("measured again"))
     assert srt.sweep(folders[:2], measure, store=tmp_path).identical(first)
     assert srt.sweep(folders[1::-1], measure, store=tmp_path)["model"].values.tolist() == folders[1::-1]
 
@@ -187,19 +188,19 @@ def test_revisions_of_a_hub_model(hub_cache, tmp_path):
 
 
 def test_what_was_downloaded_for_a_sweep_is_dropped_again(hub_cache):
-    commit = hub_cache.cached_commit("lab/tiny", "step1000")
+    commit = cache.cached_commit("lab/tiny", "step1000")
     away = hub_cache.parent / "away"
     (hub_cache / "snapshots" / commit).rename(away)
     for keep, left in ((False, None), (True, commit)):
-        with hub_cache.borrowed("lab/tiny", "step1000", keep):
-            assert hub_cache.cached_commit("lab/tiny", "step1000") is None
+        with cache.borrowed("lab/tiny", "step1000", keep):
+            assert cache.cached_commit("lab/tiny", "step1000") is None
             if away.exists():
                 away.rename(hub_cache / "snapshots" / commit)  # as a download would leave it
             else:
                 save_tiny(hub_cache / "snapshots" / commit, seed=1)
                 (hub_cache / "refs" / "step1000").write_text(commit)
-        assert hub_cache.cached_commit("lab/tiny", "step1000") == left
-    assert hub_cache.cached_commit("lab/tiny", "main") is not None
+        assert cache.cached_commit("lab/tiny", "step1000") == left
+    assert cache.cached_commit("lab/tiny", "main") is not None
 
 
 def test_checkpoints_are_found_by_tokens(hub_cache):
@@ -220,3 +221,62 @@ def test_the_disk_a_sweep_needs_is_said(monkeypatch, caplog):
     announce([("lab/big", "step1"), ("lab/big", "step2"), ("smollm2-135m", None)])
     assert "2 of these models are fetched from the hub" in caplog.text
     assert "up to 3.0 GB at a time" in caplog.text and "6.0 GB in all" in caplog.text
+
+
+def test_several_measurements_load_each_model_once(folders, tmp_path, monkeypatch):
+    loaded = []
+
+    def counted(**arguments):
+        loaded.append(arguments["name"])
+        return srt.load_model(**arguments)
+
+    monkeypatch.setattr("srtoolkit.sweeps.tasks.load_model", counted)
+    both = {"coarse": measure, "fine": partial(measure, steps=9)}
+    found = srt.sweep(folders[:2], both, store=tmp_path / "both")
+    assert loaded == folders[:2]
+    for name, one in both.items():
+        assert found[name].identical(srt.sweep(folders[:2], one, store=tmp_path / "alone" / name))
+    loaded.clear()
+    assert srt.sweep(folders[:2], both["fine"], store=tmp_path / "both" / "fine").identical(found["fine"])
+    assert srt.sweep(folders[:2], both, store=tmp_path / "both")["coarse"].identical(found["coarse"])
+    assert not loaded
+
+
+def test_a_measurement_that_fails_costs_no_other_its_result(folders, tmp_path):
+    def fails_on_one(model):
+        if model.name == folders[1]:
+            raise ArithmeticError("not on this one")
+        return measure(model)
+
+    both = {"fails": fails_on_one, "works": measure}
+    found = srt.sweep(folders[:2], both, store=tmp_path)
+    assert found["works"]["error"].values.tolist() == ["", ""]
+    assert found["fails"]["error"].values.tolist() == ["", "ArithmeticError: not on this one"]
+    assert "Traceback" in next((tmp_path / "fails").glob("*.error.txt")).read_text()
+    with pytest.raises(RuntimeError, match=r"every model failed in 'fails'.*not on this one"):
+        srt.sweep(folders[1:2], both, store=tmp_path)
+
+
+@pytest.mark.parametrize("measures", [{}, {"": measure}, {"../up": measure}, {".hidden": measure}])
+def test_names_that_cannot_name_a_folder_are_refused(measures, folders, tmp_path):
+    with pytest.raises(ValueError, match="measurement"):
+        srt.sweep(folders[:1], measures, store=tmp_path)
+
+
+def test_a_folder_with_an_at_in_its_name_is_one_model(tmp_path):
+    folder = str(save_tiny(tmp_path / "me@lab" / "tiny@2"))
+    found = srt.sweep([folder], measure, store=tmp_path / "store")
+    assert found["model"].values.tolist() == [folder] and found["error"].values.tolist() == [""]
+    assert arguments_of(str(tmp_path / "me@lab" / "gone")) == {"name": str(tmp_path / "me@lab" / "gone")}
+    assert arguments_of("lab/tiny@refs/pr/1") == {"name": "lab/tiny", "revision": "refs/pr/1"}
+
+
+@pytest.mark.parametrize(("harm", "said"), [(Path.unlink, "has not been"), (lambda file: file.write_text(""), "damag")])
+def test_a_store_that_is_only_read_says_what_it_lacks(harm, said, folders, tmp_path):
+    found = srt.sweep(folders[:2], measure, store=tmp_path)
+    store = Store(tmp_path)
+    assert store.read(folders[:2]).identical(found)
+    harm(store.file(folders[1]))
+    with pytest.raises(ValueError, match=rf"1 of 2 results.*tiny1.*{said}"):
+        store.read(folders[:2])
+    assert not store.holds(folders[1]) and store.holds(folders[0])
