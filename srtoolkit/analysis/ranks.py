@@ -22,4 +22,4 @@ def rank_correlation(
     ranks = [rankdata(values.astype(np.float64), axis=-1, nan_policy="propagate") for values in (first, second)]
     one, other = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (one * other).sum(axis=-1) / np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
+        return np.asarray((one * other).sum(axis=-1) / np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1)))

@@ -149,9 +149,7 @@ SETTINGS = {
     "agreement groups": (lambda v: srt.agreement(v, CLASSES, bootstrap=srt.Bootstrap(resamples=2)), never),
     "agreement of": (lambda v: srt.agreement(CLASSES, CLASSES, v, bootstrap=srt.Bootstrap(resamples=2)), never),
     "chance_agreement seed": (
-        lambda v: srt.chance_agreement(
-            CLASSES, CLASSES, bootstrap=srt.Bootstrap(seed=v, bootstrap=srt.Bootstrap(resamples=2))
-        ),
+        lambda v: srt.chance_agreement(CLASSES, CLASSES, bootstrap=srt.Bootstrap(seed=v, resamples=2)),
         lambda v: whole(v, 0, 10**40),
     ),
     "polytopes_by_region flips": (lambda v: srt.polytopes_by_region(v, SHARP), never),
