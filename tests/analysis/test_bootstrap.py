@@ -69,7 +69,7 @@ def test_former_settings_of_the_bootstrap_work_and_say_the_new_spelling():
         assert summarise(result, quantities=["max_slope"], bootstrap=Bootstrap(0.8, 50, 3)).identical(new)
     with pytest.raises(TypeError, match="give bootstrap="):
         summarise(result, level=0.8, bootstrap=Bootstrap())
-    with pytest.raises(TypeError, match="expected srt.Bootstrap"):
+    with pytest.raises(TypeError, match=r"expected srt\.Bootstrap"):
         summarise(result, bootstrap=0.8)
 
 
@@ -81,7 +81,7 @@ def test_a_former_setting_leaves_the_others_at_the_functions_own_defaults():
         )
 
 
-@pytest.mark.parametrize("settings", [{"level": 1}, {"resamples": 0}, {"seed": -1}, {"level": "95%"}])
+@pytest.mark.parametrize("settings", [{"level": 1.5}, {"resamples": 0}, {"seed": -1}])
 def test_a_bootstrap_that_is_none_is_refused(settings):
     with pytest.raises(ValueError, match=f"{next(iter(settings))}="):
         Bootstrap(**settings)
