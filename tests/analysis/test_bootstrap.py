@@ -60,9 +60,7 @@ def test_an_unknown_quantity_is_refused_by_name():
 def test_former_settings_of_the_bootstrap_work_and_say_the_new_spelling():
     result = sharp(np.random.default_rng(5).lognormal(size=60))
     new = summarise(result, ["max_slope"], bootstrap=Bootstrap(level=0.8, resamples=50, seed=3))
-    with pytest.warns(
-        DeprecationWarning, match=r"bootstrap=srt\.Bootstrap\(level=0\.8, resamples=50, seed=3\)"
-    ) as warned:
+    with pytest.warns(DeprecationWarning, match=r"bootstrap=srt\.Bootstrap\(level=0\.8, resamples=50, seed=3\)"):
         old = summarise(result, ["max_slope"], level=0.8, resamples=50, seed=3)
     assert new.identical(old)
     with pytest.warns(DeprecationWarning, match="called of= now"):

@@ -16,7 +16,7 @@ import srtoolkit as srt
 from oracles import cases, refused
 from strategies import all_paths, flipped_curves, or_missing, sharp, sharps
 
-FAST = {"resamples": 20}
+FAST = {"bootstrap": srt.Bootstrap(resamples=20)}
 
 
 @cases(120)
