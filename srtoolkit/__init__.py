@@ -2,7 +2,7 @@
 
 from srtoolkit import panels, plot, prompts, reference, stimuli
 from srtoolkit.analysis.agreement import agreement, chance_agreement
-from srtoolkit.analysis.bootstrap import summarise
+from srtoolkit.analysis.bootstrap import Bootstrap, summarise
 from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.analysis.estimates import (
     Estimate,
@@ -48,6 +48,7 @@ from srtoolkit.sweeps.sweep import sweep
 from srtoolkit.version import __version__
 
 __all__ = [
+    "Bootstrap",
     "DiskError",
     "Estimate",
     "HubError",

@@ -58,15 +58,6 @@ def check_share(value: Any, what: str) -> float:
     return number
 
 
-def check_bootstrap(level: Any, resamples: Any, seed: Any) -> tuple[float, int, int]:
-    """Settings of an interval by resampling, as plain numbers.
-
-    Raises:
-        ValueError: A level not between 0 and 1, or a number of resamples or a seed that is none.
-    """
-    return check_share(level, "level"), check_whole(resamples, "resamples", 1, 10**7), check_whole(seed, "seed")
-
-
 def check_names(given: str | Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:
     """``given`` as a tuple of names out of ``known``.
 

@@ -10,8 +10,9 @@ import xarray as xr
 from jaxtyping import Int
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
+from srtoolkit.analysis.bootstrap import FEWER, Bootstrap, interval, takes_bootstrap
 from srtoolkit.analysis.estimates import Estimate
-from srtoolkit.validation import check_bootstrap, listed
+from srtoolkit.validation import listed
 
 #: How two groupings of the same prompts are compared: both are 1 where they agree; the first is 0 by chance.
 MEASURES: dict[str, Callable[..., float]] = {
@@ -22,14 +23,13 @@ MEASURES: dict[str, Callable[..., float]] = {
 Labels = Sequence[Any] | np.ndarray | xr.DataArray
 
 
+@takes_bootstrap(measure="of")
 def agreement(
     groups: Labels,
     classes: Labels,
-    measure: str = "adjusted_rand",
+    of: str = "adjusted_rand",
     *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = FEWER,
 ) -> Estimate:
     """How well groups match known classes: adjusted Rand index or normalised mutual information, without unit.
 
@@ -39,58 +39,50 @@ def agreement(
     Args:
         groups: A label for each prompt, as found.
         classes: A label for each prompt, as known.
-        measure: ``"adjusted_rand"`` (Hubert & Arabie 1985; 0 by chance) or ``"mutual_information"`` (above 0 even by
+        of: ``"adjusted_rand"`` (Hubert & Arabie 1985; 0 by chance) or ``"mutual_information"`` (above 0 even by
             chance: see :func:`chance_agreement`).
-        level: Coverage of the interval.
-        resamples: Number of halves.
-        seed: Of their draw.
+        bootstrap: How the interval is made; ``resamples`` is the number of random halves.
 
     Raises:
         ValueError: Different numbers of labels, a class with one member, or an unknown measure.
     """
-    level, resamples, seed = check_bootstrap(level, resamples, seed)
-    found, known = _check_labels(groups, classes, measure)
-    rng, half = np.random.default_rng(seed), len(found) // 2
-    value = MEASURES[measure](known, found)
-    chosen = (rng.choice(len(found), half, replace=False) for _ in range(resamples))
-    halves = np.array([MEASURES[measure](known[some], found[some]) for some in chosen])
-    low, middle, high = np.quantile(halves, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    found, known = _check_labels(groups, classes, of)
+    rng, half = np.random.default_rng(bootstrap.seed), len(found) // 2
+    value = MEASURES[of](known, found)
+    chosen = (rng.choice(len(found), half, replace=False) for _ in range(bootstrap.resamples))
+    halves = np.array([MEASURES[of](known[some], found[some]) for some in chosen])
+    middle, (low, high) = np.quantile(halves, 0.5), interval(halves, bootstrap.level)
     return Estimate(float(value), float(value + low - middle), float(value + high - middle))
 
 
+@takes_bootstrap(measure="of")
 def chance_agreement(
     groups: Labels,
     classes: Labels,
-    measure: str = "adjusted_rand",
+    of: str = "adjusted_rand",
     *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = FEWER,
 ) -> Estimate:
     """What :func:`agreement` gives when the classes' labels are shuffled over the prompts: mean, and range of shuffles.
 
     Args:
         groups: A label for each prompt, as found.
         classes: A label for each prompt, as known.
-        measure: See :func:`agreement`.
-        level: Share of shuffles within the range.
-        resamples: Number of shuffles.
-        seed: Of the shuffles.
+        of: The measure of agreement, as :func:`agreement` takes it.
+        bootstrap: How the range is made: ``level`` is the share of shuffles within it, ``resamples`` their number.
 
     Raises:
-        ValueError: See :func:`agreement`.
+        ValueError: Different numbers of labels, a class with one member, or an unknown measure.
     """
-    level, resamples, seed = check_bootstrap(level, resamples, seed)
-    found, known = _check_labels(groups, classes, measure)
-    rng = np.random.default_rng(seed)
-    values = np.array([MEASURES[measure](rng.permutation(known), found) for _ in range(resamples)])
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(values.mean()), float(low), float(high))
+    found, known = _check_labels(groups, classes, of)
+    rng = np.random.default_rng(bootstrap.seed)
+    values = np.array([MEASURES[of](rng.permutation(known), found) for _ in range(bootstrap.resamples)])
+    return Estimate(float(values.mean()), *interval(values, bootstrap.level))
 
 
-def _check_labels(groups: Labels, classes: Labels, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(measure, str) or measure not in MEASURES:
-        raise ValueError(f"measure={measure!r} is not one of {tuple(MEASURES)}.")
+def _check_labels(groups: Labels, classes: Labels, of: str) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(of, str) or of not in MEASURES:
+        raise ValueError(f"of={of!r} is not one of {tuple(MEASURES)}.")
     (_, found), (names, known) = _numbered(groups, "groups"), _numbered(classes, "classes")
     if found.shape != known.shape:
         raise ValueError(f"{list(found.shape)} groups and {list(known.shape)} classes: expected one of each a prompt.")

@@ -2,68 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int, Real
 
-from srtoolkit.validation import check_dataset, check_share, check_variable, check_whole, listed
+from srtoolkit.validation import (
+    check_dataset,
+    check_share,
+    check_variable,
+    check_whole,
+    former_spellings,
+    listed,
+)
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: Quantities of a sharpness Dataset that are summarised unless others are named.
 QUANTITIES = ("max_slope", "jump_at", "width_10_90", "plateau_fraction", "jumps")
 
+_COLUMNS = ("median", "q25", "q75", "low", "high", "n")
 
-def summarise(
-    sharp: xr.Dataset,
-    quantities: Sequence[str] = QUANTITIES,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> xr.Dataset:
-    """Median, quartiles and an interval of the median for each quantity, in the quantity's own unit.
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How an interval is made by resampling: its coverage, the number of resamples, and the seed of their draw.
+
+    Attributes:
+        level: Coverage of the interval, between 0 and 1.
+        resamples: Number of resamples, from 1 on.
+        seed: Seed of the random draw of the resamples, from 0 on.
+
+    Raises:
+        ValueError: ``level`` is not between 0 and 1, or ``resamples`` or ``seed`` is no such whole number.
+    """
+
+    level: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "level", check_share(self.level, "level"))
+        object.__setattr__(self, "resamples", check_whole(self.resamples, "resamples", 1, 10**7))
+        object.__setattr__(self, "seed", check_whole(self.seed, "seed"))
+
+
+#: How intervals are made unless one says otherwise...
+USUAL = Bootstrap()
+#: ...and where one resample takes long: rank correlations and agreements.
+FEWER = Bootstrap(resamples=1000)
+
+
+def takes_bootstrap(**renamed: str) -> Callable[[_Function], _Function]:
+    """Check a function's ``bootstrap=``, and let its former ``level=``, ``resamples=`` and ``seed=`` go on working.
+
+    Args:
+        renamed: What another argument is called now, by its former name; see
+            :func:`srtoolkit.validation.former_spellings`.
+
+    Returns:
+        A decorator. The former spellings warn, and end with the next release.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        name, usual = function.__name__, inspect.signature(function).parameters["bootstrap"].default
+
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            former = {field.name: named.pop(field.name) for field in fields(Bootstrap) if field.name in named}
+            if former:
+                shown = ", ".join(f"{key}={value!r}" for key, value in former.items())
+                wanted = f"bootstrap=srt.Bootstrap({shown})"
+                if "bootstrap" in named:
+                    raise TypeError(f"{name}: {', '.join(former)} belong into bootstrap=; give {wanted} alone.")
+                message = f"{name}({shown}): give {wanted}; the former spelling ends with the next release."
+                warnings.warn(message, DeprecationWarning, stacklevel=3)
+                named["bootstrap"] = replace(usual, **former)
+            if not isinstance(named.get("bootstrap", usual), Bootstrap):
+                raise TypeError(f"{name}: bootstrap={named['bootstrap']!r}: expected srt.Bootstrap(level=0.95).")
+            return function(*given, **named)
+
+        return former_spellings(**renamed)(cast(_Function, call))
+
+    return decorate
+
+
+@takes_bootstrap(quantities="of")
+def summarise(sharp: xr.Dataset, of: str | Sequence[str] = QUANTITIES, *, bootstrap: Bootstrap = USUAL) -> xr.Dataset:
+    """Median, quartiles and an interval of the median for each variable over pairs, in the variable's own unit.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`.
-        quantities: Variables over ``pair``.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples; see :func:`bootstrap_weights` for what is resampled.
-        seed: Of the bootstrap.
+        of: The variables to summarise, each with one value a pair; one name or several.
+        bootstrap: How the interval is made; see :func:`bootstrap_weights` for what is resampled.
 
     Returns:
-        Dim ``quantity``: ``median``, ``q25``, ``q75``, ``low``, ``high`` (the interval of the median), ``n`` (pairs
-        used), ``excluded`` (pairs left out because they are degenerate or not finite).
+        Dim ``quantity``, the variables' names: ``median``, ``q25``, ``q75``, ``low``, ``high`` (the interval of the
+        median), ``n`` (pairs used), ``excluded`` (pairs left out because they are degenerate or not finite).
 
     Raises:
-        TypeError: ``sharp`` is no Dataset.
-        ValueError: No quantities, one that ``sharp`` does not have over ``pair``, or a level, number of resamples or
-            seed that is none.
+        TypeError: ``sharp`` is no Dataset, or ``bootstrap`` no :class:`Bootstrap`.
+        ValueError: ``of`` names nothing, or a variable that ``sharp`` does not have over ``pair``.
     """
     check_pairs(sharp, ("excluded", "prompt_a", "prompt_b"))
-    names = [quantities] if isinstance(quantities, str) else listed(quantities)
+    names = [of] if isinstance(of, str) else listed(of)
     if not names:
-        raise ValueError(f"quantities={quantities!r}: expected one or more names of variables over pair.")
+        raise ValueError(f"of={of!r}: expected one or more names of variables over pair.")
     for name in names:
-        check_variable(sharp, name, ("pair",), "quantities")
+        check_variable(sharp, name, ("pair",), "of")
     kept = sharp.isel(pair=np.flatnonzero(~sharp["excluded"].values.astype(bool)))
-    weights = bootstrap_weights(kept["prompt_a"].values, kept["prompt_b"].values, resamples, seed)
-    rows = []
-    for name in names:
-        values = kept[name].values.astype(np.float64)
-        finite = np.isfinite(values)
-        low, high = median_interval(values[finite], weights[:, finite], level)
-        quartiles = np.quantile(values[finite], [0.25, 0.5, 0.75]) if finite.any() else [np.nan] * 3
-        rows.append(
-            [quartiles[1], quartiles[0], quartiles[2], low, high, finite.sum(), sharp.sizes["pair"] - finite.sum()]
-        )
-    columns = ("median", "q25", "q75", "low", "high", "n", "excluded")
-    data = {
-        column: ("quantity", np.array(cells, dtype=int if column in ("n", "excluded") else float))
-        for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
+    weights = bootstrap_weights(kept["prompt_a"].values, kept["prompt_b"].values, bootstrap.resamples, bootstrap.seed)
+    rows = [_summary(kept[name].values.astype(np.float64), weights, bootstrap.level) for name in names]
+    found = {
+        column: ("quantity", np.array(cells)) for column, cells in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
     }
-    attrs = {**sharp.attrs, "interval_level": level, "bootstrap_resamples": resamples, "bootstrap_seed": seed}
-    return xr.Dataset(data, {"quantity": names}, attrs)
+    attrs = {
+        "interval_level": bootstrap.level,
+        "bootstrap_resamples": bootstrap.resamples,
+        "bootstrap_seed": bootstrap.seed,
+    }
+    summary = xr.Dataset(found, {"quantity": names}, {**sharp.attrs, **attrs})
+    return summary.assign(excluded=sharp.sizes["pair"] - summary["n"])
+
+
+def _summary(
+    values: Float[np.ndarray, " pair"], weights: Int[np.ndarray, "resample pair"], level: float
+) -> tuple[float, float, float, float, float, int]:
+    """The columns of a summary for one variable, of the pairs where it is finite."""
+    finite = np.isfinite(values)
+    low, high = median_interval(values[finite], weights[:, finite], level)
+    q25, median, q75 = np.quantile(values[finite], [0.25, 0.5, 0.75]).tolist() if finite.any() else [np.nan] * 3
+    return median, q25, q75, low, high, int(finite.sum())
 
 
 def check_pairs(sharp: xr.Dataset, variables: Sequence[str], what: str = "sharp") -> xr.Dataset:
@@ -71,11 +146,11 @@ def check_pairs(sharp: xr.Dataset, variables: Sequence[str], what: str = "sharp"
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`, or anything like it.
-        variables: That it must hold.
-        what: The argument's name.
+        variables: The variables that it must hold.
+        what: The argument's name, for the message.
 
     Raises:
-        TypeError: No Dataset.
+        TypeError: ``sharp`` is no Dataset.
         ValueError: A variable is missing, or does not have one value a pair.
     """
     check_dataset(sharp, variables, what, "srtoolkit.sharpness")
@@ -91,11 +166,20 @@ def check_pairs(sharp: xr.Dataset, variables: Sequence[str], what: str = "sharp"
 def bootstrap_weights(
     prompt_a: Int[np.ndarray, " pair"], prompt_b: Int[np.ndarray, " pair"], resamples: int, seed: int
 ) -> Int[np.ndarray, "resample pair"]:
-    """How often each pair counts in each bootstrap resample.
+    """How often each pair counts in each bootstrap resample, as a whole number.
 
     Pairs that share a prompt are not independent. Where any do, prompts are what is resampled, and a pair counts as
     often as its two prompts were drawn, multiplied: the pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics
     1(2)), which errs on the wide side. Where none do, pairs are resampled.
+
+    Args:
+        prompt_a: The number of each pair's first prompt; equal numbers mean the same prompt.
+        prompt_b: The number of each pair's second prompt.
+        resamples: Number of resamples.
+        seed: Seed of the draw.
+
+    Raises:
+        ValueError: ``resamples`` or ``seed`` is no such whole number.
     """
     resamples = check_whole(resamples, "resamples", 1, 10**7)
     rng = np.random.default_rng(check_whole(seed, "seed"))
@@ -115,12 +199,22 @@ def bootstrap_weights(
 def median_interval(
     values: Float[np.ndarray, " pair"], weights: Int[np.ndarray, "resample pair"], level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile interval of the weighted median over resamples; NaN for no values."""
+    """Percentile interval of the weighted median over resamples, in the values' unit; NaN where there are no values."""
     return interval(weighted_quantile(values, weights, 0.5), level)
 
 
 def interval(found: Float[np.ndarray, " resample"], level: float) -> tuple[float, float]:
-    """Percentile interval over the resamples that have a value, infinite ones included; NaN where none has."""
+    """Percentile interval of a statistic, in its own unit: the one way in which this library makes intervals.
+
+    Resamples without a value (NaN) are left out, infinite ones count; the ends are NaN where no resample has a value.
+
+    Args:
+        found: The statistic in every resample.
+        level: Coverage of the interval, between 0 and 1.
+
+    Raises:
+        ValueError: ``level`` is not between 0 and 1.
+    """
     level, known = check_share(level, "level"), found[~np.isnan(found)]
     if not len(known):
         return float("nan"), float("nan")

@@ -1,8 +1,10 @@
-"""The paper's colours of a slice, from how far every point's output is from each anchor's."""
+"""The colours of a slice: how near every point's output is to that of each anchor, as red, green and blue."""
 
 from __future__ import annotations
 
 import xarray as xr
+
+from srtoolkit.validation import check_dataset
 
 
 def slice_colours(planes: xr.Dataset, jointly: bool = True) -> xr.DataArray:
@@ -12,12 +14,18 @@ def slice_colours(planes: xr.Dataset, jointly: bool = True) -> xr.DataArray:
     checkpoint to the next. Dividing once over all of them keeps them comparable.
 
     Args:
-        planes: From :func:`slice_plane`, or several along ``model``, as :func:`srtoolkit.sweep` gives them.
+        planes: From :func:`srtoolkit.slice_plane`, or several along ``model``, as :func:`srtoolkit.sweep` gives them.
         jointly: Divide by the largest distance over all models; else each picture by its own, as the paper does.
 
     Returns:
         As ``planes["distance"]``, from 0 (the farthest) to 1 (as the anchor's own output).
+
+    Raises:
+        TypeError: ``planes`` is no Dataset.
+        ValueError: ``planes`` holds no distances, because ``"final_norm"`` was not among its reads.
     """
+    source = "srtoolkit.slice_plane with reads='final_norm'"
+    check_dataset(planes, ("distance", "largest_distance"), "planes", source)
     largest = planes["largest_distance"]
     if jointly and "model" in largest.dims:
         largest = largest.max("model")

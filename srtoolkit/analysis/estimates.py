@@ -8,9 +8,19 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
-from srtoolkit.analysis.bootstrap import bootstrap_weights, check_pairs, interval, weighted_quantile
+from srtoolkit.analysis.bootstrap import (
+    FEWER,
+    USUAL,
+    Bootstrap,
+    bootstrap_weights,
+    check_pairs,
+    interval,
+    takes_bootstrap,
+    weighted_quantile,
+)
+from srtoolkit.analysis.ranks import rank_correlation
 from srtoolkit.validation import check_number, check_variable
 
 _TEXTS = ("excluded", "text_a", "text_b")
@@ -36,24 +46,21 @@ class Estimate(NamedTuple):
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if spec else str(self)
 
 
+@takes_bootstrap(quantity="of")
 def ratio(
     later: xr.Dataset,
     earlier: xr.Dataset,
-    quantity: str = "max_slope",
+    of: str = "max_slope",
     *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    bootstrap: Bootstrap = USUAL,
 ) -> Estimate:
-    """Median of a quantity in one model over its median in another, without unit.
+    """Median of a variable in one model over its median in another, without unit.
 
     Args:
         later: From :func:`srtoolkit.sharpness`.
         earlier: The same of another model or checkpoint, on the same pairs.
-        quantity: Variable over ``pair``.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples; both models see the same one each time, so what prompts have in common cancels.
-        seed: Of the bootstrap.
+        of: The variable over ``pair`` to take.
+        bootstrap: How the interval is made; both models see the same resamples, so what prompts have in common cancels.
 
     Raises:
         ValueError: The two were not measured on the same pairs.
@@ -62,25 +69,22 @@ def ratio(
     def divide(medians: Medians) -> Resampled:
         return _divide(medians[:, 0], medians[:, 1])
 
-    return _estimate([later, earlier], divide, quantity, level, resamples, seed)
+    return _estimate([later, earlier], divide, of, bootstrap)
 
 
+@takes_bootstrap(quantity="of")
 def trend(
     series: Mapping[float | int, xr.Dataset],
-    quantity: str = "max_slope",
+    of: str = "max_slope",
     *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    bootstrap: Bootstrap = USUAL,
 ) -> Estimate:
-    """Spearman rank correlation between a setting and the median of a quantity: 1 where it grows at every step.
+    """Spearman rank correlation between a setting and the median of a variable: 1 where it grows at every step.
 
     Args:
         series: Results of :func:`srtoolkit.sharpness` on the same pairs, by tokens of training, parameters, or loss.
-        quantity: Variable over ``pair``.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples of the prompts.
-        seed: Of the bootstrap.
+        of: The variable over ``pair`` to take.
+        bootstrap: How the interval is made; prompts are what is resampled.
 
     Raises:
         ValueError: Fewer than three settings, or not the same pairs everywhere.
@@ -90,137 +94,124 @@ def trend(
     places = rankdata([check_number(setting, "setting") for setting in series])
 
     def correlate(medians: Medians) -> Resampled:
-        ranks = rankdata(medians, axis=1)
-        ranks, wanted = ranks - ranks.mean(1, keepdims=True), places - places.mean()
-        found = ranks @ wanted / np.maximum(np.linalg.norm(ranks, axis=1) * np.linalg.norm(wanted), 1e-12)
-        return found.round(9)  # ranks are whole numbers, so what is beyond is rounding, and 0.9 should be 0.9
+        found = rank_correlation(medians, np.broadcast_to(places, medians.shape))
+        found = found.round(9)  # ranks are whole numbers, so what is beyond is rounding, and 0.9 should be 0.9
+        return np.where((medians == medians[:, :1]).all(axis=1), 0.0, found)  # medians all alike follow no setting
 
-    return _estimate(list(series.values()), correlate, quantity, level, resamples, seed)
+    return _estimate(list(series.values()), correlate, of, bootstrap)
 
 
+@takes_bootstrap(quantity="of")
 def median(
     sharp: xr.Dataset,
-    quantity: str = "max_slope",
+    of: str = "max_slope",
     *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    bootstrap: Bootstrap = USUAL,
 ) -> Estimate:
-    """Median of a quantity over pairs, in the quantity's own unit.
+    """Median of a variable over pairs, in the variable's own unit.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`, or a part of it.
-        quantity: Variable over ``pair``.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples of the prompts.
-        seed: Of the bootstrap.
+        of: The variable over ``pair`` to take.
+        bootstrap: How the interval is made; prompts are what is resampled.
 
     Raises:
-        ValueError: No such variable.
+        ValueError: The Dataset has no such variable over ``pair``.
     """
-    return _with_interval(weighted_quantile(_values(sharp, quantity), _weights(sharp, resamples, seed), 0.5), level)
+    return _with_interval(weighted_quantile(_values(sharp, of), _weights(sharp, bootstrap), 0.5), bootstrap)
 
 
+@takes_bootstrap(quantity="of")
 def interquartile_range(
     sharp: xr.Dataset,
-    quantity: str = "jump_at",
+    of: str = "jump_at",
     *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    bootstrap: Bootstrap = USUAL,
 ) -> Estimate:
-    """How far a quantity spreads over pairs: third less first quartile, in the quantity's own unit.
+    """How far a variable spreads over pairs: third less first quartile, in the variable's own unit.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`.
-        quantity: Variable over ``pair``.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples.
-        seed: Of the bootstrap.
+        of: The variable over ``pair`` to take.
+        bootstrap: How the interval is made; prompts are what is resampled.
+
+    Raises:
+        ValueError: The Dataset has no such variable over ``pair``.
     """
-    weights = _weights(sharp, resamples, seed)
-    values = _values(sharp, quantity)
+    weights = _weights(sharp, bootstrap)
+    values = _values(sharp, of)
     low, high = (weighted_quantile(values, weights, share) for share in (0.25, 0.75))
-    return _with_interval(high - low, level)
+    return _with_interval(high - low, bootstrap)
 
 
-def correlation(
-    sharp: xr.Dataset, x: str, y: str, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
-) -> Estimate:
-    """Spearman rank correlation between two quantities of the pairs, without unit.
+@takes_bootstrap(y="of")
+def correlation(sharp: xr.Dataset, x: str, of: str = "max_slope", *, bootstrap: Bootstrap = FEWER) -> Estimate:
+    """Spearman rank correlation over pairs between two variables, without unit.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`.
-        x: Variable over ``pair``.
-        y: Another; pairs that lack either are left out.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples of the prompts.
-        seed: Of the bootstrap.
+        x: The variable over ``pair`` that ``of`` is correlated with.
+        of: The variable over ``pair`` to take; pairs that lack either are left out.
+        bootstrap: How the interval is made; prompts are what is resampled.
 
     Raises:
         ValueError: No such variable, or fewer than three pairs that have both.
     """
-    first, second = _values(sharp, x, "x"), _values(sharp, y, "y")
+    first, second = _values(sharp, x, "x"), _values(sharp, of)
     known = np.isfinite(first) & np.isfinite(second)
     if known.sum() < 3:
-        raise ValueError(f"{known.sum()} of {len(known)} pairs have both {x!r} and {y!r}; a correlation needs three.")
-    weights = _weights(sharp, resamples, seed)[:, known].astype(np.int64)
-    found = [_rank_correlation(np.repeat(first[known], times), np.repeat(second[known], times)) for times in weights]
+        raise ValueError(f"{known.sum()} of {len(known)} pairs have both {x!r} and {of!r}; a correlation needs three.")
+    weights = _weights(sharp, bootstrap)[:, known].astype(np.int64)
+    found = [rank_correlation(np.repeat(first[known], times), np.repeat(second[known], times)) for times in weights]
     enough = weights.astype(bool).sum(axis=1) > 2
-    return _with_interval(np.where(enough, found, np.nan), level)
+    return _with_interval(np.where(enough, found, np.nan), bootstrap)
 
 
+@takes_bootstrap(quantity="of")
 def contrast(
     first: xr.Dataset,
     second: xr.Dataset,
-    quantity: str = "max_slope",
+    of: str = "max_slope",
     *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    bootstrap: Bootstrap = USUAL,
 ) -> Estimate:
-    """Median of a quantity over some pairs, over its median over others, without unit.
+    """Median of a variable over some pairs, over its median over others, without unit.
 
     Args:
         first: Some pairs of a :func:`srtoolkit.sharpness` result, as ``isel`` or :func:`srtoolkit.match` picks them.
         second: Other pairs, of the same model.
-        quantity: Variable over ``pair``.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples of the prompts, drawn once for both: a prompt may be in pairs of either.
-        seed: Of the bootstrap.
+        of: The variable over ``pair`` to take.
+        bootstrap: How the interval is made. Prompts are drawn once for both: a prompt may be in pairs of either.
 
     Raises:
-        ValueError: No such variable.
+        ValueError: The Dataset has no such variable over ``pair``.
     """
-    weights, split = _joint_weights(first, second, resamples, seed), first.sizes["pair"]
-    above = weighted_quantile(_values(first, quantity), weights[:, :split], 0.5)
-    below = weighted_quantile(_values(second, quantity), weights[:, split:], 0.5)
-    return _with_interval(_divide(above, below), level)
+    weights, split = _joint_weights(first, second, bootstrap), first.sizes["pair"]
+    above = weighted_quantile(_values(first, of), weights[:, :split], 0.5)
+    below = weighted_quantile(_values(second, of), weights[:, split:], 0.5)
+    return _with_interval(_divide(above, below), bootstrap)
 
 
+@takes_bootstrap(quantity="of")
 def share_below(
     first: xr.Dataset,
     second: xr.Dataset,
-    quantity: str = "max_slope",
+    of: str = "max_slope",
     *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    bootstrap: Bootstrap = USUAL,
 ) -> Estimate:
-    """Share of couples whose first has less of a quantity than its second; 0.5 where couples differ by chance.
+    """Share of couples whose first has less of a variable than its second; 0.5 where couples differ by chance.
 
     Args:
         first: From :func:`srtoolkit.match`: pair by pair the partner of ``second``.
-        second: The other part.
-        quantity: Variable over ``pair``.
-        level: Coverage of the interval.
-        resamples: Bootstrap resamples of the prompts.
-        seed: Of the bootstrap.
+        second: The other part of the same match.
+        of: The variable over ``pair`` to take.
+        bootstrap: How the interval is made; prompts are what is resampled.
 
     Raises:
         ValueError: Not as many pairs in both, or no such variable.
     """
-    weights = _joint_weights(first, second, resamples, seed)
+    weights = _joint_weights(first, second, bootstrap)
     if first.sizes["pair"] != second.sizes["pair"]:
         raise ValueError(
             f"{first.sizes['pair']} and {second.sizes['pair']} pairs are no couples; srtoolkit.match makes them."
@@ -228,32 +219,28 @@ def share_below(
     split = first.sizes["pair"]
     # A couple counts as often as both of its pairs do: an A that they share is then drawn once, not twice.
     counts = np.sqrt(weights[:, :split] * weights[:, split:])
-    values = _values(first, quantity), _values(second, quantity)
+    values = _values(first, of), _values(second, of)
     known = np.isfinite(values[0]) & np.isfinite(values[1])
     below = (values[0] < values[1]) + 0.5 * (values[0] == values[1])
     with np.errstate(invalid="ignore"):
-        return _with_interval(counts[:, known] @ below[known] / counts[:, known].sum(1), level)
+        return _with_interval(counts[:, known] @ below[known] / counts[:, known].sum(1), bootstrap)
 
 
-def _joint_weights(
-    first: xr.Dataset, second: xr.Dataset, resamples: int, seed: int
-) -> Float[np.ndarray, "resample pair"]:
+def _joint_weights(first: xr.Dataset, second: xr.Dataset, bootstrap: Bootstrap) -> Float[np.ndarray, "resample pair"]:
     """Weights of the pairs of both, then of every resample; equal prompts are known by their text."""
     for part, name in ((first, "first"), (second, "second")):
         check_pairs(part, _TEXTS, name)
     texts = [np.concatenate([part[key].values for part in (first, second)]) for key in ("text_a", "text_b")]
     numbers = np.unique(np.concatenate(texts), return_inverse=True)[1].astype(np.int64).reshape(2, -1)
-    drawn = bootstrap_weights(numbers[0], numbers[1], resamples, seed)
+    drawn = bootstrap_weights(numbers[0], numbers[1], bootstrap.resamples, bootstrap.seed)
     return np.concatenate([np.ones((1, drawn.shape[1])), drawn])
 
 
 def _estimate(
     sharps: Sequence[xr.Dataset],
     statistic: Callable[[Medians], Resampled],
-    quantity: str,
-    level: float,
-    resamples: int,
-    seed: int,
+    of: str,
+    bootstrap: Bootstrap,
 ) -> Estimate:
     """A statistic of several medians, each resample drawn once for all of them."""
     for sharp in sharps:
@@ -265,21 +252,21 @@ def _estimate(
                 "these results were not measured on the same pairs of prompts, so they cannot be compared pair by "
                 "pair; give sample_pairs the same arguments, and models of one tokenizer."
             )
-    weights = _weights(first, resamples, seed)
-    medians = [weighted_quantile(_values(sharp, quantity), weights, 0.5) for sharp in sharps]
-    return _with_interval(statistic(np.stack(medians, axis=1)), level)
+    weights = _weights(first, bootstrap)
+    medians = [weighted_quantile(_values(sharp, of), weights, 0.5) for sharp in sharps]
+    return _with_interval(statistic(np.stack(medians, axis=1)), bootstrap)
 
 
-def _weights(sharp: xr.Dataset, resamples: int, seed: int) -> Float[np.ndarray, "resample pair"]:
+def _weights(sharp: xr.Dataset, bootstrap: Bootstrap) -> Float[np.ndarray, "resample pair"]:
     """Weights of the pairs as they are, then of every resample."""
     check_pairs(sharp, ("excluded", "prompt_a", "prompt_b"))
-    drawn = bootstrap_weights(sharp["prompt_a"].values, sharp["prompt_b"].values, resamples, seed)
+    drawn = bootstrap_weights(sharp["prompt_a"].values, sharp["prompt_b"].values, bootstrap.resamples, bootstrap.seed)
     return np.concatenate([np.ones((1, drawn.shape[1])), drawn])
 
 
-def _values(sharp: xr.Dataset, quantity: str, what: str = "quantity") -> Float[np.ndarray, " pair"]:
+def _values(sharp: xr.Dataset, of: str, what: str = "of") -> Float[np.ndarray, " pair"]:
     check_pairs(sharp, ("excluded",))
-    values = check_variable(sharp, quantity, ("pair",), what).values.astype(np.float64)
+    values = check_variable(sharp, of, ("pair",), what).values.astype(np.float64)
     return np.where(sharp["excluded"].values.astype(bool), np.nan, values)
 
 
@@ -289,12 +276,6 @@ def _divide(above: Resampled, below: Resampled) -> Resampled:
         return above / below
 
 
-def _rank_correlation(first: Float[np.ndarray, " entry"], second: Float[np.ndarray, " entry"]) -> float:
-    """Spearman's; NaN where either is constant, or nothing was drawn."""
-    if not len(first) or (first == first[0]).all() or (second == second[0]).all():
-        return float("nan")
-    return float(spearmanr(first, second).statistic)
-
-
-def _with_interval(found: Resampled, level: float) -> Estimate:
-    return Estimate(float(found[0]), *interval(found[1:], level))
+def _with_interval(found: Resampled, bootstrap: Bootstrap) -> Estimate:
+    """The statistic of the pairs as they are, which comes first, with the interval of the resamples behind it."""
+    return Estimate(float(found[0]), *interval(found[1:], bootstrap.level))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from scipy.stats import rankdata
 
+from srtoolkit.analysis.ranks import rank_correlation
 from srtoolkit.analysis.sharpness import check_curves, jump_steps
 from srtoolkit.validation import check_dataset, check_number
 
@@ -38,7 +38,7 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
         flips: From :func:`count_gate_flips`; ``flips.sel(block=[…])`` for some blocks only.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs and steps. Curves of *another* model ask where
             that one's jumps lie among these gates.
-        of: The curve that says where the jumps are.
+        of: The curve whose jumps are taken.
 
     Returns:
         Dims ``pair``, ``block``: ``flips``, ``flips_in_jumps``, ``flips_in_regions``. Dim ``pair``, all blocks
@@ -68,7 +68,7 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
             "share_in_regions": outside / count,
             "density_ratio": _density_ratio(alphas, total, jumps),
             "density_ratio_elsewhere": _density_ratio(alphas, total, _elsewhere(jumps)),
-            "follows_slope": _rank_correlation(total, np.diff(relative, axis=1)),
+            "follows_slope": rank_correlation(total, np.diff(relative, axis=1)),
         }
     carried = [name for name in _CARRIED if name in flips.variables]
     dataset = flips[carried].assign(
@@ -89,7 +89,7 @@ def around_jumps(
     Args:
         flips: From :func:`count_gate_flips`; ``flips.sel(block=[…])`` for some blocks only.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs and steps; they say where the steepest step is.
-        of: The curve that is looked at.
+        of: The curve whose slope is taken, and whose steepest step is at 0.
         reach: How far to look on either side, in alpha.
 
     Returns:
@@ -166,15 +166,6 @@ def _density_ratio(
     return np.where(jumps.any(axis=1), inside / outside, np.nan)
 
 
-def _rank_correlation(
-    first: Int[np.ndarray, "pair step"], second: Float[np.ndarray, "pair step"]
-) -> Float[np.ndarray, " pair"]:
-    """Spearman correlation over steps; NaN where either is constant or NaN."""
-    ranks = [rankdata(values, axis=1, nan_policy="propagate") for values in (first.astype(np.float64), second)]
-    one, other = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    return (one * other).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-
-
 def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
     """Divergence of predictions, in nats, within a stable region and across its boundary, at equal input distance.
 
@@ -191,11 +182,14 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
         ``same_token_different``, NaN where a pair has no such points; ``excluded``: pairs without a jump or a curve.
 
     Raises:
-        ValueError: The two results are not of the same paths.
+        TypeError: Either is no Dataset.
+        ValueError: Either is the result of something else, or the two are not of the same paths.
     """
+    check_dataset(found, ("jsd", "same_token", "lag", "alpha", "tokens_a", "tokens_b"), "found", "srtoolkit.divergence")
+    check_dataset(curves, ("relative_distance", "alpha", "tokens_a", "tokens_b"), "curves", "srtoolkit.interpolate")
     alike = ("tokens_a", "tokens_b", "alpha")
     if not all(np.array_equal(found[key], curves[key]) for key in alike) or any(
-        found.attrs[key] != curves.attrs[key] for key in ("layer", "path", "fingerprint")
+        found.attrs.get(key) != curves.attrs.get(key) for key in ("layer", "path", "fingerprint")
     ):
         raise ValueError("the two results are not of the same paths: give both the same model, pairs, steps and block.")
     steps = jump_steps(curves["alpha"].values, curves["relative_distance"].values)

@@ -15,7 +15,7 @@ from scipy.spatial.distance import squareform
 from sklearn.manifold import smacof
 
 from srtoolkit.analysis.bootstrap import check_pairs
-from srtoolkit.validation import check_names, check_number, check_share, check_variable, check_whole
+from srtoolkit.validation import check_names, check_number, check_share, check_variable, check_whole, former_spellings
 
 #: What :func:`cluster` takes for the distance of two groups: the mean over their pairs, the largest, or Ward's growth
 #: of the variance within.
@@ -29,7 +29,7 @@ def path_matrix(sharp: xr.Dataset, of: str = "max_slope") -> xr.DataArray:
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`, on pairs of the prompts.
-        of: Variable over ``pair``. Where both directions were measured, their mean is taken.
+        of: The variable over ``pair`` to take. Where both directions were measured, their mean is taken.
 
     Returns:
         Dims ``prompt``, ``other``: 0 from a prompt to itself, infinite where no path was measured, NaN where the path
@@ -54,24 +54,25 @@ def path_matrix(sharp: xr.Dataset, of: str = "max_slope") -> xr.DataArray:
     return xr.DataArray(values, coords, ("prompt", "other"), of, about)
 
 
-def null_threshold(null: xr.Dataset, share: float = 0.95, of: str = "max_slope") -> float:
-    """The slope that this share of paths stays below where there are no regions; what is steeper is a jump.
+@former_spellings(share="level")
+def null_threshold(null: xr.Dataset, level: float = 0.95, of: str = "max_slope") -> float:
+    """The slope, without unit, that most paths stay below where there are no regions; what is steeper is a jump.
 
     Args:
         null: From :func:`srtoolkit.sharpness`, of a model that has no regions, such as one with random weights, on
             prompts and steps like those to be judged.
-        share: Of the null's paths.
-        of: Variable over ``pair``.
+        level: The share of the null's paths that stay below, between 0 and 1.
+        of: The variable over ``pair`` to take, in whose unit the threshold is.
 
     Raises:
-        ValueError: ``share`` is not between 0 and 1, or no path of the null has a slope.
+        ValueError: ``level`` is not between 0 and 1, or no path of the null has a slope.
     """
-    share = check_share(share, "share")
+    level = check_share(level, "level")
     values = check_variable(check_pairs(null, (), "null"), of, ("pair",), "of").values.astype(np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
         raise ValueError(f"null: none of its {null.sizes['pair']} paths has a finite {of!r}; measure more pairs.")
-    return float(np.quantile(values, share))
+    return float(np.quantile(values, level))
 
 
 def region_graph(sharp: xr.Dataset, threshold: float, of: str = "max_slope") -> xr.Dataset:
@@ -81,7 +82,7 @@ def region_graph(sharp: xr.Dataset, threshold: float, of: str = "max_slope") -> 
         sharp: From :func:`srtoolkit.sharpness`, on pairs of the prompts. Degenerate paths, whose two ends give the same
             output, are edges.
         threshold: The slope above which a path has a jump, best from :func:`null_threshold`.
-        of: Variable over ``pair``.
+        of: The variable over ``pair`` to take.
 
     Returns:
         Dims ``prompt``, ``other``: ``edge``; ``component`` (``prompt``), numbered from the largest; and, without dims,
@@ -125,7 +126,7 @@ def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope", linkage: str = "av
     Args:
         sharp: From :func:`srtoolkit.sharpness`, on all pairs of the prompts.
         n: Number of groups.
-        of: Variable over ``pair`` that serves as a distance; where the path is degenerate it is taken as 0.
+        of: The variable over ``pair`` that serves as a distance; where the path is degenerate it is taken as 0.
         linkage: One of ``LINKAGES``: what counts as the distance of two groups.
 
     Returns:
@@ -161,8 +162,8 @@ def map_prompts(sharp: xr.Dataset, of: str = "max_slope", seed: int = 0) -> xr.D
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`, on all pairs of the prompts.
-        of: Variable over ``pair`` that serves as a distance.
-        seed: Of the starting places.
+        of: The variable over ``pair`` that serves as a distance.
+        seed: Seed of the random places from which the search starts.
 
     Returns:
         Dims ``prompt``, ``axis``, in the quantity's unit; ``attrs["stress"]`` is the share that does not fit

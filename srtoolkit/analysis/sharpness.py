@@ -34,7 +34,7 @@ def sharpness(curves: xr.Dataset, of: str = "relative_distance") -> xr.Dataset:
 
     Args:
         curves: From :func:`srtoolkit.interpolate`.
-        of: The variable to take; divided by its own value at alpha = 1.
+        of: The curve to take; it is divided by its own value at alpha = 1.
 
     Returns:
         Dim ``pair``: ``max_slope``, ``jump_at``, ``width_10_90``, ``plateau_fraction``, ``jumps``, and the flags
@@ -79,8 +79,8 @@ def check_curves(curves: xr.Dataset, of: str, what: str = "curves") -> tuple[xr.
 
     Args:
         curves: From :func:`srtoolkit.interpolate`.
-        of: The variable to take.
-        what: The argument's name.
+        of: The curve to take.
+        what: The argument's name, for the message.
 
     Raises:
         TypeError: ``curves`` is no Dataset.

@@ -26,12 +26,12 @@ class Verdict:
     """One claim as measured on one model.
 
     Attributes:
-        claim: In a sentence.
-        model: On which it was measured.
+        claim: The claim, in a sentence.
+        model: The model on which it was measured.
         statistic: What ``value`` is, with its unit.
-        value: As measured.
+        value: The statistic as measured.
         low: Lower end of the 95% interval.
-        high: Upper end.
+        high: Upper end of the 95% interval.
         null: The same statistic where the claim should not hold.
         paper: The paper's value, where it has one.
         holds: Whether the claim holds here.
@@ -94,13 +94,13 @@ def verdict(
     """Record whether a claim holds; as a cell's last value it shows as a table and enters the report.
 
     Args:
-        claim: In a sentence.
-        model: On which it was measured.
+        claim: The claim, in a sentence.
+        model: The model on which it was measured.
         statistic: What ``value`` is, with its unit.
-        value: As measured.
+        value: The statistic as measured.
         holds: Whether the claim holds here, computed from the numbers.
         low: Lower end of the 95% interval of ``value``.
-        high: Upper end.
+        high: Upper end of the 95% interval.
         null: The same statistic where the claim should not hold.
         paper: The paper's value, where it has one.
 
@@ -128,7 +128,10 @@ def scorecard(*verdicts: Verdict) -> Scorecard:
     """Several verdicts as one table, which enters the report as a whole.
 
     Args:
-        verdicts: From :func:`verdict`.
+        verdicts: The verdicts, from :func:`verdict`, one an argument.
+
+    Raises:
+        TypeError: Something that is no verdict.
     """
     if not all(isinstance(verdict, Verdict) for verdict in verdicts):
         kinds = sorted({type(verdict).__name__ for verdict in verdicts})

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 
 from srtoolkit import reference
 from srtoolkit.plot.style import AXIS_LABELS, PALETTE, axes_or_new, by_name, colour, legend, nanquartiles
-from srtoolkit.validation import check_dataset, check_names, check_variable, check_whole
+from srtoolkit.validation import check_dataset, check_names, check_variable, check_whole, former_spellings
 
 
-def curves(dataset: xr.Dataset, of: str = "relative_distance", ax: Axes | None = None, **line: Any) -> Axes:
+@former_spellings("ax")
+def curves(dataset: xr.Dataset, of: str = "relative_distance", *, ax: Axes | None = None, **line: Any) -> Axes:
     """Every pair's curve over alpha, named in the legend when there are at most twelve.
 
     Args:
@@ -33,9 +34,11 @@ def curves(dataset: xr.Dataset, of: str = "relative_distance", ax: Axes | None =
     return _along_alpha(ax, of, named)
 
 
+@former_spellings("ax", "paper", "straight")
 def median_curve(
     dataset: xr.Dataset | Mapping[str, xr.Dataset],
     of: str = "relative_distance",
+    *,
     ax: Axes | None = None,
     paper: str | None = None,
     straight: bool = True,
@@ -77,8 +80,10 @@ def median_curve(
     return _along_alpha(ax, of)
 
 
+@former_spellings("ax", "paper", "bins", "log")
 def slope_histogram(
     sharp: xr.Dataset | Mapping[str, xr.Dataset],
+    *,
     ax: Axes | None = None,
     paper: bool = False,
     bins: int = 40,
@@ -114,14 +119,15 @@ def slope_histogram(
     return ax
 
 
-def slope_against(sharp: xr.Dataset, x: str, ax: Axes | None = None, of: str = "max_slope", **points: Any) -> Axes:
+@former_spellings("ax", "of")
+def slope_against(sharp: xr.Dataset, x: str, *, of: str = "max_slope", ax: Axes | None = None, **points: Any) -> Axes:
     """One dot a pair: a sharpness measure against any other variable of the pair.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`.
         x: The variable on the horizontal axis.
-        ax: Where to draw; a new figure by default.
         of: The variable on the vertical axis.
+        ax: Where to draw; a new figure by default.
         points: Passed to matplotlib.
     """
     check_dataset(sharp, (), "sharp", "srtoolkit.sharpness")

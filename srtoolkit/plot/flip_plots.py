@@ -11,9 +11,11 @@ from matplotlib.axes import Axes
 
 from srtoolkit import reference
 from srtoolkit.plot.style import axes_or_new, by_name, colour, nanquartiles
+from srtoolkit.validation import former_spellings
 
 
-def flip_histogram(results: Mapping[str, xr.Dataset], ax: Axes | None = None, paper: bool = False) -> Axes:
+@former_spellings("ax", "paper")
+def flip_histogram(results: Mapping[str, xr.Dataset], *, ax: Axes | None = None, paper: bool = False) -> Axes:
     """How many pairs have which share of a block's gates on different sides at the path's ends; the paper's Fig. 25.
 
     Args:
@@ -42,7 +44,8 @@ def flip_histogram(results: Mapping[str, xr.Dataset], ax: Axes | None = None, pa
     return ax
 
 
-def flips_by_block(results: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes:
+@former_spellings("ax")
+def flips_by_block(results: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> Axes:
     """Sign changes of a gate on the whole path, block by block, and what its two ends alone show (dashed); medians.
 
     Args:
@@ -69,7 +72,8 @@ def flips_by_block(results: Mapping[str, xr.Dataset], ax: Axes | None = None) ->
     return ax
 
 
-def flips_around_jump(results: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes:
+@former_spellings("ax")
+def flips_around_jump(results: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> Axes:
     """Gate flips around the steepest step, median and quartiles over pairs, with the slope itself in black.
 
     Args:

@@ -12,12 +12,14 @@ from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocato
 
 from srtoolkit import reference
 from srtoolkit.plot.style import AXIS_LABELS, PALETTE, axes_or_new, by_name, colour
-from srtoolkit.validation import check_number
+from srtoolkit.validation import check_number, former_spellings
 
 
+@former_spellings("ax", "label")
 def medians(
     summaries: Mapping[Any, xr.Dataset],
     xlabel: str,
+    *,
     ax: Axes | None = None,
     label: str | None = None,
     **line: Any,
@@ -29,7 +31,7 @@ def medians(
             setting: numbers make a line, names make columns.
         xlabel: What the settings are, with their unit.
         ax: Where to draw; a new figure by default.
-        label: Of the line, in the legend.
+        label: What the line is called in the legend.
         line: Passed to matplotlib.
     """
     rows = _rows(summaries)
@@ -45,8 +47,9 @@ def medians(
     return ax
 
 
+@former_spellings("ax", "paper")
 def growth(
-    series: Mapping[str, Mapping[float | int, xr.Dataset]], ax: Axes | None = None, paper: bool = True, **line: Any
+    series: Mapping[str, Mapping[float | int, xr.Dataset]], *, ax: Axes | None = None, paper: bool = True, **line: Any
 ) -> Axes:
     """Median of a quantity with its quartiles against tokens of training, on a logarithmic axis; the paper's Fig. 4c.
 
@@ -61,7 +64,7 @@ def growth(
         raise ValueError("growth: no checkpoint has seen any tokens, so there is no axis to draw them on.")
     ax = axes_or_new(ax)
     for index, (label, summaries) in enumerate(series.items()):
-        medians(summaries, "tokens of training", ax, label, **{"color": colour(index), "ms": 4, **line})
+        medians(summaries, "tokens of training", ax=ax, label=label, **{"color": colour(index), "ms": 4, **line})
     if paper:
         digitised = reference.janiak2024()["digitised"]["fig4c_median_max_slope_by_tokens_b"]
         for (name, points), marker in zip(digitised.items(), "os", strict=True):
@@ -77,8 +80,9 @@ def growth(
     return ax
 
 
+@former_spellings("ax", "paper")
 def scaling(
-    series: Mapping[str, Mapping[float | int, xr.Dataset]], ax: Axes | None = None, paper: bool = True, **line: Any
+    series: Mapping[str, Mapping[float | int, xr.Dataset]], *, ax: Axes | None = None, paper: bool = True, **line: Any
 ) -> Axes:
     """Median of a quantity with its quartiles against the number of parameters; the paper's Fig. 3c.
 
@@ -92,7 +96,7 @@ def scaling(
         raise ValueError("scaling: a model has no parameters, so there is no place for it on a logarithmic axis.")
     ax = axes_or_new(ax)
     for index, (label, summaries) in enumerate(series.items()):
-        medians(summaries, "parameters", ax, label, **{"color": colour(index), "ms": 5, **line})
+        medians(summaries, "parameters", ax=ax, label=label, **{"color": colour(index), "ms": 5, **line})
     if paper:
         models = reference.janiak2024()["models"]
         quartiles = reference.janiak2024()["digitised"]["fig3c_max_slope_q25_q50_q75"]

@@ -12,13 +12,14 @@ from scipy.cluster.hierarchy import dendrogram as scipy_dendrogram
 
 from srtoolkit.analysis.estimates import Estimate
 from srtoolkit.plot.style import PALETTE, axes_or_new, label_each
-from srtoolkit.validation import check_dataset
+from srtoolkit.validation import check_dataset, former_spellings
 
 #: Dots on a map differ in shape where there are more classes than colours that all readers can tell apart.
 MARKERS = "osD^vPX*<>"
 
 
-def tokens_around_jump(curves: xr.Dataset, sharp: xr.Dataset, ax: Axes | None = None) -> Axes:
+@former_spellings("ax")
+def tokens_around_jump(curves: xr.Dataset, sharp: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     """Share of pairs whose most probable next token is A's, B's, or another, by the distance from the steepest step.
 
     Args:
@@ -46,7 +47,8 @@ def tokens_around_jump(curves: xr.Dataset, sharp: xr.Dataset, ax: Axes | None = 
     return ax
 
 
-def dendrogram(clusters: xr.Dataset, classes: Sequence[str], ax: Axes | None = None) -> Axes:
+@former_spellings("ax")
+def dendrogram(clusters: xr.Dataset, classes: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """The tree in which prompts join, with each prompt's class as a coloured dot below its leaf.
 
     Args:
@@ -80,8 +82,9 @@ def dendrogram(clusters: xr.Dataset, classes: Sequence[str], ax: Axes | None = N
     return ax
 
 
+@former_spellings("ax")
 def prompt_map(
-    places: xr.DataArray, classes: Sequence[str], words: Sequence[str] | None = None, ax: Axes | None = None
+    places: xr.DataArray, classes: Sequence[str], words: Sequence[str] | None = None, *, ax: Axes | None = None
 ) -> Axes:
     """Prompts on a plane, coloured by class.
 
@@ -110,7 +113,8 @@ def prompt_map(
     return ax
 
 
-def estimates(rows: Mapping[str, Estimate], xlabel: str, ax: Axes | None = None, none: float | None = None) -> Axes:
+@former_spellings("ax", "none")
+def estimates(rows: Mapping[str, Estimate], xlabel: str, *, ax: Axes | None = None, none: float | None = None) -> Axes:
     """Numbers with their intervals, one a row.
 
     Args:

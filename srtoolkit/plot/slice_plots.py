@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.plot.style import PALETTE, axes_or_new, label_each
-from srtoolkit.validation import check_dataset, check_whole, listed
+from srtoolkit.validation import check_dataset, check_whole, former_spellings, listed
 
 #: Width and height of one square picture, in inches, with room for a colour bar or legend.
 PLANE_SIZE = (5.2, 4.2)
@@ -31,7 +31,8 @@ TOKEN_COLOURS = [PALETTE[index] for index in (0, 1, 2, 4, 8, 9, 5, 6, 3)]
 GREY = "0.88"
 
 
-def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, ax: Axes | None = None) -> Axes:
+@former_spellings("ax")
+def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, *, ax: Axes | None = None) -> Axes:
     """A 2-D slice: red, green and blue say how near the output is to that of A, B and C; the paper's Fig. 1.
 
     Args:
@@ -49,16 +50,24 @@ def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, ax: Axes | N
     return ax
 
 
+@former_spellings("jointly", "titles", "axes")
 def plane_strip(
-    planes: xr.Dataset, jointly: bool = True, titles: Sequence[str] | None = None, axes: Sequence[Axes] | None = None
-) -> list[Axes]:
+    planes: xr.Dataset,
+    *,
+    jointly: bool = True,
+    titles: Sequence[str] | None = None,
+    axes: Sequence[Axes] | np.ndarray | None = None,
+) -> np.ndarray:
     """The same 2-D slice in several models or checkpoints, side by side; the paper's Figs. 1 and 5 to 22.
 
     Args:
         planes: Slices along ``model``, as :func:`srtoolkit.sweep` gives them.
         jointly: One scale of colours for all pictures; the paper's pictures have one each.
         titles: One a picture; the models' labels by default.
-        axes: Where to draw; a new figure by default.
+        axes: Where to draw, one for each picture; a new figure by default.
+
+    Returns:
+        The Axes in an array, one for each picture, as ``matplotlib.pyplot.subplots`` gives them.
     """
     _check_read(planes, "distance", "final_norm")
     count = planes.sizes.get("model", 0)
@@ -75,19 +84,20 @@ def plane_strip(
         raise ValueError(f"axes: expected one for each of {count} models, got {len(axes)}.")
     colours = slice_colours(planes, jointly)
     for index, ax in enumerate(axes):
-        plane(planes.isel(model=index), colours.isel(model=index), ax)
+        plane(planes.isel(model=index), colours.isel(model=index), ax=ax)
         ax.set_title(titles[index], fontsize=9)
         if index:
             ax.set_ylabel("")
-    return list(axes)
+    return np.array(axes, dtype=object)
 
 
+@former_spellings("ax")
 def tokens(
     picture: xr.Dataset,
     text: Callable[[int], str],
     anchor: str = "A",
-    ax: Axes | None = None,
     *,
+    ax: Axes | None = None,
     top: int = 8,
     legend: bool = True,
 ) -> Axes:
@@ -126,7 +136,8 @@ def tokens(
     return ax
 
 
-def margin(picture: xr.Dataset, anchor: str = "A", ax: Axes | None = None, vmax: float | None = None) -> Axes:
+@former_spellings("ax", "vmax")
+def margin(picture: xr.Dataset, anchor: str = "A", *, ax: Axes | None = None, vmax: float | None = None) -> Axes:
     """How sure the next token is at every point of a slice: its log-probability less the second's, in nats.
 
     Args:
@@ -142,7 +153,8 @@ def margin(picture: xr.Dataset, anchor: str = "A", ax: Axes | None = None, vmax:
     return _colour_bar(ax, image, "margin of the top token (nats)")
 
 
-def regions(picture: xr.Dataset, ax: Axes | None = None) -> Axes:
+@former_spellings("ax")
+def regions(picture: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     """Whose output is nearest at every point of a slice, with its share of the plane; hatched where it is nobody's.
 
     Args:
@@ -167,8 +179,9 @@ def regions(picture: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@former_spellings("ax")
 def gate_boundaries(
-    slices: xr.Dataset, ax: Axes | None = None, *, gates: Sequence[int] | None = None, count: int = 40, **lines: Any
+    slices: xr.Dataset, *, ax: Axes | None = None, gates: Sequence[int] | None = None, count: int = 40, **lines: Any
 ) -> Axes:
     """Where some gates of one block change sign on a slice, as lines; over another picture of the same plane.
 
@@ -176,7 +189,7 @@ def gate_boundaries(
         slices: From :func:`srtoolkit.slice_gates`.
         ax: Where to draw; a new figure by default.
         gates: Which gates; by default ``count`` of those that change sign on the slice, evenly spaced.
-        count: How many.
+        count: How many gates to draw where ``gates`` does not name them.
         lines: Passed to matplotlib.
     """
     check_dataset(slices, ("pre_activation", "c_alpha", "c_beta"), "slices", "srtoolkit.slice_gates")
@@ -197,7 +210,8 @@ def gate_boundaries(
     return ax
 
 
-def gate_crossings(slices: xr.Dataset, ax: Axes | None = None, vmax: float | None = None) -> Axes:
+@former_spellings("ax", "vmax")
+def gate_crossings(slices: xr.Dataset, *, ax: Axes | None = None, vmax: float | None = None) -> Axes:
     """How densely polytope boundaries lie on a slice: gates that change sign from a point to the next.
 
     Args:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from srtoolkit.validation import check_dataset, listed
 
-#: Colour-blind-safe.
+#: seaborn's palette that the colour-blind can tell apart.
 PALETTE = sns.color_palette("colorblind")
 
 #: Width and height of a single picture, in inches, at which a notebook shows text in its natural size.
@@ -52,10 +52,10 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = SIZE) -> Axes:
 
 
 def colour(index: int) -> tuple[float, float, float]:
-    """Of the nth thing drawn; the palette begins again where it ends.
+    """The colour of the nth thing drawn; the palette begins again where it ends.
 
     Args:
-        index: From 0.
+        index: The number of the thing, from 0.
     """
     return PALETTE[index % len(PALETTE)]
 
@@ -65,7 +65,7 @@ def by_name(results: Any, variables: Sequence[str], source: str) -> dict[str, xr
 
     Args:
         results: A Dataset or a mapping of them.
-        variables: That each must hold.
+        variables: The variables that each must hold.
         source: What makes them, for messages.
 
     Raises:

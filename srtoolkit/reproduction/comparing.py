@@ -12,15 +12,15 @@ import xarray as xr
 from jaxtyping import Float
 
 from srtoolkit import reference
-from srtoolkit.analysis.bootstrap import bootstrap_weights, weighted_quantile
+from srtoolkit.analysis.bootstrap import Bootstrap, bootstrap_weights, interval, weighted_quantile
 from srtoolkit.analysis.estimates import Estimate
 from srtoolkit.analysis.sharpness import sharpness
 
 #: How far the digitised numbers may be off, as their file says: slopes, and values of curves.
 SLOPE_READING, CURVE_READING = 0.05, 0.01
 
-#: Of the bootstrap; intervals are of 95%.
-RESAMPLES, SEED = 1000, 0
+#: How the intervals of this page are made.
+BOOTSTRAP = Bootstrap(level=0.95, resamples=1000, seed=0)
 
 NO_INTERVAL = float("nan")
 
@@ -185,9 +185,9 @@ def _kept(results: xr.Dataset) -> tuple[xr.Dataset, np.ndarray]:
     """The pairs that count, and how often each does in every resample."""
     excluded = results["excluded"].values if "excluded" in results else np.zeros(results.sizes["pair"], dtype=bool)
     kept = results.isel(pair=np.flatnonzero(~excluded))
-    return kept, bootstrap_weights(kept["prompt_a"].values, kept["prompt_b"].values, RESAMPLES, SEED)
+    prompts = kept["prompt_a"].values, kept["prompt_b"].values
+    return kept, bootstrap_weights(*prompts, BOOTSTRAP.resamples, BOOTSTRAP.seed)
 
 
 def _estimate(value: float, resampled: Float[np.ndarray, " resample"]) -> Estimate:
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, *interval(resampled, BOOTSTRAP.level))

@@ -60,7 +60,7 @@ class Semantic(Figure):
         )
         for ax, (title, kind, of, labels) in zip(axes, panels, strict=True):
             named = curves.assign_coords(pair=labels)
-            plot.curves(named.isel(pair=named["pair"].str.startswith(kind)), of, ax)
+            plot.curves(named.isel(pair=named["pair"].str.startswith(kind)), of, ax=ax)
             ax.set_title(title, fontsize=9)
             ax.legend(title="largest slope" if labels is beside else None, fontsize=8, frameon=False)
         rows = [
@@ -102,7 +102,7 @@ class Sizes(Figure):
         plot.scaling({name: lines[name] for name in families}, ax=axes[-1])
         if outside is not None:
             style = {"fmt": "o", "color": plot.PALETTE[len(families)], "ms": 6}
-            plot.medians(lines[outside.name], "parameters", axes[-1], outside.name, **style)
+            plot.medians(lines[outside.name], "parameters", ax=axes[-1], label=outside.name, **style)
         rows = []
         for shown in reversed(panels.values()):  # the last has what corresponds best
             rows += [row for role, curves in shown for row in _rows_of_size(profile, role, curves)]

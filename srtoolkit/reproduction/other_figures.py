@@ -64,7 +64,7 @@ class GateFlips(Figure):
         paper = digitised()["fig25_gate_flips_Qwen2-0.5B_of_4864"]
         picture, (ax,) = self.start(profile, role.name, 1, (7.4, 4.8))
         blocks = {"last block": -1, "block before it": -2} if flips.sizes["block"] > 1 else {"last block": -1}
-        plot.flip_histogram({name: flips.isel(block=[place]) for name, place in blocks.items()}, ax, paper=True)
+        plot.flip_histogram({name: flips.isel(block=[place]) for name, place in blocks.items()}, ax=ax, paper=True)
         rows = []
         for name, place in blocks.items():
             here = flips.isel(block=place)
@@ -91,7 +91,7 @@ class Slopes(Figure):
         sharp = sharpness(one(found["curves"], role))
         paper = digitised()["fig26_max_slope_Qwen2-0.5B_30_steps_9999_pairs"]
         picture, (ax,) = self.start(profile, role.name, 1, (7.4, 4.8))
-        plot.slope_histogram(sharp, ax, paper=True, bins=FIG26_BINS)
+        plot.slope_histogram(sharp, ax=ax, paper=True, bins=FIG26_BINS)
         reading, alike = (paper["max"] - paper["min"]) / FIG26_BINS / 2, is_paper(profile)
         rows = quantile_rows(
             sharp, "max_slope", "largest slope", role.name, role.paper, paper, reading=reading, alike=alike

@@ -15,6 +15,7 @@ import xarray as xr
 
 from srtoolkit import results
 from srtoolkit.files import disk
+from srtoolkit.models.sources import announce
 from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.casting import Cast, Role
 from srtoolkit.reproduction.comparing import as_table

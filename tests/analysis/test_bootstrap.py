@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from slopes import sharp
-from srtoolkit.analysis.bootstrap import bootstrap_weights, median_interval, summarise
+from srtoolkit.analysis.bootstrap import Bootstrap, bootstrap_weights, median_interval, summarise
+from srtoolkit.analysis.estimates import correlation
 
 
 def test_medians_quartiles_and_counts():
@@ -54,3 +55,31 @@ def test_all_pairs_excluded_gives_nan_and_no_error():
 def test_an_unknown_quantity_is_refused_by_name():
     with pytest.raises(ValueError, match="sharpest"):
         summarise(sharp([1.0]), ["sharpest"])
+
+
+def test_former_settings_of_the_bootstrap_work_and_say_the_new_spelling():
+    result = sharp(np.random.default_rng(5).lognormal(size=60))
+    new = summarise(result, ["max_slope"], bootstrap=Bootstrap(level=0.8, resamples=50, seed=3))
+    with pytest.warns(DeprecationWarning, match=r"bootstrap=srt\.Bootstrap\(level=0\.8, resamples=50, seed=3\)"):
+        old = summarise(result, ["max_slope"], level=0.8, resamples=50, seed=3)
+    assert new.identical(old)
+    with pytest.warns(DeprecationWarning, match="called of= now"):
+        assert summarise(result, quantities=["max_slope"], bootstrap=Bootstrap(0.8, 50, 3)).identical(new)
+    with pytest.raises(TypeError, match="give bootstrap="):
+        summarise(result, level=0.8, bootstrap=Bootstrap())
+    with pytest.raises(TypeError, match=r"expected srt\.Bootstrap"):
+        summarise(result, bootstrap=0.8)
+
+
+def test_a_former_setting_leaves_the_others_at_the_functions_own_defaults():
+    result = sharp(np.random.default_rng(5).lognormal(size=60)).assign(place=("pair", np.arange(60.0)))
+    with pytest.warns(DeprecationWarning):
+        assert correlation(result, "place", seed=3) == correlation(
+            result, "place", bootstrap=Bootstrap(resamples=1000, seed=3)
+        )
+
+
+@pytest.mark.parametrize("settings", [{"level": 1.5}, {"resamples": 0}, {"seed": -1}])
+def test_a_bootstrap_that_is_none_is_refused(settings):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))}="):
+        Bootstrap(**settings)

@@ -122,3 +122,9 @@ def test_results_of_different_paths_are_refused(made_up):
         srt.polytopes_by_region(flips.assign_attrs(layer=0), curves.assign_attrs(layer=3))
     with pytest.raises(ValueError, match="of='kl' is no curve"):
         srt.polytopes_by_region(flips, curves, of="kl")
+
+
+def test_the_wrong_results_have_no_divergence_by_region(made_up):
+    _, curves = made_up
+    with pytest.raises(ValueError, match=r"expected a result of srtoolkit\.divergence"):
+        srt.divergence_by_region(curves, curves)

@@ -10,6 +10,7 @@ import xarray as xr
 from sklearn.metrics import adjusted_rand_score
 
 from srtoolkit.analysis.agreement import agreement, chance_agreement
+from srtoolkit.analysis.bootstrap import Bootstrap
 from srtoolkit.analysis.regions import cluster, map_prompts, null_threshold, path_matrix, region_graph
 from srtoolkit.analysis.sharpness import sharpness
 
@@ -147,7 +148,7 @@ def test_a_map_keeps_distances_that_a_plane_can_hold():
 def test_the_threshold_is_a_quantile_of_the_null():
     pairs = np.array([[0, number] for number in range(1, 101)])
     assert null_threshold(named(pairs, np.arange(100)), 0.9) == pytest.approx(89.1)
-    with pytest.raises(ValueError, match=r"share=1\.5"):
+    with pytest.raises(ValueError, match=r"level=1\.5"):
         null_threshold(named(pairs, np.arange(100)), 1.5)
 
 
@@ -172,7 +173,8 @@ def test_the_interval_covers_what_other_samples_give():
 
     truth = np.mean([adjusted_rand_score(classes, sample()) for _ in range(300)])
     held = [
-        found.low <= truth <= found.high for found in (agreement(sample(), classes, resamples=200) for _ in range(60))
+        found.low <= truth <= found.high
+        for found in (agreement(sample(), classes, bootstrap=Bootstrap(resamples=200)) for _ in range(60))
     ]
     assert np.mean(held) > 0.8
 

@@ -123,7 +123,7 @@ def test_the_margin_has_a_bar_in_nats(picture, ax):
 
 
 def test_gate_boundaries_lie_where_the_gates_change_sign(gates, ax):
-    srt.plot.gate_boundaries(gates, ax)
+    srt.plot.gate_boundaries(gates, ax=ax)
     lines = [collection.get_paths()[0].vertices for collection in ax.collections]
     assert len(lines) == 2  # the third never opens
     assert lines[0][:, 0] == pytest.approx(0.4) and lines[1][:, 1] == pytest.approx(0.6)
@@ -134,7 +134,7 @@ def test_gate_boundaries_lie_where_the_gates_change_sign(gates, ax):
 
 
 def test_crossings_have_no_value_where_there_is_no_next_point(gates, ax):
-    srt.plot.gate_crossings(gates, ax)
+    srt.plot.gate_crossings(gates, ax=ax)
     image = np.ma.filled(ax.images[0].get_array(), np.nan)
     assert image[:-1, :-1].tolist() == gates["crossings"].values[:-1, :-1].tolist()
     assert np.isnan(image[-1]).all() and np.isnan(image[:, -1]).all()
@@ -143,13 +143,13 @@ def test_crossings_have_no_value_where_there_is_no_next_point(gates, ax):
 def test_the_flip_histogram_counts_pairs_by_share(ax):
     ends = np.array([[10, 20], [30, 40], [30, 80]])
     flips = xr.Dataset({"ends_differ": (("pair", "block"), ends), "gates": ("block", [100, 100])}, {"block": [1, 2]})
-    srt.plot.flip_histogram({"last": flips.sel(block=[2]), "before": flips.sel(block=[1])}, ax, paper=True)
+    srt.plot.flip_histogram({"last": flips.sel(block=[2]), "before": flips.sel(block=[1])}, ax=ax, paper=True)
     assert sum(patch.get_height() for patch in ax.patches) == 6
     assert {"last: median 0.40", "before: median 0.30"} < set(legend_of(ax))
     assert any("paper" in label and "0.23" in label for label in legend_of(ax))
     assert [line.get_xdata()[0] for line in ax.lines] == pytest.approx([927 / 4864, 1117 / 4864, 1410 / 4864])
     with pytest.raises(ValueError, match="flips of 2 blocks"):
-        srt.plot.flip_histogram({"all": flips}, ax)
+        srt.plot.flip_histogram({"all": flips}, ax=ax)
 
 
 def test_blocks_show_the_whole_path_beside_its_ends(ax):
@@ -161,7 +161,7 @@ def test_blocks_show_the_whole_path_beside_its_ends(ax):
         },
         {"block": [1, 2]},
     )
-    srt.plot.flips_by_block({"trained": flips}, ax)
+    srt.plot.flips_by_block({"trained": flips}, ax=ax)
     assert legend_of(ax) == ["trained, whole path", "trained, ends only"]
     whole, ends = (line.get_ydata() for line in ax.lines)
     assert whole == pytest.approx([0.15, 0.18]) and ends == pytest.approx([0.03, 0.06])
@@ -180,7 +180,7 @@ def test_flips_around_the_jump_are_medians_beside_the_slope(ax):
         {"offset": offsets},
     )
     before = around.copy(deep=True)
-    srt.plot.flips_around_jump({"all": around, "half": around.assign(flips=around.flips / 2)}, ax)
+    srt.plot.flips_around_jump({"all": around, "half": around.assign(flips=around.flips / 2)}, ax=ax)
     assert legend_of(ax) == ["slope of d(α) / d(1)", "all", "half"]
     drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
     assert drawn["all"] == [1, 4] and drawn["half"] == [0.5, 2] and drawn["slope of d(α) / d(1)"] == [2, 8]

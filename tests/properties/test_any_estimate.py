@@ -19,7 +19,7 @@ from srtoolkit.analysis.bootstrap import bootstrap_weights, weighted_quantile
 from strategies import or_missing, sharp, sharps
 
 #: Few, for speed: no property here is about how many are enough.
-FAST = {"resamples": 20}
+FAST = {"bootstrap": srt.Bootstrap(resamples=20)}
 
 
 def of(result, name="max_slope"):

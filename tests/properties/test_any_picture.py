@@ -54,7 +54,7 @@ def test_slopes(result, bins, log, paper):
 @given(st.lists(sharps(), min_size=1, max_size=3), st.booleans())
 @example([sharp([1.0], [[0], [1]])] * 12, False).via("discovered failure")
 def test_more_results_than_colours(results, paper):
-    rows = [srt.summarise(result, resamples=2).sel(quantity="max_slope") for result in results]
+    rows = [srt.summarise(result, bootstrap=srt.Bootstrap(resamples=2)).sel(quantity="max_slope") for result in results]
     series = {f"model {index}": {10.0**index: row, 2.0 * 10**index: row} for index, row in enumerate(rows, 3)}
     drawn(srt.plot.growth(series, paper=paper))
     drawn(srt.plot.scaling(series, paper=paper))
@@ -143,7 +143,7 @@ def test_planes(picture, kind, anchor, top, models):
     drawn(draw[kind]())
 
 
-ROW = srt.summarise(sharp([1.0, 2.0], [[0, 1], [2, 3]]), resamples=2)
+ROW = srt.summarise(sharp([1.0, 2.0], [[0, 1], [2, 3]]), bootstrap=srt.Bootstrap(resamples=2))
 GOOD = sharp([1.0, 2.0], [[0, 1], [2, 3]])
 
 #: Every picture, as a function of what it is to be drawn of.

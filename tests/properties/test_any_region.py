@@ -16,7 +16,7 @@ import srtoolkit as srt
 from oracles import cases, refused
 from strategies import all_paths, flipped_curves, or_missing, sharp, sharps
 
-FAST = {"resamples": 20}
+FAST = {"bootstrap": srt.Bootstrap(resamples=20)}
 
 
 @cases(120)
@@ -145,7 +145,7 @@ def test_polytopes_are_told_apart_by_the_jumps(both):
     np.testing.assert_array_equal(found["regions"], regions)
     if n == 1:
         assert np.isnan(found["density_ratio_elsewhere"]).all()  # there is no other pair
-    summary = srt.summarise(found, ["flips_per_region", "share_in_regions"], resamples=10)
+    summary = srt.summarise(found, ["flips_per_region", "share_in_regions"], bootstrap=srt.Bootstrap(resamples=10))
     assert (summary["n"] + summary["excluded"] == n).all()
 
 

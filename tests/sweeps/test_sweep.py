@@ -19,6 +19,7 @@ import xarray as xr
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
+from srtoolkit.models.hub import cache
 from srtoolkit.models.sources import announce
 from srtoolkit.sweeps.members import arguments_of, label
 from srtoolkit.sweeps.store import Store

@@ -167,7 +167,7 @@ class InterpolationPanel(Panel):
                 ax.clear()
             values = self.result[self._of].values[0]
             curve.plot([0, 1], [0, values[-1]], ":", color="0.5", label="a straight line")
-            plot.curves(self.result, self._of, curve, color="k", label="from A to B")
+            plot.curves(self.result, self._of, ax=curve, color="k", label="from A to B")
             curve.yaxis.label.set_size(9)
             for text in (self._picture.figure.texts)[:]:
                 text.remove()

@@ -30,13 +30,13 @@ def draw(explored: Explored, view: View, ax: Axes, text: Text) -> Axes:
     if view.picture == NEARNESS:
         return plot.plane(plane, ax=ax)
     if view.picture == REGIONS:
-        return plot.regions(plane, ax)
+        return plot.regions(plane, ax=ax)
     if view.picture == TOKENS:
-        return plot.tokens(plane, text, anchor, ax)
+        return plot.tokens(plane, text, anchor, ax=ax)
     if view.picture == MARGIN:
-        return plot.margin(plane, anchor, ax)
+        return plot.margin(plane, anchor, ax=ax)
     assert view.picture == GATES
-    return plot.gate_crossings(explored.gates[anchor], ax)
+    return plot.gate_crossings(explored.gates[anchor], ax=ax)
 
 
 def paint(explored: Explored, view: View) -> Painted:
@@ -65,7 +65,7 @@ def draw_line(explored: Explored, view: View, figure: Figure) -> None:
     figure.clear()
     curve, bars = figure.subplots(1, 2, width_ratios=(1.25, 1))
     figure.subplots_adjust(0.075, 0.19, 0.985, 0.87, wspace=0.42)
-    plot.curves(explored.lines[view.anchor, view.pin], "distance", curve, color="k")
+    plot.curves(explored.lines[view.anchor, view.pin], "distance", ax=curve, color="k")
     curve.set(xlabel=f"way from {view.anchor} (0) to the pinned point (1)", ylabel="distance of the output, L2")
     curve.set_title(f"line from {view.anchor} to α {alpha:.2f}, β {beta:.2f}", fontsize=10)
     curve.get_legend().remove()

@@ -1,0 +1,25 @@
+"""Spearman's rank correlation, in the one place where this library computes it."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.stats import rankdata
+
+
+def rank_correlation(
+    first: Float[np.ndarray, "*row entry"] | Int[np.ndarray, "*row entry"],
+    second: Float[np.ndarray, "*row entry"] | Int[np.ndarray, "*row entry"],
+) -> Float[np.ndarray, "*row"]:
+    """Spearman's rank correlation along the last axis, without unit; NaN where a row is constant, empty or holds NaN.
+
+    Args:
+        first: One variable; equal entries share their mean rank, and infinite ones rank first or last.
+        second: The other, entry by entry.
+    """
+    if not first.shape[-1]:
+        return np.full(first.shape[:-1], np.nan)
+    ranks = [rankdata(values.astype(np.float64), axis=-1, nan_policy="propagate") for values in (first, second)]
+    one, other = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((one * other).sum(axis=-1) / np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1)))
