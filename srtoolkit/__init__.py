@@ -3,6 +3,7 @@
 from srtoolkit import panels, plot, prompts, reference, stimuli
 from srtoolkit.analysis.agreement import agreement, chance_agreement
 from srtoolkit.analysis.bootstrap import summarise
+from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.analysis.estimates import (
     Estimate,
     contrast,
@@ -26,8 +27,10 @@ from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.gate_flips import count_gate_flips, locate_gate_flips
 from srtoolkit.measures.loss import text_loss
 from srtoolkit.measures.noise import noise_floor, output_spread
+from srtoolkit.measures.planes import lay_out
 from srtoolkit.measures.predictions import divergence, next_tokens
-from srtoolkit.measures.slices import slice_colours, slice_gates, slice_plane
+from srtoolkit.measures.slice_predictions import line_on_plane, slice_predictions
+from srtoolkit.measures.slices import slice_gates, slice_plane
 from srtoolkit.models.catalogue import available_models
 from srtoolkit.models.checkpoints import checkpoints
 from srtoolkit.models.hub.errors import HubError
@@ -71,6 +74,8 @@ __all__ = [
     "from_text",
     "interpolate",
     "interquartile_range",
+    "lay_out",
+    "line_on_plane",
     "load",
     "load_model",
     "locate_gate_flips",
@@ -102,6 +107,7 @@ __all__ = [
     "slice_colours",
     "slice_gates",
     "slice_plane",
+    "slice_predictions",
     "stimuli",
     "summarise",
     "sweep",

@@ -33,8 +33,9 @@ import xarray as xr
 from srtoolkit.files import disk
 from srtoolkit.version import __version__
 
-#: Of the files that :func:`save` writes. Files of before it was counted are of format 0, and read as they are.
-FORMAT = 1
+#: Of the files that :func:`save` writes. Files of before it was counted are of format 0. Up to format 1, the dimension of
+#: blocks whose gates were counted was called ``layer``.
+FORMAT = 2
 
 
 class ResultError(ValueError):
@@ -171,4 +172,5 @@ def _in_this_format(found: xr.Dataset, path: Path) -> xr.Dataset:
             f"{path} was written by srtoolkit {writer} in format {number}; this is srtoolkit {__version__}, which "
             f"knows formats up to {FORMAT}. Read it with srtoolkit {writer} or a later one."
         )
-    return found
+    of_blocks = any("layer" in found[name].dims for name in ("flips", "ends_differ") if name in found)
+    return found.rename(layer="block") if int(number) < 2 and of_blocks else found

@@ -35,13 +35,13 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
     in each step is a polytope boundary. It is a region boundary at most if it lies in a jump.
 
     Args:
-        flips: From :func:`count_gate_flips`; ``flips.sel(layer=[…])`` for some blocks only.
+        flips: From :func:`count_gate_flips`; ``flips.sel(block=[…])`` for some blocks only.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs and steps. Curves of *another* model ask where
             that one's jumps lie among these gates.
         of: The curve that says where the jumps are.
 
     Returns:
-        Dims ``pair``, ``layer``: ``flips``, ``flips_in_jumps``, ``flips_in_regions``. Dim ``pair``, all layers
+        Dims ``pair``, ``block``: ``flips``, ``flips_in_jumps``, ``flips_in_regions``. Dim ``pair``, all blocks
         together: ``regions``; ``flips_per_region`` (those within regions, over regions); ``share_no_boundary``, 1 -
         J / flips; ``share_in_regions`` of flips; ``density_ratio``, flips per unit of alpha inside jumps over outside,
         and ``density_ratio_elsewhere``, the same with the jumps of another pair; ``follows_slope``, Spearman
@@ -52,12 +52,12 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
         ValueError: Not the same pairs, steps, path or patched block.
     """
     excluded, undefined, relative = _check_same_paths(flips, curves, of)
-    alphas, steps = flips["alpha"].values, flips["flips"].transpose("pair", "alpha", "layer").values[:, 1:]
+    alphas, steps = flips["alpha"].values, flips["flips"].transpose("pair", "alpha", "block").values[:, 1:]
     jumps = jump_steps(alphas, relative) & ~excluded[:, None]
     regions = 1.0 + (jumps & ~np.pad(jumps, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1)
     within = (steps * jumps[:, :, None]).sum(axis=1)
-    layered = {"flips": steps.sum(axis=1), "flips_in_jumps": within, "flips_in_regions": steps.sum(axis=1) - within}
-    layered = {name: np.where(undefined[:, None], -1, values) for name, values in layered.items()}
+    by_block = {"flips": steps.sum(axis=1), "flips_in_jumps": within, "flips_in_regions": steps.sum(axis=1) - within}
+    by_block = {name: np.where(undefined[:, None], -1, values) for name, values in by_block.items()}
     total = steps.sum(axis=-1)
     count, outside = total.sum(axis=1), (total * ~jumps).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -72,7 +72,7 @@ def polytopes_by_region(flips: xr.Dataset, curves: xr.Dataset, of: str = "relati
         }
     carried = [name for name in _CARRIED if name in flips.variables]
     dataset = flips[carried].assign(
-        {name: (("pair", "layer"), values) for name, values in layered.items()}
+        {name: (("pair", "block"), values) for name, values in by_block.items()}
         | {name: (("pair",), np.where(excluded, np.nan, values)) for name, values in found.items()}
         | {"excluded": (("pair",), excluded)}
     )
@@ -87,13 +87,13 @@ def around_jumps(
     """Gate flips and slope around each pair's steepest step, both in units of their mean over the path: 1 is even.
 
     Args:
-        flips: From :func:`count_gate_flips`; ``flips.sel(layer=[…])`` for some blocks only.
+        flips: From :func:`count_gate_flips`; ``flips.sel(block=[…])`` for some blocks only.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs and steps; they say where the steepest step is.
         of: The curve that is looked at.
         reach: How far to look on either side, in alpha.
 
     Returns:
-        Dims ``pair``, ``offset`` (alpha less that of the steepest step): ``flips``, all layers together, and
+        Dims ``pair``, ``offset`` (alpha less that of the steepest step): ``flips``, all blocks together, and
         ``slope``, ``d'(alpha) / d(1)``; NaN beyond the path's ends and for ``excluded`` pairs.
 
     Raises:
@@ -104,7 +104,7 @@ def around_jumps(
     if not np.allclose(np.diff(flips["alpha"].values, 2), 0, atol=1e-6):
         raise ValueError("flips: alpha is not evenly spaced, so there is no one distance from a jump in steps.")
     step = float(flips["alpha"][1] - flips["alpha"][0])
-    total = flips["flips"].sum("layer").transpose("pair", "alpha").values[:, 1:].astype(np.float64)
+    total = flips["flips"].sum("block").transpose("pair", "alpha").values[:, 1:].astype(np.float64)
     rises = np.diff(relative, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         each = {"flips": total / total.mean(axis=1, keepdims=True), "slope": rises / step}
@@ -115,7 +115,7 @@ def around_jumps(
     for name, values in each.items():
         taken = np.take_along_axis(values, index.clip(0, rises.shape[1] - 1), axis=1)
         data[name] = ("pair", "offset"), np.where(inside, taken, np.nan)
-    carried = [name for name in _CARRIED if name in flips.variables and "layer" not in flips[name].dims]
+    carried = [name for name in _CARRIED if name in flips.variables and "block" not in flips[name].dims]
     return flips[carried].assign(data).assign_coords(offset=places * step).assign_attrs(flips.attrs, jumps_of=of)
 
 
@@ -123,11 +123,11 @@ def _check_same_paths(
     flips: xr.Dataset, curves: xr.Dataset, of: str
 ) -> tuple[Bool[np.ndarray, " pair"], Bool[np.ndarray, " pair"], Float[np.ndarray, "pair alpha"]]:
     """Which pairs do not count, which of these have undefined gates, and the curves; refuses different paths."""
-    check_dataset(flips, ("flips", "alpha", "layer", "text_a", "text_b"), "flips", "srtoolkit.count_gate_flips")
-    if sorted(map(str, flips["flips"].dims)) != ["alpha", "layer", "pair"]:
+    check_dataset(flips, ("flips", "alpha", "block", "text_a", "text_b"), "flips", "srtoolkit.count_gate_flips")
+    if sorted(map(str, flips["flips"].dims)) != ["alpha", "block", "pair"]:
         raise ValueError(
-            f"flips: its flips have dims {flips['flips'].dims}, expected pair, alpha and layer; take some blocks with "
-            ".sel(layer=[...]), a list."
+            f"flips: its flips have dims {flips['flips'].dims}, expected pair, alpha and block; take some blocks with "
+            ".sel(block=[...]), a list."
         )
     curves, relative = check_curves(curves, of)
     check_dataset(curves, ("text_a", "text_b"), "curves", "srtoolkit.interpolate")

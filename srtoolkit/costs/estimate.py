@@ -19,8 +19,8 @@ from huggingface_hub import constants
 from srtoolkit.costs.calibration import Loading, Speed, flops, measure_loading, measure_speeds
 from srtoolkit.costs.flops import Architecture, find_architecture
 from srtoolkit.costs.work import Work, passes
-from srtoolkit.measures.curves import LOGPROB_BYTES, PAIRS_AT_ONCE
 from srtoolkit.measures.gate_flips import GATES_AT_ONCE
+from srtoolkit.measures.walk import LOGPROB_BYTES, PAIRS_AT_ONCE
 from srtoolkit.models import smollm2
 from srtoolkit.models.checks import check_names
 from srtoolkit.models.hub import cache as hub_cache

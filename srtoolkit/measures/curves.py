@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from srtoolkit.measures import distances
-from srtoolkit.measures.dataset import describe_pairs, provenance
-from srtoolkit.measures.paths import Path, find_path
-from srtoolkit.measures.walk import capture_all
-from srtoolkit.models.checks import check_layer, check_names
+from srtoolkit.measures.likely_tokens import check_top, likeliest, texts_of
+from srtoolkit.measures.paths import Path
+from srtoolkit.measures.walk import Batch, Rows, Walk, pairs_that_fit, points_held, set_out
 from srtoolkit.models.model import Model
-from srtoolkit.patching.batches import named
+from srtoolkit.patching.batches import Progress, named
 from srtoolkit.patching.methods import METHODS
-from srtoolkit.patching.overflow import warn_of_overflow
-from srtoolkit.patching.patch import choose_method, patch
-from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
-from srtoolkit.validation import check_whole
+from srtoolkit.patching.patch import patch
+from srtoolkit.prompts.pairs import PromptPairs
+from srtoolkit.validation import check_names, check_whole
 
 #: Read points that curves can be made of.
 READS = ("final_norm", "resid", "logits")
-
-#: Bytes of log-probabilities that are held at one time.
-LOGPROB_BYTES = 256 * 2**20
-
-#: Pairs in one call where no log-probabilities are held: the progress bar's step.
-PAIRS_AT_ONCE = 64
 
 #: A pair is degenerate when its ends give outputs closer than this, relative to the output's norm (or ten roundings of
 #: the number format, where that is coarser): a ratio to that distance would be noise.
@@ -47,6 +39,8 @@ _LONG_NAMES = {
     "logit_difference": "share of the way from A's to B's logit difference",
     "top_token": "id of the most probable next token",
     "top_probability": "probability of that token",
+    "token": "ids of the likeliest next tokens",
+    "probability": "their probabilities",
     "output_norm": "L2 norm of A's output after the final norm",
     "input_distance": "L2 distance between A and B",
 }
@@ -61,7 +55,9 @@ def interpolate(
     steps: int = 50,
     path: str | Path = "linear",
     reads: str | Sequence[str] = READS,
+    top: int = 0,
     method: str = "auto",
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Distance of the output from A's while the activation goes from A to B, for every pair; ``d(alpha)`` of Section 3.
 
@@ -77,7 +73,11 @@ def interpolate(
         reads: What to measure at. ``"final_norm"`` (the paper's) gives ``distance`` and ``relative_distance``;
             ``"resid"`` the same before the norm; ``"logits"`` gives ``kl``, ``jsd``, ``logit_difference``,
             ``top_token``, ``top_probability``. Leaving ``"logits"`` out is faster.
+        top: How many of the likeliest next tokens to keep at every point, as ``token``, ``text`` and ``probability``
+            along ``rank``; needs ``"logits"``.
         method: Patching method.
+        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
+            shown where ``None``.
 
     Returns:
         Dims ``pair``, ``alpha``, with texts, token ids and provenance. Pairs whose ends give the same output are
@@ -85,67 +85,50 @@ def interpolate(
         overflowing half-precision model gives, are flagged ``non_finite``, and a token that is undefined is -1.
 
     Raises:
-        ValueError: Bad prompts, block, steps, path, read point or method.
+        ValueError: Bad prompts, block, steps, path, read point, method or number of tokens.
     """
-    layer, reads = check_layer(model, layer), check_names(reads, READS, "reads")
+    reads = check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")
+    top = check_top(model, top, least=0)
+    if top and "logits" not in reads:
+        raise ValueError(f"top={top}: the likeliest tokens are read off the logits, and reads={reads} has none.")
     steps = check_whole(steps, "steps", 2, 10**6)  # a path has at least its two ends
-    path_name, path_function = find_path(path)
-    pairs = as_pairs(model, pairs)
-    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
-    alphas = torch.linspace(0, 1, steps)
-    parts: list[tuple[list[int], dict[str, Tensor]]] = []
-    used: dict[str, None] = {}  # a set that keeps its order: contexts of different kinds may need different methods
-    with tqdm(total=len(pairs), desc=f"interpolating after block {layer}", unit="pair", leave=False) as bar:
-        for places, context in by_length(pairs.tokens_a):
-            chosen = choose_method(model, context.to(model.device), steps).method if method == "auto" else method
-            used[chosen] = None
-            for some in torch.arange(len(places)).split(_pairs_at_once(model, steps, reads)):
-                rows = [places[index] for index in some]
-                points = path_function(a[rows], b[rows], alphas)
-                with named():
-                    parts.append((rows, _measure(model, context[some], points, layer, reads, chosen)))
-                bar.update(len(rows))
-    found = _to_dataset(model, pairs, alphas, parts, a, b, layer=layer, path=path_name, method=", ".join(used))
-    warn_of_overflow(model, pairs.tokens_a, found["non_finite"].values, layer)
-    return found
-
-
-def _pairs_at_once(model: Model, steps: int, reads: tuple[str, ...]) -> int:
-    if "logits" not in reads:
-        return PAIRS_AT_ONCE
-    return max(1, min(PAIRS_AT_ONCE, LOGPROB_BYTES // (4 * model.vocab_size * steps)))
+    walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path)
+    found = Rows(len(walk.pairs))
+    at_once = pairs_that_fit(model, steps, with_logprobs="logits" in reads)
+    for batch in walk.batches(at_once, method=method, progress=progress):
+        with named():
+            found.put(batch.rows, _measure(model, batch, walk.layer, reads, top))
+    return _to_dataset(walk, found, reads)
 
 
 def _measure(
-    model: Model,
-    context: Int[Tensor, "pair pos"],
-    points: Float[Tensor, "pair alpha d_model"],
-    layer: int,
-    reads: tuple[str, ...],
-    method: str,
-) -> dict[str, Float[Tensor, "pair alpha"]]:
+    model: Model, batch: Batch, layer: int, reads: tuple[str, ...], top: int
+) -> dict[str, Shaped[Tensor, "pair alpha *rank"]]:
     """Every measure at every point of some pairs.
 
     A path too long for the log-probabilities at hand is cut, and each cut is run together with both ends: a measure
     compares outputs of one batch only, so ``d(0)`` is exactly 0.
     """
-    steps = points.shape[1]
-    at_once = max(3, LOGPROB_BYTES // (4 * model.vocab_size)) if "logits" in reads else steps
+    points, steps = batch.points, batch.points.shape[1]
+    at_once = max(3, points_held(model)) if "logits" in reads else steps
     cuts = torch.arange(1, steps - 1).split(max(1, at_once - 2)) or (torch.arange(0),)
     wanted = tuple("logprobs" if read == "logits" else read for read in reads)
     out: dict[str, Tensor] = {}
     for cut in cuts:
         order = torch.cat([torch.tensor([0, steps - 1]), cut])
-        found = patch(model, context, points[:, order], layer, wanted, method)
-        assert isinstance(found, dict)
+        found = patch(
+            model, batch.context, points[:, order], layer=layer, reads=wanted, method=batch.method,
+            progress=batch.progress if len(cuts) == 1 else None,
+        )  # fmt: skip
         for pair in range(len(points)):
-            for name, values in _compare({read: value[pair] for read, value in found.items()}).items():
-                out.setdefault(name, torch.empty(points.shape[:2], dtype=values.dtype))[pair, order] = values.cpu()
+            for name, values in _compare({read: value[pair] for read, value in found.items()}, top).items():
+                whole = out.setdefault(name, torch.empty(*points.shape[:2], *values.shape[1:], dtype=values.dtype))
+                whole[pair, order] = values.cpu()
     return out
 
 
-def _compare(found: dict[str, Float[Tensor, "point width"]]) -> dict[str, Float[Tensor, " point"]]:
+def _compare(found: dict[str, Float[Tensor, "point _width"]], top: int) -> dict[str, Shaped[Tensor, point * rank]]:
     """All measures of one pair's points, the first two of which are the ends."""
     out = {}
     if "final_norm" in found:
@@ -160,30 +143,22 @@ def _compare(found: dict[str, Float[Tensor, "point width"]]) -> dict[str, Float[
         out["jsd"] = distances.jsd_from_first(logprobs)
         out["logit_difference"] = distances.logit_difference(logprobs)
         out["top_token"], out["top_probability"] = distances.top_token(logprobs)
+        if top:
+            out["token"], out["probability"] = likeliest(logprobs, top)
     return out
 
 
-def _to_dataset(
-    model: Model,
-    pairs: PromptPairs,
-    alphas: Float[Tensor, " alpha"],
-    parts: list[tuple[list[int], dict[str, Tensor]]],
-    a: Float[Tensor, "pair d_model"],
-    b: Float[Tensor, "pair d_model"],
-    **settings: object,
-) -> xr.Dataset:
-    """The measured parts in the order of the pairs, with relative distances, flags and provenance."""
-    order = np.argsort([row for rows, _ in parts for row in rows])
-    joined = {name: torch.cat([values[name] for _, values in parts]).numpy()[order] for name in parts[0][1]}
-    variables: dict[str, object] = {}
-    threshold = max(DEGENERATE, 10 * torch.finfo(model.hf.dtype).eps)
-    degenerate = np.zeros(len(pairs), dtype=bool)
+def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
+    """The measured values with relative distances, flags and provenance."""
+    n, variables = len(walk.pairs), dict[str, Any]()
+    threshold = max(DEGENERATE, 10 * torch.finfo(walk.model.hf.dtype).eps)
+    degenerate = np.zeros(n, dtype=bool)
     always = ("distance", "distance_resid", "top_probability")  # finite wherever the outputs are
-    non_finite = ~np.all([np.isfinite(joined[name]).all(1) for name in always if name in joined], axis=0)
+    non_finite = ~np.all([np.isfinite(found[name]).all(1) for name in always if name in found], axis=0)
     for suffix in ("", "_resid"):
-        if f"distance{suffix}" not in joined:
+        if f"distance{suffix}" not in found:
             continue
-        distance, norm = joined[f"distance{suffix}"], joined.pop(f"output_norm{suffix}")[:, 0]
+        distance, norm = found[f"distance{suffix}"], found.pop(f"output_norm{suffix}")[:, 0]
         # Written so that a NaN distance, from an overflowing half-precision model, is not called degenerate.
         tiny = distance[:, -1] <= threshold * norm
         degenerate |= tiny
@@ -194,16 +169,15 @@ def _to_dataset(
             )
         if not suffix:
             variables["output_norm"] = "pair", norm
-    variables |= {name: (("pair", "alpha"), values) for name, values in joined.items()}
-    variables["input_distance"] = "pair", (b - a).float().norm(dim=-1).cpu().numpy()
+    variables |= {name: (("pair", "alpha", "rank")[: values.ndim], values) for name, values in found.items()}
+    variables["input_distance"] = "pair", (walk.b - walk.a).float().norm(dim=-1).cpu().numpy()
     variables |= {"degenerate": ("pair", degenerate), "non_finite": ("pair", non_finite)}
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
-    dataset = xr.Dataset(
-        variables | about,
-        {**coords, "alpha": alphas.double().numpy()},
-        provenance(model, pairs, steps=len(alphas), degenerate_below=threshold, **settings),
-    )
+    coords: dict[str, Any] = {"alpha": walk.alphas.double().numpy()}
+    if "token" in found:
+        variables["text"] = ("pair", "alpha", "rank"), texts_of(walk.model, found["token"])
+        coords["rank"] = np.arange(1, found["token"].shape[-1] + 1)
+    settings = {"steps": len(walk.alphas), "reads": reads, "degenerate_below": threshold}
+    dataset = walk.to_dataset(variables, coords, non_finite, **settings)
     for name, long_name in _LONG_NAMES.items():
         if name in dataset:
             dataset[name].attrs["long_name"] = long_name

@@ -1,11 +1,12 @@
-"""What a result says of the prompts and the model that it is of."""
+"""A measurement's values as a labelled result that says which prompts and which model they are of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Int
 from torch import Tensor
 
@@ -14,8 +15,29 @@ from srtoolkit.prompts.pairs import PromptPairs
 from srtoolkit.version import __version__
 
 
+def pairs_dataset(
+    model: Model, pairs: PromptPairs, data: Mapping[str, Any], coords: Mapping[str, Any] | None = None, **settings: Any
+) -> xr.Dataset:
+    """Values along ``pair`` as a result, with the pairs' texts and token ids, and with the model in its attributes.
+
+    Args:
+        model: That was measured.
+        pairs: On which it was.
+        data: Variables, as xarray takes them.
+        coords: Coordinates beside the pairs' own.
+        settings: Whatever else the values depend on.
+    """
+    about = describe_pairs(pairs)
+    own = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
+    return xr.Dataset({**data, **about}, {**own, **(coords or {})}, provenance(model, pairs, **settings))
+
+
 def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
-    """Coordinates and variables along ``pair`` that say what ran: texts, ids filled up with -1, prompt numbers."""
+    """Coordinates and variables along ``pair`` that say what ran: texts, ids filled up with -1, prompt numbers.
+
+    Args:
+        pairs: That were measured.
+    """
     prompts = [tuple(ids.tolist()) for ids in (*pairs.tokens_a, *pairs.tokens_b)]
     number = {prompt: index for index, prompt in enumerate(dict.fromkeys(prompts))}
     ids = np.full((2, len(pairs), max(map(len, prompts))), -1, dtype=np.int32)
@@ -35,16 +57,35 @@ def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
 
 
 def provenance(model: Model, pairs: PromptPairs, **settings: Any) -> dict[str, Any]:
-    """Attributes of a result: the model, the prompts' source and every setting, as numbers and strings."""
+    """Attributes of a result: the model, the prompts' source and every setting, as numbers and strings.
+
+    Args:
+        model: That was measured.
+        pairs: On which it was.
+        settings: Whatever else the values depend on.
+    """
     return _about(model, {"prompts": pairs.source, "bos": int(pairs.bos), **settings})
 
 
 def triple_provenance(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], **settings: Any) -> dict[str, Any]:
-    """Attributes of a result on single prompts: the model, the token ids, and every setting."""
+    """Attributes of a result on single prompts: the model, the token ids, and every setting.
+
+    Args:
+        model: That was measured.
+        prompts: Token ids.
+        settings: Whatever else the values depend on.
+    """
     ids = {f"tokens_{number}": " ".join(map(str, prompt.tolist())) for number, prompt in enumerate(prompts)}
     return _about(model, {**ids, **settings})
 
 
 def _about(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
-    plain = {key: int(value) if isinstance(value, bool) else value for key, value in settings.items()}
+    plain = {key: _as_attribute(value) for key, value in settings.items()}
     return {**model.provenance(), "srtoolkit": __version__, **plain}
+
+
+def _as_attribute(value: Any) -> Any:
+    """As netCDF keeps it: no truth values, and names in one string."""
+    if isinstance(value, bool):
+        return int(value)
+    return ", ".join(value) if isinstance(value, tuple) else value

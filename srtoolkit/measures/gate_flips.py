@@ -14,18 +14,17 @@ import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from srtoolkit.measures.dataset import describe_pairs, provenance
-from srtoolkit.measures.paths import Path, find_path
-from srtoolkit.measures.walk import capture_all
+from srtoolkit.measures.dataset import provenance
+from srtoolkit.measures.paths import Path
+from srtoolkit.measures.walk import Rows, Walk, set_out
 from srtoolkit.models.checks import check_gates, check_layer
 from srtoolkit.models.model import Model
-from srtoolkit.patching.overflow import warn_of_overflow
+from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.patch import patch
 from srtoolkit.patching.reads import OPEN_GATES, Reads
-from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
-from srtoolkit.validation import check_whole, listed
+from srtoolkit.prompts.pairs import PromptPairs
+from srtoolkit.validation import check_whole, former_spellings, listed
 
 #: Maps whose output is multiplied by another's; the other maps of :data:`srtoolkit.models.anatomy.GATES` stand alone.
 GATED = ("gate_proj", "gate_up_proj", "w1")
@@ -34,15 +33,17 @@ GATED = ("gate_proj", "gate_up_proj", "w1")
 GATES_AT_ONCE = 2**27
 
 
+@former_spellings(layers="blocks")
 @torch.no_grad()
 def count_gate_flips(
     model: Model,
     pairs: PromptPairs | Sequence[tuple[str, str]],
     *,
     layer: int = 0,
-    layers: str | Sequence[int] = "all",
+    blocks: str | Sequence[int] = "all",
     steps: int = 50,
     path: str | Path = "linear",
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Number of MLP gates that change sign in each step of each pair's path, in every block behind the patch.
 
@@ -56,13 +57,15 @@ def count_gate_flips(
         model: From :func:`srtoolkit.load_model`.
         pairs: Pairs of prompts, or a list of (text, text); every point is put into prompt A's context.
         layer: Block whose output is replaced.
-        layers: ``"all"`` blocks behind it, or some of them.
+        blocks: ``"all"`` behind it, or some of them; the gates of the others are not read.
         steps: Points of the path, both ends included.
         path: ``"linear"``, or a function of (A, B, alphas).
+        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
+            shown where ``None``.
 
     Returns:
-        Dims ``pair``, ``alpha``, ``layer``: ``flips`` in the step that ends at alpha (0 at the first);
-        ``ends_differ`` (``pair``, ``layer``), ``gates`` (``layer``), with texts, token ids and provenance;
+        Dims ``pair``, ``alpha``, ``block``: ``flips`` in the step that ends at alpha (0 at the first);
+        ``ends_differ`` (``pair``, ``block``), ``gates`` (``block``), with texts, token ids and provenance;
         ``attrs["counted"]`` says whether a gate is one, or the pre-activation of an MLP that has none.
 
     Raises:
@@ -70,41 +73,31 @@ def count_gate_flips(
     """
     layer = check_layer(model, layer)
     check_gates(model, layer)
-    blocks = find_blocks(model, layer, layers)
+    read = find_blocks(model, layer, blocks)
     steps = check_whole(steps, "steps", 2, 10**6)
-    path_name, path_function = find_path(path)
-    pairs = as_pairs(model, pairs)
-    alphas = torch.linspace(0, 1, int(steps))
-    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
-    flips = np.zeros((len(pairs), len(alphas), len(blocks)), dtype=np.int64)
-    ends = np.zeros((len(pairs), len(blocks)), dtype=np.int64)
-    non_finite = np.zeros(len(pairs), dtype=bool)
-    width = 0
-    at_once = max(1, points_at_once(model) // len(alphas))
-    with tqdm(total=len(pairs), desc=f"{counted(model)} behind block {layer}", unit="pair", leave=False) as bar:
-        for places, context in by_length(pairs.tokens_a):
-            for some in torch.arange(len(places)).split(at_once):
-                rows = [places[index] for index in some]
-                points = path_function(a[rows], b[rows], alphas)
-                signs, finite = _signs(model, context[some], points, layer)
-                signs, non_finite[rows] = signs[:, :, blocks - layer - 1], ~finite.all(1).cpu().numpy()
-                flips[rows, 1:] = (signs[:, 1:] != signs[:, :-1]).sum(-1).cpu().numpy()
-                ends[rows] = (signs[:, -1] != signs[:, 0]).sum(-1).cpu().numpy()
-                width = signs.shape[-1]
-                bar.update(len(rows))
-    flips[non_finite] = ends[non_finite] = -1
-    warn_of_overflow(model, pairs.tokens_a, non_finite, layer)
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
+    walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path)
+    found = Rows(len(walk.pairs))
+    for batch in walk.batches(max(1, points_at_once(model, len(read)) // steps), progress=progress):
+        signs, finite = _signs(walk, batch.context, batch.points, read, batch.method, batch.progress)
+        flips = (signs[:, 1:] != signs[:, :-1]).sum(-1)
+        found.put(batch.rows, {
+            "flips": torch.cat([flips.new_zeros(len(flips), 1, len(read)), flips], dim=1),
+            "ends_differ": (signs[:, -1] != signs[:, 0]).sum(-1),
+            "gates": torch.full((len(signs), len(read)), signs.shape[-1]),
+            "non_finite": ~finite.all(1),
+        })  # fmt: skip
+    non_finite = found["non_finite"]
+    found["flips"][non_finite] = found["ends_differ"][non_finite] = -1
+    of_step, of_ends = "gates that change sign in the step ending here", "gates whose sign differs between A and B"
+    undefined = "whether an output is NaN or infinite; counts are then -1"
     data = {
-        "flips": (("pair", "alpha", "layer"), flips, {"long_name": "gates that change sign in the step ending here"}),
-        "ends_differ": (("pair", "layer"), ends, {"long_name": "gates whose sign differs between A and B"}),
-        "gates": ("layer", np.full(len(blocks), width)),
-        "non_finite": ("pair", non_finite, {"long_name": "whether an output is NaN or infinite; counts are then -1"}),
+        "flips": (("pair", "alpha", "block"), found["flips"], {"long_name": of_step}),
+        "ends_differ": (("pair", "block"), found["ends_differ"], {"long_name": of_ends}),
+        "gates": ("block", found["gates"][0]),
+        "non_finite": ("pair", non_finite, {"long_name": undefined}),
     }
-    coords |= {"alpha": alphas.double().numpy(), "layer": blocks}
-    settings = {"steps": len(alphas), "layer": layer, "path": path_name, "counted": counted(model)}
-    return xr.Dataset(data | about, coords, provenance(model, pairs, **settings))
+    coords = {"alpha": walk.alphas.double().numpy(), "block": read}
+    return walk.to_dataset(data, coords, non_finite, steps=steps, counted=counted(model))
 
 
 @torch.no_grad()
@@ -131,30 +124,28 @@ def locate_gate_flips(
 
     Returns:
         Dim ``flip``, in the order of the path: ``alpha`` (middle of the last interval), ``gate`` (index), ``sign`` (1
-        where the gate opens, -1 where it closes).
+        where the gate opens, -1 where it closes). None where no gate changes sign.
 
     Raises:
         ValueError: Not one pair, bad prompts, blocks, steps or path.
     """
     layer = check_layer(model, layer)
     check_gates(model, layer)
-    (block,) = find_blocks(model, layer, [block]).tolist()
+    read = find_blocks(model, layer, [block])
     steps, halvings = check_whole(steps, "steps", 2, 10**6), check_whole(halvings, "halvings", 0, 50)
-    path_name, path_function = find_path(path)
-    pairs = as_pairs(model, pair)
-    if len(pairs) != 1:
-        raise ValueError(f"expected one pair, got {len(pairs)}; take one with pairs[i : i + 1].")
-    context = pairs.tokens_a[0][None]
-    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
+    alphas = torch.linspace(0, 1, steps, dtype=torch.float64)
+    walk = set_out(model, pair, layer=layer, alphas=alphas, path=path)
+    if len(walk.pairs) != 1:
+        raise ValueError(f"expected one pair, got {len(walk.pairs)}; take one with pairs[i : i + 1].")
+    context = walk.pairs.tokens_a[0][None]
 
-    def signs_at(alphas: Float[Tensor, " alpha"]) -> Bool[Tensor, "alpha gate"]:
-        return _signs(model, context, path_function(a, b, alphas.float()), layer)[0][0, :, block - layer - 1]
+    def signs_at(places: Float[Tensor, " alpha"]) -> Bool[Tensor, "alpha gate"]:
+        return _signs(walk, context, walk.points_on(walk.a, walk.b, places.float()), read)[0][0, :, 0]
 
-    alphas = torch.linspace(0, 1, int(steps), dtype=torch.float64)
     signs = signs_at(alphas)
     step, gate = torch.nonzero(signs[1:] != signs[:-1], as_tuple=True)
     low, high, before = alphas[step], alphas[step + 1], signs[step, gate]
-    for _ in range(halvings):
+    for _ in range(halvings if len(step) else 0):
         middle = (low + high) / 2
         places, which = torch.unique(middle, return_inverse=True)
         changed = signs_at(places)[which, gate] != before
@@ -165,9 +156,8 @@ def locate_gate_flips(
         "gate": ("flip", gate[order].numpy()),
         "sign": ("flip", torch.where(before, -1, 1)[order].numpy()),
     }
-    settings = {"layer": layer, "block": block, "steps": len(alphas), "halvings": halvings, "path": path_name}
-    settings["counted"] = counted(model)
-    return xr.Dataset(data, attrs=provenance(model, pairs, **settings))
+    settings = {"layer": layer, "block": block, "steps": steps, "halvings": halvings, "path": walk.path}
+    return xr.Dataset(data, attrs=provenance(model, walk.pairs, **settings, counted=counted(model)))
 
 
 def counted(model: Model) -> str:
@@ -180,50 +170,58 @@ def counted(model: Model) -> str:
     return "gate pre-activations" if gated else "MLP pre-activations (no gate)"
 
 
-def find_blocks(model: Model, layer: int, layers: str | Sequence[int]) -> Int[np.ndarray, " layer"]:
+def find_blocks(model: Model, layer: int, blocks: str | Sequence[int]) -> Int[np.ndarray, " block"]:
     """Indices of the blocks whose gates are asked for.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         layer: Block whose output is replaced.
-        layers: ``"all"`` blocks behind it, or some of them.
+        blocks: ``"all"`` that are behind it, or some of them.
 
     Raises:
         ValueError: A block that is not behind ``layer``.
     """
     behind = range(layer + 1, model.n_layers)
-    chosen = list(behind) if isinstance(layers, str) and layers == "all" else listed(layers) or []
+    chosen = list(behind) if isinstance(blocks, str) and blocks == "all" else listed(blocks) or []
     try:
-        chosen = [check_whole(block, "layers", behind[0], behind[-1]) for block in chosen]
+        chosen = [check_whole(block, "blocks", behind[0], behind[-1]) for block in chosen]
     except ValueError:
         chosen = []
     if not chosen:
         raise ValueError(
-            f"layers={layers!r}: the patch is after block {layer} of {model.name}, so its gates are those of blocks "
+            f"blocks={blocks!r}: the patch is after block {layer} of {model.name}, so its gates are those of blocks "
             f"{behind[0]} to {behind[-1]}; give some of these, or 'all'."
         )
     return np.array(chosen)
 
 
-def points_at_once(model: Model) -> int:
-    """Points whose gates, those of all blocks, fit into ``GATES_AT_ONCE``.
+def points_at_once(model: Model, n_blocks: int) -> int:
+    """Points whose gates, those of all blocks that are read, fit into ``GATES_AT_ONCE``.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
+        n_blocks: Number of blocks that are read.
     """
     mlp = int(getattr(model.hf.config.get_text_config(), "intermediate_size", None) or 4 * model.d_model)
-    return max(1, GATES_AT_ONCE // (mlp * model.n_layers))
+    return max(1, GATES_AT_ONCE // (mlp * n_blocks))
 
 
 def _signs(
-    model: Model, context: Int[Tensor, "pair pos"], points: Float[Tensor, "pair alpha d_model"], layer: int
-) -> tuple[Bool[Tensor, "pair alpha layer gate"], Bool[Tensor, "pair alpha"]]:
-    """Which gates are open, in every block behind ``layer``, and at which points no value is NaN or infinite."""
+    walk: Walk,
+    context: Int[Tensor, "pair pos"],
+    points: Float[Tensor, "pair alpha d_model"],
+    blocks: Int[np.ndarray, " block"],
+    method: str = "auto",
+    progress: Progress | None = None,
+) -> tuple[Bool[Tensor, "pair alpha block gate"], Bool[Tensor, "pair alpha"]]:
+    """Which gates are open, in every block that is read, and at which points no value is NaN or infinite."""
 
     def where_finite(found: Reads) -> Reads:
         # A gate that is not finite leaves nothing finite behind it in the residual stream.
         return {OPEN_GATES: found[OPEN_GATES], "finite": found["resid"].isfinite().all(-1, keepdim=True)}
 
-    found = patch(model, context, points, layer, (OPEN_GATES, "resid"), reduce=where_finite)
-    assert isinstance(found, dict)
-    return found[OPEN_GATES].unflatten(-1, (model.n_layers - layer - 1, -1)), found["finite"][..., 0]
+    found = patch(
+        walk.model, context, points, layer=walk.layer, reads=(OPEN_GATES, "resid"), method=method,
+        blocks=blocks.tolist(), reduce=where_finite, progress=progress,
+    )  # fmt: skip
+    return found[OPEN_GATES].unflatten(-1, (len(blocks), -1)), found["finite"][..., 0]

@@ -27,7 +27,8 @@ def fill_grid(
     the second difference of ``bends`` at either says that a straight line would be off by more than ``tolerance`` of
     the largest value, or where their ``label`` differs; a point amid four, where this holds on any side of their
     square. The others are interpolated by cubics, which are off by less than a straight line where it is trusted; whole
-    numbers are those of a neighbour.
+    numbers are those of a neighbour. Values that are lists are not interpolated: they are -1 or NaN where the function
+    was not measured.
 
     Args:
         measure: Takes flat indices into the grid, row by row.
@@ -51,7 +52,8 @@ def fill_grid(
         wanted = np.zeros((n, n), dtype=bool)
         wanted[::half, ::half] = _doubtful(coarse, tolerance, bends, label)
         for name, grid in values.items():
-            grid[::half, ::half] = _halved(_halved(coarse[name]).T).T
+            if grid.ndim == 2:
+                grid[::half, ::half] = _halved(_halved(coarse[name]).T).T
         _measure_at(measure, wanted, known, values)
     return values, known
 
@@ -69,8 +71,15 @@ def _measure_at(
     if not len(flat):
         return
     for name, found in measure(flat).items():
-        values.setdefault(name, np.zeros(mask.shape, dtype=found.dtype)).reshape(-1)[flat] = found
+        if name not in values:
+            values[name] = np.full((*mask.shape, *found.shape[1:]), _filler(found), dtype=found.dtype)
+        values[name].reshape(-1, *found.shape[1:])[flat] = found
     known |= mask
+
+
+def _filler(found: np.ndarray) -> float | int:
+    """What stands for a list of values where the function was not measured."""
+    return np.nan if found.dtype.kind == "f" else -1
 
 
 def _doubtful(

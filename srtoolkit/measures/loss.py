@@ -9,10 +9,17 @@ import torch
 import xarray as xr
 from torch.nn.functional import cross_entropy
 
-from srtoolkit.measures.dataset import describe_pairs, provenance
+from srtoolkit.measures.dataset import pairs_dataset
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_here
+from srtoolkit.patching.batches import named
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
+
+#: Prompts in one pass: more are no faster on a CPU.
+PROMPTS_AT_ONCE = 16
+
+#: Bytes of one logit: as the model gives it, as float32, and in the loss.
+LOGIT_BYTES = 12
 
 
 @torch.no_grad()
@@ -38,12 +45,12 @@ def text_loss(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> x
             raise ValueError(
                 f"prompt {pairs.labels[indices[0]]} has one token; a loss needs one to predict another from."
             )
-        for chosen in torch.arange(len(tokens)).split(16):
+        per_prompt = tokens.shape[1] * model.vocab_size * LOGIT_BYTES
+        for chosen in torch.arange(len(tokens)).split(max(1, min(PROMPTS_AT_ONCE, model.memory_budget // per_prompt))):
             ids = tokens[chosen].to(model.device)
-            logits = model.hf(input_ids=ids, use_cache=False).logits[:, :-1].float()
+            with model.lock, named():
+                logits = model.hf(input_ids=ids, use_cache=False).logits[:, :-1].float()
             found = cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none").mean(1)
             losses[[indices[row] for row in chosen]] = found.cpu().numpy()
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
     data = {"loss": ("pair", losses, {"long_name": "cross-entropy of the next token", "units": "nats a token"})}
-    return xr.Dataset(data | about, coords, provenance(model, pairs))
+    return pairs_dataset(model, pairs, data)

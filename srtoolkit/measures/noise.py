@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import xarray as xr
+from jaxtyping import Float
 from torch import Tensor
 
-from srtoolkit.measures.dataset import describe_pairs, provenance
-from srtoolkit.measures.walk import capture_all
-from srtoolkit.models.checks import check_layer
+from srtoolkit.measures.dataset import pairs_dataset
+from srtoolkit.measures.walk import PAIRS_AT_ONCE, Batch, Rows, Walk, set_out
 from srtoolkit.models.model import Model
+from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.overflow import warn_of_overflow
 from srtoolkit.patching.patch import capture, patch
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
-from srtoolkit.validation import check_whole
+from srtoolkit.validation import check_whole, former_spellings
 
 
+@former_spellings("layer", "neighbours", "seed")
 @torch.no_grad()
 def noise_floor(
-    model: Model, pairs: PromptPairs | Sequence[tuple[str, str]], layer: int = 0, neighbours: int = 15, seed: int = 0
+    model: Model,
+    pairs: PromptPairs | Sequence[tuple[str, str]],
+    *,
+    layer: int = 0,
+    neighbours: int = 15,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """How far A's output moves when nothing but its company in the batch changes, over ``d(1)``: a number without unit.
 
-    Each A is patched into its own prompt alone and again among ``neighbours`` random points, by the full path and by
-    the method that ``"auto"`` takes. In exact arithmetic all four agree. Curves mean nothing below this floor; it is
-    what half precision costs.
+    Each A is patched into its own prompt as that prompt's only point and again among ``neighbours`` random points, by
+    the full path and by the method that ``"auto"`` takes. In exact arithmetic all four agree. Curves mean nothing below
+    this floor; it is what half precision costs.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         pairs: Pairs of prompts, or a list of (text, text); a few dozen are enough.
         layer: Block whose output is replaced.
-        neighbours: Random points in the batch beside A.
+        neighbours: Random points beside A.
         seed: Of the random points.
+        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
+            shown where ``None``.
 
     Returns:
         Dim ``pair``: ``noise`` (largest distance between the four outputs), ``d1``, ``relative_noise``, which is NaN
@@ -44,26 +53,39 @@ def noise_floor(
         ValueError: Bad prompts, block, number of neighbours or seed.
     """
     neighbours, seed = check_whole(neighbours, "neighbours", 0, 10**6), check_whole(seed, "seed", 0, 2**63)
-    layer, pairs = check_layer(model, layer), as_pairs(model, pairs)
-    noise, d1 = torch.empty(len(pairs)), torch.empty(len(pairs))
-    generator = torch.Generator().manual_seed(seed)
-    all_a, all_b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
-    for index in range(len(pairs)):
-        context = pairs.tokens_a[index][None]
-        a, b = all_a[index : index + 1], all_b[index : index + 1]
-        company = a + a.std() * torch.randn(neighbours, model.d_model, generator=generator).to(a)
-        crowd = torch.cat([a, b, company])[None]
-        alone = [patch(model, context, a[None], layer, method=method) for method in ("full", "auto")]
-        among = [patch(model, context, crowd, layer, method=method) for method in ("full", "auto")]
-        outputs = torch.stack([found[0, 0] for found in (*alone, *among)])  # type: ignore[index]
-        noise[index] = torch.cdist(outputs[None], outputs[None], compute_mode="donot_use_mm_for_euclid_dist").max()
-        d1[index] = (among[0][0, 0] - among[0][0, 1]).norm()  # type: ignore[index]
+    walk = set_out(model, pairs, layer=layer, alphas=torch.tensor([0.0, 1.0]), path="linear")
+    company = _company(walk, neighbours, seed)
+    found = Rows(len(walk.pairs))
+    for batch in walk.batches(PAIRS_AT_ONCE, progress=progress):
+        alone, among = batch.points[:, :1], torch.cat([batch.points, company[batch.rows].to(batch.points)], dim=1)
+        outputs = {crowd: _outputs(model, batch, walk.layer, points) for crowd, points in ((0, alone), (1, among))}
+        of_a = torch.cat([outputs[0][:, :, 0], outputs[1][:, :, 0]], dim=1)
+        found.put(batch.rows, {
+            "noise": torch.cdist(of_a, of_a, compute_mode="donot_use_mm_for_euclid_dist").amax((1, 2)),
+            "d1": (outputs[1][:, 0, 0] - outputs[1][:, 0, 1]).norm(dim=-1),
+        })  # fmt: skip
+    noise, d1 = (torch.from_numpy(found[name]) for name in ("noise", "d1"))
     data = {
         "noise": ("pair", noise.numpy()),
         "d1": ("pair", d1.numpy()),
         "relative_noise": ("pair", torch.where(d1 > 0, noise / d1, torch.nan).numpy()),
     }
-    return _dataset(model, pairs, data, layer=layer, neighbours=neighbours)
+    return pairs_dataset(model, walk.pairs, data, layer=walk.layer, neighbours=neighbours, draw_seed=seed)
+
+
+def _company(walk: Walk, neighbours: int, seed: int) -> Float[Tensor, "pair neighbour d_model"]:
+    """Random points beside each A, as far from the origin as it; they do not depend on how pairs are batched."""
+    generator = torch.Generator().manual_seed(seed)
+    draws = [torch.randn(neighbours, walk.model.d_model, generator=generator) for _ in range(len(walk.pairs))]
+    return walk.a[:, None] + walk.a.std(-1)[:, None, None] * torch.stack(draws).to(walk.a)
+
+
+def _outputs(
+    model: Model, batch: Batch, layer: int, points: Float[Tensor, "pair point d_model"]
+) -> Float[Tensor, "pair way point d_model"]:
+    """Outputs by the full path and by the method that ``"auto"`` takes."""
+    ways = ("full", "auto")
+    return torch.stack([patch(model, batch.context, points, layer=layer, method=way) for way in ways], dim=1)
 
 
 @torch.no_grad()
@@ -85,11 +107,11 @@ def output_spread(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) 
     last = model.n_layers - 1
     outputs = torch.empty(len(pairs), model.d_model)
     for indices, tokens in by_length(pairs.tokens_a):
-        own = capture(model, tokens, last)
+        own = capture(model, tokens, layer=last)
         undefined = ~own.isfinite().all(-1, keepdim=True)
-        found = patch(model, tokens, own.masked_fill(undefined, 0)[:, None], last)  # which takes finite points only
-        assert isinstance(found, Tensor)
-        outputs[indices] = found[:, 0].masked_fill(undefined, torch.nan).float().cpu()
+        points = own.masked_fill(undefined, 0)[:, None]  # patch takes finite points only
+        found = patch(model, tokens, points, layer=last)[:, 0]
+        outputs[indices] = found.masked_fill(undefined, torch.nan).float().cpu()
     finite = outputs.isfinite().all(-1)
     warn_of_overflow(model, pairs.tokens_a, ~finite.numpy(), last)
     outputs[~finite] = torch.nan
@@ -100,10 +122,4 @@ def output_spread(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) 
         "relative_spread": ("pair", from_mean / norm),
         "non_finite": ("pair", ~finite.numpy()),
     }
-    return _dataset(model, pairs, data)
-
-
-def _dataset(model: Model, pairs: PromptPairs, data: dict[str, Any], **settings: Any) -> xr.Dataset:
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
-    return xr.Dataset(data | about, coords, provenance(model, pairs, **settings))
+    return pairs_dataset(model, pairs, data)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from types import CodeType
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -97,10 +100,33 @@ def find_path(path: str | Path) -> tuple[str, Path]:
         ValueError: An unknown name.
     """
     if callable(path) and not isinstance(path, type):
-        return str(getattr(path, "__name__", "custom")), _checked(path)
+        return name_of(path), _checked(path)
     if not isinstance(path, str) or path not in PATHS:
         raise ValueError(f"path={path!r} is not one of {tuple(PATHS)}, nor a function of (A, B, alphas).")
     return path, PATHS[path]
+
+
+def name_of(path: Path) -> str:
+    """A name that two different functions do not share: a lambda's own says nothing, and that of a function that was
+    made by another does not say what it was made with.
+
+    Args:
+        path: A function of (A, B, alphas).
+    """
+    name = str(getattr(path, "__name__", type(path).__name__))
+    code, closure = getattr(path, "__code__", None), getattr(path, "__closure__", None) or ()
+    if code is None or name != code.co_name or (name != "<lambda>" and not closure):
+        return name  # an object's class, a name that was given, or a function that needs no more than its name
+    inside = [cell.cell_contents for cell in closure]
+    values = [value.tolist() if isinstance(value, Tensor) else value for value in inside]
+    said = (_spelled(code), values, getattr(path, "__defaults__", None))
+    return f"{name} {hashlib.sha256(repr(said).encode()).hexdigest()[:8]}"
+
+
+def _spelled(code: CodeType) -> tuple[Any, ...]:
+    """What a function does, without the addresses that are other ones in each process."""
+    constants = [_spelled(one) if isinstance(one, CodeType) else one for one in code.co_consts]
+    return code.co_code.hex(), constants, code.co_names
 
 
 def _checked(path: Path) -> Path:
@@ -114,7 +140,7 @@ def _checked(path: Path) -> Path:
         if not isinstance(points, Tensor) or points.shape != expected:
             got = f"shape {tuple(points.shape)}" if isinstance(points, Tensor) else type(points).__name__
             raise ValueError(
-                f"path={getattr(path, '__name__', 'custom')}: expected a tensor [pair, alpha, d_model] of shape "
+                f"path={name_of(path)}: expected a tensor [pair, alpha, d_model] of shape "
                 f"{expected}, got {got}; see srtoolkit.measures.paths.linear."
             )
         return points

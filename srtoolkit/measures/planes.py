@@ -13,7 +13,7 @@ from torch import Tensor
 
 from srtoolkit.measures.dataset import triple_provenance
 from srtoolkit.measures.walk import capture_all
-from srtoolkit.models.checks import check_layer, check_tokens
+from srtoolkit.models.checks import check_layer, check_model, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.validation import check_number, check_whole, listed
 
@@ -40,7 +40,7 @@ class Plane(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where a slice is measured.
+    """Where a slice is measured. Made by :func:`srtoolkit.lay_out`, and taken by all that measures on a plane.
 
     Attributes:
         tokens: The three prompts' token ids, [1, pos] each.
@@ -48,6 +48,7 @@ class Layout(NamedTuple):
         corners: Their activations: A, B and C.
         plane: Through these.
         axis: Places along alpha, and along beta.
+        layer: Block whose output is replaced.
         attrs: Model, token ids and settings, for the result.
     """
 
@@ -56,30 +57,47 @@ class Layout(NamedTuple):
     corners: Float[Tensor, "anchor d_model"]
     plane: Plane
     axis: Float[Tensor, " place"]
+    layer: int
     attrs: dict[str, Any]
 
 
+#: Three prompts, as texts or as token ids, or a plane that is laid out already.
+Triple = Sequence[str | Int[Tensor, " _pos"]] | Layout
+
+
+@torch.no_grad()
 def lay_out(
     model: Model,
-    triple: Sequence[str | Int[Tensor, " _pos"]],
-    layer: int,
-    resolution: int,
-    margin: float,
-    orthonormal: bool,
+    triple: Triple,
+    *,
+    layer: int = 0,
+    resolution: int = 61,
+    margin: float = 0.25,
+    orthonormal: bool = False,
 ) -> Layout:
     """The plane through three prompts' activations, and where on it to measure.
 
+    What is measured on one plane several times (distances, gates, predictions) takes the plane in place of the three
+    prompts, whose activations are then captured once.
+
     Args:
         model: From :func:`srtoolkit.load_model`.
-        triple: Three prompts, as texts or as token ids, of any lengths.
+        triple: Three prompts, as texts or as token ids, of any lengths; a plane is given back as it is.
         layer: Block whose output is replaced.
         resolution: Points along each axis.
         margin: How far the plane reaches beyond the anchors.
-        orthonormal: Give beta the unit of alpha.
+        orthonormal: Give beta the unit of alpha, which is ``|B - A|``.
 
     Raises:
-        ValueError: Not three prompts, bad prompts or settings, or activations that span no plane.
+        ValueError: Not three prompts, bad prompts or settings, activations that span no plane, or a plane of another
+            model.
     """
+    if isinstance(triple, Layout):
+        if triple.attrs["fingerprint"] != check_model(model).fingerprint:
+            raise ValueError(
+                f"triple: a plane of {triple.attrs['model']}, and the model is {model.name}; lay it out with this one."
+            )
+        return triple
     layer = check_layer(model, layer)
     resolution, margin = check_whole(resolution, "resolution", 2, 10**4), check_number(margin, "margin", 0.0, 10.0)
     given = listed(triple) or []
@@ -88,15 +106,15 @@ def lay_out(
     if not all(isinstance(prompt, str | Tensor) for prompt in given):
         kinds = [type(prompt).__name__ for prompt in given]
         raise TypeError(f"expected three prompts, each a text or a LongTensor [pos] of token ids, got {kinds}.")
-    prompts = [model.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in triple]
+    prompts = [model.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in given]
     tokens = [check_tokens(model, ids[None], f"prompt {name}") for name, ids in zip(ANCHORS, prompts, strict=True)]
-    texts = [prompt if isinstance(prompt, str) else str(model.tokenizer.decode(prompt.tolist())) for prompt in triple]
+    texts = [prompt if isinstance(prompt, str) else str(model.tokenizer.decode(prompt.tolist())) for prompt in given]
     corners = capture_all(model, [ids[0] for ids in tokens], layer)
     plane = span_plane(corners, model.name, orthonormal)
     low, high = min(0.0, plane.c[0]) if orthonormal else 0.0, max(1.0, *plane.c) if orthonormal else 1.0
     axis = torch.linspace(low - margin, high + margin, int(resolution), dtype=corners.dtype)
     settings = {"layer": layer, "resolution": len(axis), "margin": float(margin), "orthonormal": orthonormal}
-    return Layout(tokens, texts, corners, plane, axis, triple_provenance(model, prompts, **settings))
+    return Layout(tokens, texts, corners, plane, axis, layer, triple_provenance(model, prompts, **settings))
 
 
 def span_plane(corners: Float[Tensor, "anchor d_model"], name: str, orthonormal: bool = False) -> Plane:

@@ -1,4 +1,4 @@
-"""What the model would say next: at points of a path, and how well it knows a text."""
+"""What the model would say next, at points of a path and between them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import xarray as xr
-from tqdm.auto import trange
+from jaxtyping import Float, Shaped
+from torch import Tensor
 
-from srtoolkit.measures.dataset import describe_pairs, provenance
 from srtoolkit.measures.distances import jsd_between
-from srtoolkit.measures.paths import Path, find_path
-from srtoolkit.measures.walk import capture_all
-from srtoolkit.models.checks import check_layer
+from srtoolkit.measures.likely_tokens import check_top, likeliest, texts_of
+from srtoolkit.measures.paths import Path
+from srtoolkit.measures.walk import PAIRS_AT_ONCE, Rows, pairs_that_fit, set_out
 from srtoolkit.models.model import Model
-from srtoolkit.patching.overflow import warn_of_overflow
+from srtoolkit.patching.batches import Progress, named
 from srtoolkit.patching.patch import patch
-from srtoolkit.prompts.pairs import PromptPairs, as_pairs
+from srtoolkit.patching.reads import Reads
+from srtoolkit.prompts.pairs import PromptPairs
 from srtoolkit.validation import check_number, check_whole, listed
 
 
@@ -30,8 +31,11 @@ def next_tokens(
     top: int = 5,
     layer: int = 0,
     path: str | Path = "linear",
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Probability of the most likely next tokens at points of each pair's path, in prompt A's context.
+
+    Where curves are measured anyway, ``interpolate(..., top=)`` keeps the same tokens from the same pass.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
@@ -40,6 +44,8 @@ def next_tokens(
         top: How many tokens.
         layer: Block whose output is replaced.
         path: ``"linear"``, or a function of (A, B, alphas).
+        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
+            shown where ``None``.
 
     Returns:
         Dims ``pair``, ``alpha``, ``rank``: ``token`` (id), ``text``, ``probability``.
@@ -47,36 +53,31 @@ def next_tokens(
     Raises:
         ValueError: Bad prompts, block, alphas, path, or more tokens than the vocabulary has.
     """
-    layer, (path_name, path_function) = check_layer(model, layer), find_path(path)
-    alphas = [check_number(alpha, "alphas") for alpha in listed(alphas) or []]
-    if not alphas:
+    places = [check_number(alpha, "alphas") for alpha in listed(alphas) or []]
+    if not places:
         raise ValueError("alphas: expected one or more finite numbers in a list; 0 is A and 1 is B.")
-    top = check_whole(top, "top", 1, model.vocab_size)
-    pairs = as_pairs(model, pairs)
-    shape = (len(pairs), len(alphas), top)
-    tokens, probabilities = np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
-    places = torch.tensor(alphas, dtype=torch.float32)
-    for index, context in enumerate(pairs.tokens_a):
-        points = path_function(a[index : index + 1], b[index : index + 1], places)
-        logprobs = patch(model, context[None], points, layer, "logprobs")
-        assert isinstance(logprobs, torch.Tensor)
-        best = logprobs[0].topk(top)
-        undefined = logprobs[0].isnan().any(-1, keepdim=True)
-        tokens[index] = best.indices.masked_fill(undefined, -1).cpu().numpy()
-        probabilities[index] = best.values.exp().masked_fill(undefined, torch.nan).cpu().numpy()
-    warn_of_overflow(model, pairs.tokens_a, np.asarray(np.isnan(probabilities).any(axis=(1, 2))), layer)
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
+    top = check_top(model, top)
+    walk = set_out(model, pairs, layer=layer, alphas=torch.tensor(places, dtype=torch.float32), path=path)
+
+    def likely(found: Reads) -> Reads:
+        tokens, probabilities = likeliest(found["logprobs"], top)
+        return {"token": tokens, "probability": probabilities.double()}
+
+    found = Rows(len(walk.pairs))
+    for batch in walk.batches(PAIRS_AT_ONCE, progress=progress):
+        said = patch(
+            model, batch.context, batch.points, layer=walk.layer, reads=("logprobs",), method=batch.method,
+            reduce=likely, progress=batch.progress,
+        )  # fmt: skip
+        found.put(batch.rows, said)
     dims = ("pair", "alpha", "rank")
-    texts = np.array([model.token_text(token) if token >= 0 else "" for token in tokens.ravel().tolist()])
     data = {
-        "token": (dims, tokens),
-        "text": (dims, texts.reshape(shape)),
-        "probability": (dims, probabilities),
+        "token": (dims, found["token"]),
+        "text": (dims, texts_of(model, found["token"])),
+        "probability": (dims, found["probability"]),
     }
-    coords |= {"alpha": list(alphas), "rank": np.arange(1, top + 1)}
-    return xr.Dataset(data | about, coords, provenance(model, pairs, layer=layer, path=path_name))
+    undefined = np.isnan(found["probability"]).any(axis=(1, 2))
+    return walk.to_dataset(data, {"alpha": places, "rank": np.arange(1, top + 1)}, undefined)
 
 
 @torch.no_grad()
@@ -88,6 +89,7 @@ def divergence(
     steps: int = 50,
     layer: int = 0,
     path: str | Path = "linear",
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """How much next-token predictions differ between points of a path: Jensen-Shannon divergence in nats, 0 to log 2.
 
@@ -101,6 +103,8 @@ def divergence(
         steps: Points of the path, both ends included.
         layer: Block whose output is replaced.
         path: ``"linear"``, or a function of (A, B, alphas).
+        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
+            shown where ``None``.
 
     Returns:
         Dims ``pair``, ``lag``, ``alpha``: ``jsd`` and ``same_token`` (1 where the most probable token is the same, else
@@ -109,36 +113,43 @@ def divergence(
     Raises:
         ValueError: Bad prompts, block, steps, path, or a lag that is not between 1 and ``steps - 1``.
     """
-    layer, (path_name, path_function) = check_layer(model, layer), find_path(path)
     steps = check_whole(steps, "steps", 2, 10**6)
     given, lags = lags, [check_whole(lag, "lags", 1, steps - 1) for lag in listed(lags) or []]
     if not lags:
         raise ValueError(
             f"lags={given!r}: expected numbers of steps from 1 to {steps - 1}, one less than steps={steps}."
         )
-    pairs = as_pairs(model, pairs)
-    alphas = torch.linspace(0, 1, steps)
-    jsd = np.full((len(pairs), len(lags), steps), np.nan)
-    same, bad = np.full_like(jsd, np.nan), np.zeros(len(pairs), dtype=bool)
-    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
-    for index in trange(len(pairs), desc="predictions", leave=False):
-        points = path_function(a[index : index + 1], b[index : index + 1], alphas)
-        logprobs = patch(model, pairs.tokens_a[index][None], points, layer, "logprobs")
-        assert isinstance(logprobs, torch.Tensor)
-        top = logprobs[0].argmax(-1).float().masked_fill(logprobs[0].isnan().any(-1), torch.nan)
-        for place, lag in enumerate(lags):
-            jsd[index, place, :-lag] = jsd_between(logprobs[0, :-lag], logprobs[0, lag:]).cpu().numpy()
-            alike = (top[:-lag] == top[lag:]).float().masked_fill((top[:-lag] + top[lag:]).isnan(), torch.nan)
-            same[index, place, :-lag] = alike.cpu().numpy()
-            jsd[index, place, :-lag][np.isnan(same[index, place, :-lag])] = np.nan
-        bad[index] = bool(top.isnan().any())
-    warn_of_overflow(model, pairs.tokens_a, bad, layer)
-    about = describe_pairs(pairs)
-    coords = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
+    walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path)
+    found = Rows(len(walk.pairs))
+    for batch in walk.batches(pairs_that_fit(model, steps, with_logprobs=True), progress=progress):
+        with named():
+            logprobs = patch(
+                model, batch.context, batch.points, layer=walk.layer, reads="logprobs", method=batch.method,
+                progress=batch.progress,
+            )  # fmt: skip
+            each = [_between(of_pair, lags) for of_pair in logprobs]
+        found.put(batch.rows, {name: torch.stack([pair[name] for pair in each]) for name in each[0]})
     dims = ("pair", "lag", "alpha")
     data = {
-        "jsd": (dims, jsd, {"long_name": "Jensen-Shannon divergence of two points' predictions, nats"}),
-        "same_token": (dims, same, {"long_name": "whether two points' most probable tokens are the same"}),
+        "jsd": (dims, found["jsd"], {"long_name": "Jensen-Shannon divergence of two points' predictions, nats"}),
+        "same_token": (
+            dims,
+            found["same_token"],
+            {"long_name": "whether two points' most probable tokens are the same"},
+        ),
     }
-    coords |= {"alpha": alphas.double().numpy(), "lag": list(lags)}
-    return xr.Dataset(data | about, coords, provenance(model, pairs, layer=layer, path=path_name, steps=steps))
+    coords = {"alpha": walk.alphas.double().numpy(), "lag": list(lags)}
+    return walk.to_dataset(data, coords, found["undefined"], steps=steps)
+
+
+def _between(logprobs: Float[Tensor, "point d_vocab"], lags: Sequence[int]) -> dict[str, Shaped[Tensor, "*lag point"]]:
+    """Divergence and agreement of one pair's points with those some steps further, NaN beyond the last."""
+    top = logprobs.argmax(-1).double().masked_fill(logprobs.isnan().any(-1), torch.nan)
+    jsd = torch.full((len(lags), len(logprobs)), torch.nan, dtype=torch.float64)
+    same = torch.full_like(jsd, torch.nan)
+    for place, lag in enumerate(lags):
+        undefined = (top[:-lag] + top[lag:]).isnan()
+        same[place, :-lag] = (top[:-lag] == top[lag:]).double().masked_fill(undefined, torch.nan).cpu()
+        between = jsd_between(logprobs[:-lag], logprobs[lag:])
+        jsd[place, :-lag] = between.double().masked_fill(undefined, torch.nan).cpu()
+    return {"jsd": jsd, "same_token": same, "undefined": top.isnan().any()}

@@ -1,99 +1,94 @@
-"""What a slice's explorer measures beside the slice: next tokens at every point, and the line to one of them."""
+"""Predictions over a plane in one context, and lines from a prompt to a point of the plane."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
+from srtoolkit.measures.likely_tokens import check_top, likeliest
 from srtoolkit.measures.paths import Path, linear
-from srtoolkit.measures.planes import ANCHORS, lay_out, on_plane, points_at
-from srtoolkit.models.checks import check_names
+from srtoolkit.measures.planes import ANCHORS, Triple, lay_out, on_plane, points_at
+from srtoolkit.measures.progress import reporting
 from srtoolkit.models.model import Model
-from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.patch import patch
-
-#: Points between two looks at whether the result is still wanted.
-AT_ONCE = 256
+from srtoolkit.patching.reads import Reads
+from srtoolkit.validation import check_names
 
 
 @torch.no_grad()
 def slice_predictions(
     model: Model,
-    triple: Sequence[str | Int[Tensor, " _pos"]],
+    triple: Triple,
     *,
     anchor: str = "A",
     top: int = 5,
     layer: int = 0,
     resolution: int = 61,
     margin: float = 0.25,
-    cancelled: Cancelled = lambda: False,
-    progress: Callable[[float], None] = lambda _: None,
-) -> xr.Dataset | None:
+    progress: Progress | None = None,
+) -> xr.Dataset:
     """Probability of the likeliest next tokens at every point of the plane of :func:`srtoolkit.slice_plane`.
+
+    Where the plane is measured anyway, ``slice_plane(..., top=)`` keeps the same tokens from the same passes.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        triple: Three prompts, as texts or as token ids, of any lengths.
+        triple: Three prompts, as texts or as token ids, of any lengths; or a plane from :func:`srtoolkit.lay_out`,
+            whose block, resolution and margin are then those that count.
         anchor: Whose prompt is the context: ``"A"``, ``"B"`` or ``"C"``.
         top: How many tokens.
         layer: Block whose output is replaced.
         resolution: Points along each axis.
         margin: How far the plane reaches beyond the anchors.
-        cancelled: Ends it early.
-        progress: Takes the share that is done.
+        progress: Called with the points done and those of the plane; what it raises ends the measurement. A bar is
+            shown where ``None``.
 
     Returns:
-        Dims ``beta``, ``alpha``, ``rank``: ``token`` (id) and ``probability``; ``None`` when cancelled.
+        Dims ``beta``, ``alpha``, ``rank``: ``token`` (id) and ``probability``.
 
     Raises:
         ValueError: Bad prompts or settings, no such anchor, or more tokens than the vocabulary has.
     """
     check_names(anchor, ANCHORS, "anchor")
-    if not 1 <= top <= model.vocab_size:
-        raise ValueError(f"top={top!r}: {model.name} has {model.vocab_size} tokens.")
-    layout = lay_out(model, triple, layer, resolution, margin, False)
+    top = check_top(model, top)
+    layout = lay_out(model, triple, layer=layer, resolution=resolution, margin=margin)
     n = len(layout.axis)
-    shape = (n, n, top)
-    tokens, probabilities = np.empty((n * n, top), np.int64), np.empty((n * n, top), np.float32)
-    for start in range(0, n * n, AT_ONCE):
-        if cancelled():
-            return None
-        progress(start / (n * n))
-        flat = np.arange(start, min(start + AT_ONCE, n * n))
-        found = patch(model, layout.tokens[ANCHORS.index(anchor)], points_at(layout, flat)[None], layer, "logprobs")
-        assert isinstance(found, Tensor)
-        best = found[0].topk(top)
-        tokens[flat], probabilities[flat] = best.indices.cpu().numpy(), best.values.exp().cpu().numpy()
-    dims = ("beta", "alpha", "rank")
-    data = {"token": (dims, tokens.reshape(shape)), "probability": (dims, probabilities.reshape(shape))}
+
+    def likely(found: Reads) -> Reads:
+        tokens, probabilities = likeliest(found["logits"], top)
+        return {"token": tokens, "probability": probabilities}
+
+    points, context = points_at(layout, np.arange(n * n))[None], layout.tokens[ANCHORS.index(anchor)]
+    with reporting(progress, n * n, f"predictions after block {layout.layer}") as report:
+        found = patch(
+            model, context, points, layer=layout.layer, reads=("logits",), reduce=likely,
+            progress=lambda here, _: report(here),
+        )  # fmt: skip
+    shape, dims = (n, n, top), ("beta", "alpha", "rank")
+    data = {name: (dims, values[0].cpu().numpy().reshape(shape)) for name, values in found.items()}
     return on_plane(layout, data, context=anchor).assign_coords(rank=np.arange(1, top + 1))
 
 
-def line_on_plane(
-    model: Model,
-    triple: Sequence[str | Int[Tensor, " _pos"]],
-    alpha: float,
-    beta: float,
-    *,
-    layer: int = 0,
-) -> Path:
+def line_on_plane(model: Model, triple: Triple, alpha: float, beta: float, *, layer: int = 0) -> Path:
     """The line from a prompt's activation to a point of the plane, as a path for :func:`srtoolkit.interpolate`.
 
     Of the pair that it is used with, the first prompt is where the line starts; the second has no part in it.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        triple: The three prompts of the plane.
+        triple: The three prompts of the plane, or a plane from :func:`srtoolkit.lay_out`.
         alpha: Place of the point along AB.
         beta: Place across it.
         layer: Block whose output spans the plane.
+
+    Raises:
+        ValueError: Bad prompts or block, or activations that span no plane.
     """
-    plane = lay_out(model, triple, layer, 2, 0.0, False).plane
+    plane = lay_out(model, triple, layer=layer, resolution=2, margin=0.0).plane
     end = plane.origin + alpha * plane.u + beta * plane.v
 
     def path(

@@ -4,7 +4,8 @@ gates are open, point by point.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,21 @@ import torch
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.measures.gate_flips import counted, find_blocks
-from srtoolkit.measures.grid import fill_grid
-from srtoolkit.measures.planes import ANCHORS, Layout, lay_out, on_plane, points_at
-from srtoolkit.models.checks import check_gates, check_layer, check_names
+from srtoolkit.measures.grid import Values, fill_grid
+from srtoolkit.measures.likely_tokens import check_top, likeliest
+from srtoolkit.measures.planes import ANCHORS, Layout, Triple, lay_out, on_plane, points_at
+from srtoolkit.measures.progress import reporting
+from srtoolkit.models.checks import check_gates, check_layer
 from srtoolkit.models.model import Model
+from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.overflow import warn_of_overflow
-from srtoolkit.patching.patch import patch
+from srtoolkit.patching.patch import choose_method, patch
 from srtoolkit.patching.reads import GATES, Reads
-from srtoolkit.validation import check_share
+from srtoolkit.validation import check_names, check_share
 
 READS = ("final_norm", "logits")
 
@@ -45,15 +49,17 @@ _LONG_NAMES = {
 @torch.no_grad()
 def slice_plane(
     model: Model,
-    triple: Sequence[str | Int[Tensor, " _pos"]],
+    triple: Triple,
     *,
     layer: int = 0,
     resolution: int = 61,
     margin: float = 0.25,
     reads: str | Sequence[str] = READS,
+    top: int = 0,
     orthonormal: bool = False,
     tolerance: float | None = None,
     method: str = "auto",
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Distance of the output from that of each of three prompts, in each prompt's own context, over the plane through
     their activations; L2 after the final norm. The paper's Appendix C.
@@ -63,23 +69,29 @@ def slice_plane(
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        triple: Three prompts, as texts or as token ids, of any lengths.
+        triple: Three prompts, as texts or as token ids, of any lengths; or a plane from :func:`srtoolkit.lay_out`,
+            whose block, resolution, margin and units are then those that count.
         layer: Block whose output is replaced.
         resolution: Points along each axis; the paper's pictures have 61.
         margin: How far the plane reaches beyond the anchors; the paper's is 0.25 beyond 0 and 1.
         reads: ``"final_norm"`` gives distances and colours, ``"logits"`` what the model would say next.
+        top: How many of the likeliest next tokens to keep at every point, as ``token`` and ``probability`` along
+            ``rank``; needs ``"logits"``.
         orthonormal: Give beta the unit of alpha, which is ``|B - A|``, so that the picture keeps angles and lengths.
         tolerance: Measure at full resolution only where a straight line would be off by more than this share of the
             largest distance, or where the top token changes; everywhere where ``None``. With 0.01, a quarter of the
             points gave three of SmolLM2's pictures to 0.04 of a colour.
         method: Patching method.
+        progress: Called with the points done and those of the three contexts; what it raises ends the measurement. A
+            bar is shown where ``None``.
 
     Returns:
         Dims ``anchor``, ``beta``, ``alpha``. With ``"final_norm"``: ``distance`` from the anchor's own output,
         ``largest_distance`` (dim ``anchor``, over the plane), ``rgb`` (the paper's colours), ``region`` (dims ``beta``,
         ``alpha``: index of the anchor whose output is nearest, -1 for none of the three). With ``"logits"``:
         ``top_token`` and ``margin``, its log-probability less the second's, in nats; ``anchor_token`` (dim ``anchor``).
-        ``measured`` says where the model ran, ``c_alpha`` and ``c_beta`` where C is.
+        With ``top``: ``token`` and ``probability`` along ``rank``, -1 and NaN where the model did not run. ``measured``
+        says where the model ran, ``c_alpha`` and ``c_beta`` where C is.
 
     Raises:
         ValueError: Not three prompts, bad prompts or settings, or activations that span no plane.
@@ -88,28 +100,33 @@ def slice_plane(
     check_names(method, (*METHODS, "auto"), "method")
     if tolerance is not None:
         tolerance = check_share(tolerance, "tolerance")
-    layout = lay_out(model, triple, layer, resolution, margin, orthonormal)
+    top = check_top(model, top, least=0)
+    if top and "logits" not in reads:
+        raise ValueError(f"top={top}: the likeliest tokens are read off the logits, and reads={reads} has none.")
+    layout = lay_out(model, triple, layer=layer, resolution=resolution, margin=margin, orthonormal=orthonormal)
+    n_points = len(layout.axis) ** 2
+    methods = [choose_method(model, ids, n_points).method if method == "auto" else method for ids in layout.tokens]
+    decides = "distance" if "final_norm" in reads else "margin"
+    label = "top_token" if "logits" in reads else None
     pictures, at_anchors = [], []
-    for index in tqdm(range(len(ANCHORS)), desc=f"slice after block {layer}", unit="context", leave=False):
-
-        def measure(flat: Int[np.ndarray, " point"], index: int = index) -> dict[str, np.ndarray]:
-            return _measure(model, layout, index, points_at(layout, flat), layer, reads, method)
-
-        decides = "distance" if "final_norm" in reads else "margin"
-        label = "top_token" if "logits" in reads else None
-        values, measured = fill_grid(measure, len(layout.axis), tolerance, decides, label)
-        pictures.append(values | {"measured": measured})
-        at_anchors.append(_measure(model, layout, index, layout.corners, layer, reads, method))
-    found = _to_dataset(layout, pictures, at_anchors, method=method, tolerance=tolerance or 0.0)
+    with reporting(progress, len(ANCHORS) * n_points, f"slice after block {layout.layer}") as report:
+        for index, chosen in enumerate(methods):
+            context = _InContext(model, layout, index, reads, chosen, top, report)
+            values, measured = fill_grid(context.measure, len(layout.axis), tolerance, decides, label)
+            pictures.append(values | {"measured": measured})
+            at_anchors.append(context.read(layout.corners))
+            report((index + 1) * n_points)
+    used = ", ".join(dict.fromkeys(methods))
+    found = _to_dataset(layout, pictures, at_anchors, method=used, reads=", ".join(reads), tolerance=tolerance or 0.0)
     undefined = found["non_finite"].any(("alpha", "beta")).values
-    warn_of_overflow(model, [ids[0] for ids in layout.tokens], undefined, layer)
+    warn_of_overflow(model, [ids[0] for ids in layout.tokens], undefined, layout.layer)
     return found
 
 
 @torch.no_grad()
 def slice_gates(
     model: Model,
-    triple: Sequence[str | Int[Tensor, " _pos"]],
+    triple: Triple,
     block: int,
     *,
     layer: int = 0,
@@ -117,6 +134,7 @@ def slice_gates(
     margin: float = 0.25,
     orthonormal: bool = False,
     anchor: str = "A",
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Pre-activations of one block's MLP gates over the plane of :func:`slice_plane`, in the context of one anchor.
 
@@ -124,13 +142,16 @@ def slice_gates(
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        triple: Three prompts, as texts or as token ids, of any lengths.
+        triple: Three prompts, as texts or as token ids, of any lengths; or a plane from :func:`srtoolkit.lay_out`,
+            whose block, resolution, margin and units are then those that count.
         block: Block whose gates are read, behind ``layer``.
         layer: Block whose output is replaced.
         resolution: Points along each axis.
         margin: How far the plane reaches beyond the anchors.
         orthonormal: Give beta the unit of alpha, which is ``|B - A|``.
         anchor: Whose prompt is the context: ``"A"``, ``"B"`` or ``"C"``.
+        progress: Called with the points done and those of the plane; what it raises ends the measurement. A bar is
+            shown where ``None``.
 
     Returns:
         Dims ``beta``, ``alpha``, ``gate``: ``pre_activation``; ``crossings`` (``beta``, ``alpha``), the number of gates
@@ -142,21 +163,18 @@ def slice_gates(
         ValueError: Not three prompts, bad prompts or settings, no such anchor or gates, or activations that span no
             plane.
     """
-    layer = check_layer(model, layer)
+    layer = check_layer(model, triple.layer if isinstance(triple, Layout) else layer)
     check_gates(model, layer)
     (chosen,) = find_blocks(model, layer, [block]).tolist()
     check_names(anchor, ANCHORS, "anchor")
-    layout = lay_out(model, triple, layer, resolution, margin, orthonormal)
+    layout = lay_out(model, triple, layer=layer, resolution=resolution, margin=margin, orthonormal=orthonormal)
     n = len(layout.axis)
-    first = chosen - layer - 1
-
-    def of_block(found: Reads) -> Reads:
-        return {GATES: found[GATES].unflatten(-1, (model.n_layers - layer - 1, -1))[..., first, :]}
-
     points, context = points_at(layout, np.arange(n * n))[None], layout.tokens[ANCHORS.index(anchor)]
-    found = patch(model, context, points, layer, GATES, reduce=of_block)
-    assert isinstance(found, dict)
-    gates = found[GATES][0].float().cpu().numpy().reshape(n, n, -1)
+    with reporting(progress, n * n, f"gates of block {chosen}") as report:
+        found = patch(
+            model, context, points, layer=layer, reads=GATES, blocks=[chosen], progress=lambda here, _: report(here)
+        )
+    gates = found[0].float().cpu().numpy().reshape(n, n, -1)
     undefined = ~np.isfinite(gates).all(-1)
     warn_of_overflow(model, [context[0]], np.array([undefined.any()]), layer)
     data = {
@@ -165,26 +183,6 @@ def slice_gates(
         "non_finite": (("beta", "alpha"), undefined),
     }
     return _named(on_plane(layout, data, block=chosen, context=anchor, counted=counted(model)))
-
-
-def slice_colours(planes: xr.Dataset, jointly: bool = True) -> xr.DataArray:
-    """Red, green and blue of every point: 1 less the distance from A, B and C over the largest one; Appendix C.
-
-    The paper divides by the largest distance of each picture, so that its colours cannot be compared from one
-    checkpoint to the next. Dividing once over all of them keeps them comparable.
-
-    Args:
-        planes: From :func:`slice_plane`, or several along ``model``, as :func:`srtoolkit.sweep` gives them.
-        jointly: Divide by the largest distance over all models; else each picture by its own, as the paper does.
-
-    Returns:
-        As ``planes["distance"]``, from 0 (the farthest) to 1 (as the anchor's own output).
-    """
-    largest = planes["largest_distance"]
-    if jointly and "model" in largest.dims:
-        largest = largest.max("model")
-    largest = largest.where(largest > 0, 1)  # outputs that are all the anchor's own: 1 everywhere, not 0 / 0
-    return (1 - planes["distance"] / largest).rename("colour").transpose(..., "anchor")
 
 
 def _crossings(signs: Bool[np.ndarray, "beta alpha gate"]) -> Int[np.ndarray, "beta alpha"]:
@@ -203,50 +201,78 @@ def _here_or_next(marked: Bool[np.ndarray, "beta alpha"]) -> Bool[np.ndarray, "b
     return found
 
 
-def _measure(
-    model: Model,
-    layout: Layout,
-    index: int,
-    points: Float[Tensor, "point d_model"],
-    layer: int,
-    reads: tuple[str, ...],
-    method: str,
-) -> dict[str, np.ndarray]:
-    """Distance from the anchor's own output, top token and its margin, at points in one anchor's context."""
-    context, own = layout.tokens[index], layout.corners[index : index + 1]
-    # The anchor itself goes first in the same call, so that both ends of a distance come from like passes.
-    found = patch(model, context, torch.cat([own, points])[None], layer, reads, method, reduce=_best_tokens)
-    assert isinstance(found, dict)
-    values = {}
-    if "final_norm" in found:
-        outputs = found["final_norm"][0]
-        values["distance"] = (outputs[1:] - outputs[:1]).norm(dim=-1)
-    if "logits" in reads:
-        values["top_token"] = found["top_token"][0, 1:, 0]
-        values["margin"] = found["margin"][0, 1:, 0]
-    return {name: value.cpu().numpy() for name, value in values.items()}
+@dataclass
+class _InContext:
+    """The measurement of a plane in the context of one of its anchors.
 
+    Attributes:
+        model: That is measured.
+        layout: The plane.
+        index: Which anchor.
+        reads: What to measure at.
+        method: Patching method.
+        top: Likeliest tokens to keep at every point.
+        report: Takes the number of points done, those of the anchors before included.
+        done: Points of this context that are done.
+    """
 
-def _best_tokens(found: Reads) -> Reads:
-    """The top token and its margin in place of the logits, which are too many to keep for all points."""
-    if "logits" in found:
+    model: Model
+    layout: Layout
+    index: int
+    reads: tuple[str, ...]
+    method: str
+    top: int
+    report: Callable[[int], None]
+    done: int = 0
+
+    def measure(self, flat: Int[np.ndarray, " point"]) -> Values:
+        """Values at points of the grid, by flat index."""
+        before = self.index * len(self.layout.axis) ** 2 + self.done
+        self.done += len(flat)
+        return self.read(points_at(self.layout, flat), lambda here, _: self.report(before + min(here, len(flat))))
+
+    def read(self, points: Float[Tensor, "point d_model"], progress: Progress | None = None) -> Values:
+        """Distance from the anchor's own output, top token and its margin, and the likeliest tokens."""
+        own = self.layout.corners[self.index : self.index + 1]
+        # The anchor itself goes first in the same call, so that both ends of a distance come from like passes.
+        found = patch(
+            self.model, self.layout.tokens[self.index], torch.cat([own, points])[None], layer=self.layout.layer,
+            reads=self.reads, method=self.method, reduce=self._best_tokens, progress=progress,
+        )  # fmt: skip
+        values = {name: value[0, 1:] for name, value in found.items()}
+        if "final_norm" in found:
+            values["distance"] = (values.pop("final_norm") - found["final_norm"][0, :1]).norm(dim=-1)
+        for name in ("top_token", "margin"):
+            if name in values:
+                values[name] = values[name][:, 0]
+        return {name: value.cpu().numpy() for name, value in values.items()}
+
+    def _best_tokens(self, found: Reads) -> Reads:
+        """The top token and its margin in place of the logits, which are too many to keep for all points."""
+        if "logits" not in found:
+            return found
         logits = found.pop("logits")
         undefined = ~logits.isfinite().all(-1, keepdim=True)
         best = logits.topk(2)
         found["top_token"] = best.indices[..., :1].masked_fill(undefined, -1)
         found["margin"] = (best.values[..., :1] - best.values[..., 1:]).masked_fill(undefined, torch.nan)
-    return found
+        if self.top:
+            found["token"], found["probability"] = likeliest(logits, self.top)
+        return found
 
 
 def _to_dataset(
     layout: Layout, pictures: list[dict[str, np.ndarray]], at_anchors: list[dict[str, np.ndarray]], **settings: Any
 ) -> xr.Dataset:
     """The three pictures as one Dataset, with what is derived from all of them."""
-    dims = ("anchor", "beta", "alpha")
-    data: dict[str, Any] = {name: (dims, np.stack([one[name] for one in pictures])) for name in pictures[0]}
+    dims = ("anchor", "beta", "alpha", "rank")
+    stacked = {name: np.stack([one[name] for one in pictures]) for name in pictures[0]}
+    data: dict[str, Any] = {name: (dims[: values.ndim], values) for name, values in stacked.items()}
     undefined = [~np.isfinite(data[name][1]) for name in ("distance", "margin") if name in data]
-    data["non_finite"] = dims, np.any(undefined, axis=0), {"long_name": "whether the output is NaN or infinite"}
+    data["non_finite"] = dims[:3], np.any(undefined, axis=0), {"long_name": "whether the output is NaN or infinite"}
     dataset = on_plane(layout, data, **settings)
+    if "token" in dataset:
+        dataset = dataset.assign_coords(rank=np.arange(1, dataset.sizes["rank"] + 1))
     if "top_token" in dataset:
         own = [int(one["top_token"][index]) for index, one in enumerate(at_anchors)]
         dataset["anchor_token"] = "anchor", own
@@ -255,7 +281,7 @@ def _to_dataset(
         between = np.stack([one["distance"] for one in at_anchors])
         nearer = np.where(np.eye(len(ANCHORS), dtype=bool), np.inf, between).min(axis=1)
         share = dataset["distance"].values / nearer[:, None, None]
-        dataset["region"] = dims[1:], np.where(share.min(axis=0) <= NONE, share.argmin(axis=0), -1)
+        dataset["region"] = dims[1:3], np.where(share.min(axis=0) <= NONE, share.argmin(axis=0), -1)
         dataset["rgb"] = slice_colours(dataset)
     return _named(dataset)
 

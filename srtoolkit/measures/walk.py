@@ -1,22 +1,221 @@
-"""What every measurement on pairs does: check, capture both ends, walk the paths in batches, describe what ran."""
+"""The skeleton of every measurement on pairs: check, capture both ends, walk the paths in batches, say what ran.
+
+A measurement gives the two things that are its own: what it makes of the points of a batch, and what its values are
+called. Prompts of any lengths, one way of showing progress, provenance and overflow are the same for all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+import xarray as xr
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from srtoolkit.measures.dataset import pairs_dataset
+from srtoolkit.measures.paths import Path, find_path
+from srtoolkit.measures.progress import reporting
+from srtoolkit.models.checks import check_layer
 from srtoolkit.models.model import Model
-from srtoolkit.patching.overflow import check_activations
-from srtoolkit.patching.patch import capture
-from srtoolkit.prompts.pairs import by_length
+from srtoolkit.patching.batches import Progress
+from srtoolkit.patching.overflow import check_activations, warn_of_overflow
+from srtoolkit.patching.patch import capture, choose_method
+from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
+
+#: Bytes of log-probabilities that are held at one time.
+LOGPROB_BYTES = 256 * 2**20
+
+#: Pairs in one batch where no log-probabilities are held.
+PAIRS_AT_ONCE = 64
+
+
+class Batch(NamedTuple):
+    """Some pairs whose prompts A are of one length, and the points of their paths.
+
+    Attributes:
+        rows: Which pairs, by their places in the measurement.
+        context: Token ids of their prompts A.
+        points: What is put into these contexts.
+        method: The patching method, settled.
+        progress: To be given to :func:`srtoolkit.patch`.
+    """
+
+    rows: list[int]
+    context: Int[Tensor, "pair pos"]
+    points: Float[Tensor, "pair alpha d_model"]
+    method: str
+    progress: Progress
+
+
+class Rows(dict[str, np.ndarray]):
+    """Values of every pair by name, filled in batch by batch.
+
+    Args:
+        n: Number of pairs.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self._n = n
+
+    def put(self, rows: Sequence[int], values: Mapping[str, Tensor]) -> None:
+        """Fill in what was measured of some pairs.
+
+        Args:
+            rows: Places of the pairs.
+            values: Tensors whose first dimension is the pair.
+        """
+        for name, value in values.items():
+            found = value.cpu().numpy()
+            if name not in self:
+                self[name] = np.empty((self._n, *found.shape[1:]), found.dtype)
+            self[name][list(rows)] = found
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The paths of some pairs, with both ends captured. Made by :func:`set_out`.
+
+    Attributes:
+        model: That is measured.
+        pairs: Whose paths are walked, each in its prompt A's context.
+        layer: Block whose output is replaced.
+        alphas: Places on every path, from A (0) to B (1).
+        path: Name of the kind of path.
+        points_on: The path itself.
+        a: Activations of the prompts A.
+        b: Activations of the prompts B.
+        methods: Patching methods that were used, in the order of their first use.
+    """
+
+    model: Model
+    pairs: PromptPairs
+    layer: int
+    alphas: Float[Tensor, " alpha"]
+    path: str
+    points_on: Path
+    a: Float[Tensor, "pair d_model"]
+    b: Float[Tensor, "pair d_model"]
+    methods: dict[str, None] = field(default_factory=dict)
+
+    def batches(self, at_once: int, *, method: str = "auto", progress: Progress | None = None) -> Iterator[Batch]:
+        """The pairs in batches of prompts of one length, shortest first.
+
+        Args:
+            at_once: Pairs of a batch, at most.
+            method: Patching method; ``"auto"`` is settled once for each length.
+            progress: Called with the points done and those of all pairs; a bar is shown where ``None``.
+        """
+        each, steps = len(self.pairs) * len(self.alphas), len(self.alphas)
+        with reporting(progress, each, f"after block {self.layer}") as report:
+            done = 0
+            for places, context in by_length(self.pairs.tokens_a):
+                chosen = method
+                if method == "auto":
+                    chosen = choose_method(self.model, context.to(self.model.device), steps).method
+                self.methods[chosen] = None
+                for some in torch.arange(len(places)).split(at_once):
+                    rows = [places[index] for index in some]
+                    points = self.points_on(self.a[rows], self.b[rows], self.alphas)
+                    yield Batch(rows, context[some], points, chosen, _part(report, done, len(rows) * steps))
+                    done += len(rows) * steps
+                    report(done)
+
+    def to_dataset(
+        self,
+        data: Mapping[str, Any],
+        coords: Mapping[str, Any],
+        undefined: Bool[np.ndarray, " pair"],
+        **settings: Any,
+    ) -> xr.Dataset:
+        """The measured values as a result, with what they are of; says where activations overflowed.
+
+        Args:
+            data: Variables, as xarray takes them.
+            coords: Coordinates beside the pairs' own.
+            undefined: Pairs with an output that is NaN or infinite.
+            settings: What else the result depends on.
+        """
+        method = {"method": ", ".join(self.methods)} if self.methods else {}
+        about = {"layer": self.layer, "path": self.path, **method, **settings}
+        found = pairs_dataset(self.model, self.pairs, data, coords, **about)
+        warn_of_overflow(self.model, self.pairs.tokens_a, undefined, self.layer)
+        return found
+
+
+def set_out(
+    model: Model,
+    pairs: PromptPairs | Sequence[tuple[str, str]],
+    *,
+    layer: int,
+    alphas: Float[Tensor, " alpha"],
+    path: str | Path,
+) -> Walk:
+    """Check what a measurement was given, and capture both ends of every path.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        pairs: Pairs of prompts, or a list of (text, text).
+        layer: Block whose output is replaced.
+        alphas: Places on every path.
+        path: Name of a kind of path, or a function of (A, B, alphas).
+
+    Raises:
+        ValueError: Bad prompts, block or path; said before the model runs.
+    """
+    layer, (path_name, points_on) = check_layer(model, layer), find_path(path)
+    pairs = as_pairs(model, pairs)
+    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
+    return Walk(model, pairs, layer, alphas, path_name, points_on, a, b)
 
 
 def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
-    """Activations of prompts of any lengths, in their order."""
+    """Activations of prompts of any lengths after block ``layer``, at their last positions, in their order.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        prompts: Token ids.
+        layer: Block whose output is read.
+
+    Raises:
+        ValueError: Bad prompts or block, or activations that are NaN or infinite.
+    """
     out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
     for places, tokens in by_length(prompts):
-        out[places] = capture(model, tokens, layer)
+        out[places] = capture(model, tokens, layer=layer)
     return check_activations(model, out, layer)
+
+
+def pairs_that_fit(model: Model, steps: int, *, with_logprobs: bool) -> int:
+    """Number of pairs in one batch, so that the log-probabilities of all their points can be held.
+
+    Args:
+        model: Whose vocabulary counts.
+        steps: Points of each path.
+        with_logprobs: Whether they are held at all.
+    """
+    if not with_logprobs:
+        return PAIRS_AT_ONCE
+    return max(1, min(PAIRS_AT_ONCE, points_held(model) // steps))
+
+
+def points_held(model: Model) -> int:
+    """Number of points whose log-probabilities are held at one time.
+
+    Args:
+        model: Whose vocabulary counts.
+    """
+    return LOGPROB_BYTES // (4 * model.vocab_size)
+
+
+def _part(report: Any, done: int, points: int) -> Progress:
+    """The progress of one batch as part of the whole."""
+
+    def progress(here: int, of: int) -> None:
+        report(done + points * here // of)
+
+    return progress

@@ -11,10 +11,11 @@ import xarray as xr
 from matplotlib.ticker import EngFormatter
 
 from srtoolkit import plot
+from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.analysis.sharpness import max_slope, width_10_90
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.planes import ANCHORS
-from srtoolkit.measures.slices import slice_colours, slice_plane
+from srtoolkit.measures.slices import slice_plane
 from srtoolkit.models.checkpoints import checkpoints
 from srtoolkit.models.checks import check_tokens
 from srtoolkit.models.loading import load_model

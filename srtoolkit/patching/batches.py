@@ -19,6 +19,9 @@ PARALLEL_POINTS = 128
 #: Tokens in one pass on a CPU: enough rows for its matrix products, few enough for activations to stay in its caches.
 CPU_TOKENS = 1536
 
+#: Called after each batch with the number of points done and that of all; whatever it raises ends the measurement.
+Progress = Callable[[int, int], None]
+
 RunBatch = Callable[[Int[Tensor, " row"], Float[Tensor, "row point d_model"]], Reads]
 
 
@@ -84,6 +87,7 @@ def in_batches(
     per_batch: int,
     per_row: int,
     on_shrink: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
 ) -> Reads:
     """``run`` over all points, put together again as [context, point, width].
 
@@ -112,6 +116,8 @@ def in_batches(
     while start < len(rows):
         some = slice(start, start + step)
         found = _try(run, context_of[some], rows[some])
+        if found is not None and progress is not None:
+            progress(min(n * k, (start + step) * per_row), n * k)
         if found is not None and step == len(rows):
             out, start = found, step
         elif found is not None:
@@ -127,7 +133,7 @@ def in_batches(
             on_shrink()
         elif per_row > 1:
             on_shrink()
-            return in_batches(run, points, per_row // 2, per_row // 2, on_shrink)
+            return in_batches(run, points, per_row // 2, per_row // 2, on_shrink, progress)
         else:
             raise MemoryError("out of memory on a batch of one point; free memory, or use another device or dtype.")
     return {name: values.reshape(n, rows_each * per_row, -1)[:, :k] for name, values in out.items()}

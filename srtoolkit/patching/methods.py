@@ -30,7 +30,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from srtoolkit.models.model import Model
-from srtoolkit.patching.batches import PARALLEL_POINTS, in_batches, points_that_fit, tokens_that_fit
+from srtoolkit.patching.batches import PARALLEL_POINTS, Progress, in_batches, points_that_fit, tokens_that_fit
 from srtoolkit.patching.prefixes import (
     Prefixes,
     check_side_by_side,
@@ -105,6 +105,7 @@ def run(
     layer: int,
     reads: tuple[str, ...],
     reduce: Callable[[Reads], Reads] | None = None,
+    progress: Progress | None = None,
 ) -> Reads:
     """One method over all contexts and points, in batches that fit the memory budget.
 
@@ -139,7 +140,9 @@ def run(
         found = derive(found, reads)
         return found if reduce is None else reduce(found)
 
-    return in_batches(run_batch, points, per_batch, PARALLEL_POINTS, on_shrink=lambda: _shrink(model))
+    return in_batches(
+        run_batch, points, per_batch, PARALLEL_POINTS, on_shrink=lambda: _shrink(model), progress=progress
+    )
 
 
 def _shrink(model: Model) -> None:

@@ -16,16 +16,18 @@ from srtoolkit.models import ndif
 from srtoolkit.models.checks import check_gates, check_layer, check_names, check_points, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.patching import methods
-from srtoolkit.patching.batches import named, points_that_fit
+from srtoolkit.patching.batches import Progress, named, points_that_fit
 from srtoolkit.patching.choice import Choice, choose
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.passes import PASSES, _stream
 from srtoolkit.patching.reads import GATES, OPEN_GATES, READS, Reads, derive
 from srtoolkit.patching.remote_passes import _captured_there, _patch_there
+from srtoolkit.validation import former_spellings
 
 
+@former_spellings("layer")
 @torch.no_grad()
-def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> Float[Tensor, "prompt d_model"]:
+def capture(model: Model, tokens: Int[Tensor, "prompt pos"], *, layer: int = 0) -> Float[Tensor, "prompt d_model"]:
     """Residual stream after block ``layer`` at the last position, in the model's activation units.
 
     Args:
@@ -46,15 +48,19 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], layer: int = 0) -> 
     return captured.to(model.device)  # a device_map may have put the block on another
 
 
+@former_spellings("layer", "reads", "method", "reduce", read="reads")
 @torch.no_grad()
 def patch(
     model: Model,
     context: Int[Tensor, "context pos"],
     points: Float[Tensor, "context point d_model"],
+    *,
     layer: int = 0,
-    read: str | tuple[str, ...] = "final_norm",
+    reads: str | tuple[str, ...] = "final_norm",
     method: str = "auto",
+    blocks: Sequence[int] | None = None,
     reduce: Callable[[Reads], Reads] | None = None,
+    progress: Progress | None = None,
 ) -> Shaped[Tensor, "context point width"] | dict[str, Shaped[Tensor, "context point _width"]]:
     """``F_p(X)``: what the model makes of ``X`` in place of the residual stream after block ``layer``, last position.
 
@@ -66,14 +72,14 @@ def patch(
         context: Token ids of the prompts p, of one length; the last token's own activation is what gets replaced.
         points: The X to put in, any number for each context.
         layer: Block whose output is replaced.
-        read: One of ``READS``, ``GATES`` and ``OPEN_GATES``, or several: all come from one pass.
+        reads: One of ``READS``, ``GATES`` and ``OPEN_GATES``, or several: all come from one pass.
         method: One of ``METHODS``, or ``"auto"``; ``"full"`` is all there is for a model that runs remotely.
         reduce: Makes less of what a batch has read, before it is kept: takes and gives a dict of tensors ``[row, point,
             width]``, whose points each stand for themselves. So logits over 50,000 tokens need not be held for all
             points when only the largest matter.
 
     Returns:
-        The tensor read, float32 or wider (``OPEN_GATES``: bool), on the model's device; a dict of them when ``read`` is
+        The tensor read, float32 or wider (``OPEN_GATES``: bool), on the model's device; a dict of them when ``reads`` is
         a tuple; what ``reduce`` makes of it, as a dict, where there is one.
 
     Raises:
@@ -81,22 +87,39 @@ def patch(
         RemoteError: A method that cannot run remotely, or a server that cannot be reached.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
-    reads = check_names(read, (*READS, GATES, OPEN_GATES), "read")
-    if {GATES, OPEN_GATES} & set(reads):
+    wanted = check_names(reads, (*READS, GATES, OPEN_GATES), "reads")
+    if {GATES, OPEN_GATES} & set(wanted):
         check_gates(model, layer)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     ndif.check_method(model, method)
     points = check_points(model, points, len(context))
+    if blocks is not None:
+        chosen, then = list(blocks), reduce
+
+        def reduce(found: Reads) -> Reads:
+            n = model.n_layers - layer - 1
+            cut = {
+                k: (
+                    v.unflatten(-1, (n, -1))[..., [b - layer - 1 for b in chosen], :].flatten(-2)
+                    if k in (GATES, OPEN_GATES)
+                    else v
+                )
+                for k, v in found.items()
+            }
+            return cut if then is None else then(cut)
+
     with model.lock, named():
         if method == "auto":
             method = choose_method(model, context, points.shape[1]).method
         if model.remote:
-            found = derive(_patch_there(model, context, points, layer, reads), reads)
+            found = derive(_patch_there(model, context, points, layer, wanted), wanted)
             out = found if reduce is None else reduce(found)
         else:
-            out = methods.run(PASSES, model, method, context, points, layer, reads, reduce)
+            out = methods.run(PASSES, model, method, context, points, layer, wanted, reduce, progress)
     out = {name: values.to(model.device) for name, values in out.items()}
-    return out[reads[0]] if isinstance(read, str) and reduce is None else out
+    return (
+        out[wanted[0]] if isinstance(reads, str) and (reduce is None or (blocks is not None and then is None)) else out
+    )
 
 
 def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: int = 1) -> Choice:

@@ -17,7 +17,7 @@ def flip_histogram(results: Mapping[str, xr.Dataset], ax: Axes | None = None, pa
     """How many pairs have which share of a block's gates on different sides at the path's ends; the paper's Fig. 25.
 
     Args:
-        results: By name, :func:`srtoolkit.count_gate_flips` results of one block each, as ``.sel(layer=[29])`` picks
+        results: By name, :func:`srtoolkit.count_gate_flips` results of one block each, as ``.sel(block=[29])`` picks
             it.
         ax: Where to draw; a new figure by default.
         paper: Mark the paper's median and quartiles (Qwen2-0.5B, 4,864 gates a block).
@@ -49,11 +49,11 @@ def flips_by_block(results: Mapping[str, xr.Dataset], ax: Axes | None = None) ->
         results: By name, from :func:`srtoolkit.count_gate_flips`.
         ax: Where to draw; a new figure by default.
     """
-    results = by_name(results, ("flips", "ends_differ", "gates", "layer"), "srtoolkit.count_gate_flips")
+    results = by_name(results, ("flips", "ends_differ", "gates", "block"), "srtoolkit.count_gate_flips")
     for name, result in results.items():
-        if result["layer"].ndim != 1 or not result.sizes.get("pair"):
+        if result["block"].ndim != 1 or not result.sizes.get("pair"):
             raise ValueError(
-                f"{name}: expected flips of some pairs and blocks; take one with .sel(layer=[...]), a list."
+                f"{name}: expected flips of some pairs and blocks; take one with .sel(block=[...]), a list."
             )
     ax = axes_or_new(ax)
     for index, (name, result) in enumerate(results.items()):
@@ -62,7 +62,7 @@ def flips_by_block(results: Mapping[str, xr.Dataset], ax: Axes | None = None) ->
             (result["ends_differ"], "--", "ends only"),
         ):
             share = (counts / result["gates"]).median("pair")
-            ax.plot(result["layer"] + 1, share, style, color=colour(index), marker=".", label=f"{name}, {what}")
+            ax.plot(result["block"] + 1, share, style, color=colour(index), marker=".", label=f"{name}, {what}")
     ax.set(xlabel="block (1: first)", ylabel="sign changes a gate\n(median over pairs)")
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     ax.legend(loc="upper left", frameon=False, ncols=min(len(results), 3))
@@ -98,6 +98,6 @@ def flips_around_jump(results: Mapping[str, xr.Dataset], ax: Axes | None = None)
 
 def _share_flipped(flips: xr.Dataset) -> np.ndarray:
     """Share of one block's gates whose sign differs between a path's ends, of each pair."""
-    if flips.sizes.get("layer", 1) != 1:
-        raise ValueError(f"flips of {flips.sizes['layer']} blocks; take one, with .sel(layer=[{flips['layer'][-1]}]).")
+    if flips.sizes.get("block", 1) != 1:
+        raise ValueError(f"flips of {flips.sizes['block']} blocks; take one, with .sel(block=[{flips['block'][-1]}]).")
     return (flips["ends_differ"] / flips["gates"]).values.reshape(-1)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from srtoolkit.measures.slices import slice_colours
+from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.plot.style import PALETTE, axes_or_new, label_each
 from srtoolkit.validation import check_dataset, check_whole, listed
 

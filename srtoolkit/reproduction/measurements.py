@@ -175,7 +175,7 @@ def _measure_paper_pairs(model: Model, **asked: Any) -> xr.Dataset:
 
 def _measure_gate_flips(model: Model, *, pairs: int, source: str, **asked: Any) -> xr.Dataset:
     behind = range(asked["layer"] + 1, model.n_layers)
-    return count_gate_flips(model, _draw(model, pairs, source), layers=behind[-2:], **asked)
+    return count_gate_flips(model, _draw(model, pairs, source), blocks=behind[-2:], **asked)
 
 
 def _measure_plane(model: Model, *, triple: int, source: str, **asked: Any) -> xr.Dataset:

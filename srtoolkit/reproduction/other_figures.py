@@ -67,11 +67,11 @@ class GateFlips(Figure):
         flips = one(found["flips"], role)
         paper = digitised()["fig25_gate_flips_Qwen2-0.5B_of_4864"]
         picture, (ax,) = self.start(profile, role.name, 1, (7.4, 4.8))
-        blocks = {"last block": -1, "block before it": -2} if flips.sizes["layer"] > 1 else {"last block": -1}
-        plot.flip_histogram({name: flips.isel(layer=[place]) for name, place in blocks.items()}, ax, paper=True)
+        blocks = {"last block": -1, "block before it": -2} if flips.sizes["block"] > 1 else {"last block": -1}
+        plot.flip_histogram({name: flips.isel(block=[place]) for name, place in blocks.items()}, ax, paper=True)
         rows = []
         for name, place in blocks.items():
-            here = flips.isel(layer=place)
+            here = flips.isel(block=place)
             rows += quantile_rows(
                 here.assign(share=here["ends_differ"] / here["gates"]), "share", f"share of gates, {name}",
                 role.name, role.paper, paper, scale=4864.0, alike=is_paper(profile),

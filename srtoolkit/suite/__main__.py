@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import shutil
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from srtoolkit.suite import card, configuration, corpus, shipped, tokenizer, training
+from srtoolkit.suite import card, configuration, corpus, series, shipped, tokenizer, training
 
 
 def main() -> None:
@@ -22,6 +24,7 @@ def main() -> None:
     command = commands.add_parser("train", help="train one model, or go on with it")
     command.add_argument("--size", required=True, choices=configuration.names())
     command.add_argument("--until", type=int, help="stop before this step")
+    commands.add_parser("series", help="train what is left of the runs that differ in size and seed alone")
     commands.add_parser("ship", help="put the trained models into the package, in half precision, with their hashes")
     commands.add_parser("card", help="write the model card of what the package carries")
     arguments = parser.parse_args()
@@ -32,10 +35,23 @@ def main() -> None:
         chosen = configuration.configuration(arguments.size)
         train, held_out = (np.load(arguments.folder / f"{split}.npy") for split in ("train", "held_out"))
         training.train(chosen, train, held_out, arguments.folder / chosen.name, arguments.until)
+    elif arguments.command == "series":
+        _series(arguments.folder)
     elif arguments.command == "card":
         card.write_card()
     else:
         shipped.ship(arguments.folder)
+
+
+def _series(folder: Path) -> None:
+    """Train the runs of the series one after the other; several processes at once share them out."""
+    train, held_out = (np.load(folder / f"{split}.npy") for split in ("train", "held_out"))
+    for run in series.runs():
+        if (folder / run.name / f"step{run.steps}.safetensors").exists():
+            continue
+        (folder / run.name).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(Timeout), FileLock(folder / run.name / ".lock", timeout=0):
+            training.train(run, train, held_out, folder / run.name)
 
 
 def _corpus(folder: Path) -> None:

@@ -25,7 +25,7 @@ class Configuration:
         mlp_width: Width of each block's gated MLP.
         heads: Attention heads; there are as many key-value heads.
         context: Tokens of a training window, and the longest prompt.
-        seed: Seed of the initial weights and of the order of the data.
+        seed: Seed of the initial weights, and of the order of the data where that has none of its own.
         steps: Steps of the optimizer.
         batch: Windows a step.
         learning_rate: Peak learning rate of AdamW: 0.08 over the width, so that an update changes what a matrix gives
@@ -37,6 +37,7 @@ class Configuration:
         threads: Threads of the processor: sums are added in an order that depends on it.
         checkpoints: Steps whose held-out loss is measured and whose weights are kept by training.
         shipped: Those of them that the package carries. Step 0 needs no file: it is drawn from the seed.
+        order_seed: Seed of the order of the data, where several runs see the same order.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Configuration:
     threads: int
     checkpoints: tuple[int, ...]
     shipped: tuple[int, ...]
+    order_seed: int | None = None
 
     @property
     def tokens_per_step(self) -> int:

@@ -104,7 +104,8 @@ def window_starts(n_tokens: int, configuration: Configuration, step: int) -> Int
     """
     context, windows = configuration.context, n_tokens // configuration.context - 1
     epoch, place = divmod(step, windows // configuration.batch)
-    random = np.random.default_rng([configuration.seed, epoch])
+    seed = configuration.seed if configuration.order_seed is None else configuration.order_seed
+    random = np.random.default_rng([seed, epoch])
     offset = int(random.integers(context))
     order = random.permutation(windows)
     return offset + context * order[place * configuration.batch : (place + 1) * configuration.batch]

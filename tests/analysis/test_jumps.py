@@ -13,7 +13,7 @@ STEPS = 20
 
 
 def paths(curves, flips, **attrs):
-    """Curves [pair, alpha] and flips [pair, step, layer] as the library gives them."""
+    """Curves [pair, alpha] and flips [pair, step, block] as the library gives them."""
     n = len(curves)
     about = {
         "prompt_a": ("pair", np.arange(n)),
@@ -30,8 +30,8 @@ def paths(curves, flips, **attrs):
     )
     steps = np.pad(np.asarray(flips), ((0, 0), (1, 0), (0, 0)))
     flip = xr.Dataset(
-        {"flips": (("pair", "alpha", "layer"), steps), "gates": ("layer", [100] * steps.shape[2]), **about},
-        {**coords, "layer": np.arange(steps.shape[2]) + 1},
+        {"flips": (("pair", "alpha", "block"), steps), "gates": ("block", [100] * steps.shape[2]), **about},
+        {**coords, "block": np.arange(steps.shape[2]) + 1},
         attrs,
     )
     return flip, curve
@@ -81,7 +81,7 @@ def test_pairs_that_do_not_count_are_flagged_and_left_out(made_up):
 
 def test_some_layers_are_a_part(made_up):
     flips, curves = made_up
-    found = srt.polytopes_by_region(flips.sel(layer=[1]), curves)
+    found = srt.polytopes_by_region(flips.sel(block=[1]), curves)
     assert found.flips_per_region.values[:3] == pytest.approx([20, 8, 16 / 3])
     assert found.density_ratio.values[1:3] == pytest.approx([1, 1])
 

@@ -117,6 +117,14 @@ def test_a_result_of_before_formats_were_counted_is_read(curves, tmp_path):
     assert srt.load(tmp_path / "old.nc").identical(curves)
 
 
+def test_flips_of_before_their_dimension_was_called_block_are_read(tmp_path):
+    data = {"flips": (("pair", "alpha", "layer"), np.arange(4).reshape(1, 2, 2)), "gates": ("layer", [8, 8])}
+    flips = xr.Dataset(data, {"layer": [1, 2]}, {"srtoolkit": "0.1.0"})
+    path = rewritten(srt.save(flips, tmp_path / "old.nc"), srtoolkit_format=1)
+    assert srt.load(path).flips.dims == ("pair", "alpha", "block")
+    assert srt.load(srt.save(flips, tmp_path / "new.nc")).flips.dims == ("pair", "alpha", "layer")
+
+
 def test_netcdf_of_others_is_refused_by_name(tmp_path):
     xr.Dataset({"t2m": ("time", np.arange(3.0))}, attrs={"Conventions": "CF-1.8"}).to_netcdf(
         tmp_path / "weather.nc", engine="h5netcdf"

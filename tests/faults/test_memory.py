@@ -11,7 +11,8 @@ torch.set_num_threads(1)
 from checkpoints_on_disk import byte_tokenizer
 from families import tiny
 import srtoolkit as srt
-from srtoolkit import batching, interpolation
+from srtoolkit.measures import walk
+from srtoolkit.patching import batches
 
 model = tiny("llama", vocab_size=20_000, num_hidden_layers=2, intermediate_size=8192)
 model.tokenizer = byte_tokenizer()
@@ -23,7 +24,7 @@ def numbers():
     ids = model.tokenize("the cat")[None]
     points = torch.linspace(0, 1, 15_000 * model.d_model).reshape(1, 15_000, model.d_model)
     outputs = srt.patch(model, ids, points)
-    logits = srt.patch(model, ids, points[:, :100], read="logits")
+    logits = srt.patch(model, ids, points[:, :100], reads="logits")
     curves = [one[name].values for one in (found, few) for name in ("distance", "kl", "top_probability")]
     return [*curves, outputs.numpy(), logits.numpy()]
 
@@ -36,7 +37,7 @@ def unlimited():
 
 expected = numbers()
 # As on a card whose memory was guessed too large: all points at once.
-batching.CPU_TOKENS = interpolation.LOGPROB_BYTES = 10**12
+batches.CPU_TOKENS = walk.LOGPROB_BYTES = 10**12
 model.memory_budget = 10**12
 limited(600_000_000)  # 15,000 points at once need 0.5 GB for each activation of the MLP
 found = numbers()
@@ -44,7 +45,7 @@ unlimited()
 print("smaller", model.memory_budget < 10**12)
 print("same", all(np.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in zip(found, expected)))
 for call in (
-    lambda: srt.patch(model, model.tokenize("the cat")[None], torch.randn(1, 400, model.d_model), read="logits"),
+    lambda: srt.patch(model, model.tokenize("the cat")[None], torch.randn(1, 400, model.d_model), reads="logits"),
     lambda: srt.interpolate(model, pairs, steps=150),
     lambda: srt.slice_plane(model, ("a cat", "the dog", "rains"), resolution=31),
 ):
@@ -56,7 +57,7 @@ for call in (
         unlimited()
         print(type(error).__name__, error)
     unlimited()
-model.memory_budget, batching.CPU_TOKENS, interpolation.LOGPROB_BYTES = 2**29, 1536, 2**28
+model.memory_budget, batches.CPU_TOKENS, walk.LOGPROB_BYTES = 2**29, 1536, 2**28
 print("usable", all(np.array_equal(one, other) for one, other in zip(numbers(), expected)))
 """
 

@@ -24,10 +24,11 @@ WORK = """
 import dataclasses, json, pathlib, sys
 import numpy as np, xarray as xr
 import srtoolkit as srt
-from srtoolkit import packaged, report
+from srtoolkit import report
+from srtoolkit.models import smollm2
 
 me, folder = int(sys.stdin.readline()), pathlib.Path(sys.stdin.readline().strip())
-packaged.PACKAGED["tiny"] = packaged.PackagedModel(**json.loads(sys.stdin.readline()))
+smollm2.PACKAGED["tiny"] = smollm2.PackagedModel(**json.loads(sys.stdin.readline()))
 print("ready", flush=True)
 sys.stdin.readline()
 for turn in range(25):

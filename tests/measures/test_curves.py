@@ -13,8 +13,8 @@ import torch
 import srtoolkit as srt
 from checkpoints_on_disk import byte_tokenizer
 from families import hooked, tiny
-from srtoolkit import prompts
-from srtoolkit.measures import curves
+from srtoolkit.measures import walk
+from srtoolkit.prompts import sampling
 
 PAIRS = [("the cat sat", "the dog ran"), ("a", "b"), ("short", "rather longer"), ("the cow saw", "the hen hid")]
 
@@ -73,7 +73,7 @@ def test_the_result_says_where_it_comes_from(text_model, tmp_path):
 
 def test_a_path_of_too_many_points_is_cut_without_a_trace(text_model, monkeypatch):
     whole = srt.interpolate(text_model, PAIRS[:1], steps=40)
-    monkeypatch.setattr(curves, "LOGPROB_BYTES", 7 * 4 * text_model.vocab_size)
+    monkeypatch.setattr(walk, "LOGPROB_BYTES", 7 * 4 * text_model.vocab_size)
     cut = srt.interpolate(text_model, PAIRS[:1], steps=40)
     for name in ("distance", "kl", "jsd", "top_probability", "logit_difference"):
         assert cut[name].values == pytest.approx(whole[name].values, rel=1e-4, abs=1e-5, nan_ok=True), name
@@ -169,7 +169,7 @@ def test_the_papers_data_set_is_read_as_its_scripts_do(text_model, tmp_path, mon
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    windows = torch.stack(list(prompts._gutenberg_windows(text_model, 10)))
+    windows = torch.stack(list(sampling._gutenberg_windows(text_model, 10)))
     text = text_model.tokenizer.decode(windows.flatten().tolist())
     assert text.startswith("book number 0. ") and "book number 99" in text and "book number 100" not in text
     assert len(srt.sample_pairs(text_model, 30, source="gutenberg")) == 30
@@ -203,8 +203,8 @@ IDS, POINTS = torch.tensor([[5, 6, 7]]), torch.zeros(1, 2, 32)
         (lambda m: srt.capture(m, IDS, 4), ValueError, "layer=4: .* blocks 0 to 3"),
         (lambda m: srt.capture(m, IDS, -1), ValueError, "layer=-1"),
         (lambda m: srt.capture(m, IDS, 0.5), ValueError, "layer=0.5"),
-        (lambda m: srt.patch(m, IDS, POINTS, read="attention"), ValueError, r"unknown \['attention'\].*final_norm"),
-        (lambda m: srt.patch(m, IDS, POINTS, read=()), ValueError, "empty"),
+        (lambda m: srt.patch(m, IDS, POINTS, reads="attention"), ValueError, r"unknown \['attention'\].*final_norm"),
+        (lambda m: srt.patch(m, IDS, POINTS, reads=()), ValueError, "empty"),
         (lambda m: srt.patch(m, IDS, POINTS, method="fast"), ValueError, r"unknown \['fast'\].*parallel"),
         (lambda m: srt.patch(m, IDS, POINTS[..., :31]), ValueError, r"\[1, point, 32\].* got \[1, 2, 31\]"),
         (lambda m: srt.patch(m, IDS, POINTS[0]), ValueError, r"got \[2, 32\]"),

@@ -25,12 +25,12 @@ def test_flips_are_sign_changes_of_every_gate_in_every_block(text_model, flips):
         a, b = (srt.capture(text_model, ids[None]) for ids in (pairs.tokens_a[pair], pairs.tokens_b[pair]))
         points = paths.linear(a, b, torch.linspace(0, 1, 11))[0]
         seen = [hooked(text_model, pairs.tokens_a[pair], 0, point) for point in points]
-        for block in flips["layer"].values:
+        for block in flips["block"].values:
             signs = torch.stack([one[f"gate{block}"] > 0 for one in seen])
             expected = (signs[1:] != signs[:-1]).sum(1).tolist()
-            assert flips["flips"].isel(pair=pair, alpha=slice(1, None)).sel(layer=block).values.tolist() == expected
-            assert flips["ends_differ"].isel(pair=pair).sel(layer=block) == (signs[0] != signs[-1]).sum()
-    assert flips["layer"].values.tolist() == list(range(1, BLOCKS))
+            assert flips["flips"].isel(pair=pair, alpha=slice(1, None)).sel(block=block).values.tolist() == expected
+            assert flips["ends_differ"].isel(pair=pair).sel(block=block) == (signs[0] != signs[-1]).sum()
+    assert flips["block"].values.tolist() == list(range(1, BLOCKS))
     assert (flips["flips"].isel(alpha=0) == 0).all() and (flips["gates"] == 64).all()
 
 
@@ -42,9 +42,9 @@ def test_the_ends_see_at_most_what_the_way_does_and_of_the_same_parity(flips):
 
 
 def test_some_blocks_are_a_part_of_all(text_model, flips):
-    some = srt.count_gate_flips(text_model, PAIRS, steps=11, layers=[3, 1])
-    assert some["layer"].values.tolist() == [3, 1]
-    assert (some["flips"] == flips["flips"].sel(layer=[3, 1])).all()
+    some = srt.count_gate_flips(text_model, PAIRS, steps=11, blocks=[3, 1])
+    assert some["block"].values.tolist() == [3, 1]
+    assert (some["flips"] == flips["flips"].sel(block=[3, 1])).all()
 
 
 def test_a_network_counted_by_hand(text_model):
@@ -71,11 +71,11 @@ def test_a_network_counted_by_hand(text_model):
         for unit, place in enumerate((10, 45, 45, 80)):
             gate.weight[unit] = direction
             gate.bias[unit] = -(heights[place] + heights[place + 1]) / 2
-    found = srt.count_gate_flips(model, pairs, steps=101, layers=[1])["flips"].squeeze()
+    found = srt.count_gate_flips(model, pairs, steps=101, blocks=[1])["flips"].squeeze()
     assert np.flatnonzero(found).tolist() == [11, 46, 81]
     assert found.values[[11, 46, 81]].tolist() == [1, 2, 1]
     by_region = srt.polytopes_by_region(
-        srt.count_gate_flips(model, pairs, steps=101, layers=[1]), one_jump(pairs, jump=(40, 50))
+        srt.count_gate_flips(model, pairs, steps=101, blocks=[1]), one_jump(pairs, jump=(40, 50))
     )
     counted = {name: by_region[name].values.item() for name in ("flips", "flips_in_jumps", "flips_in_regions")}
     assert counted == {"flips": 4, "flips_in_jumps": 2, "flips_in_regions": 2}
@@ -144,7 +144,7 @@ def test_bisection_agrees_with_a_ten_times_finer_grid(text_model):
             srt.locate_gate_flips(text_model, [pair], 2, steps=steps, halvings=halvings)
             for steps, halvings in ((50, 7), (491, 0))
         )
-        counted = int(srt.count_gate_flips(text_model, [pair], steps=491, layers=[2])["flips"].sum())
+        counted = int(srt.count_gate_flips(text_model, [pair], steps=491, blocks=[2])["flips"].sum())
         assert fine.sizes["flip"] == counted > 10
         for alpha, gate, sign in zip(*(placed[name].values for name in ("alpha", "gate", "sign")), strict=True):
             same = (fine["gate"] == gate) & (fine["sign"] == sign)
@@ -155,9 +155,9 @@ def test_bisection_agrees_with_a_ten_times_finer_grid(text_model):
 
 def test_bad_input_is_refused_by_name(text_model):
     with pytest.raises(ValueError, match=r"blocks 1 to 3"):
-        srt.count_gate_flips(text_model, PAIRS, layers=[0])
+        srt.count_gate_flips(text_model, PAIRS, blocks=[0])
     with pytest.raises(ValueError, match=r"blocks 2 to 3"):
-        srt.count_gate_flips(text_model, PAIRS, layer=1, layers="some")
+        srt.count_gate_flips(text_model, PAIRS, layer=1, blocks="some")
     with pytest.raises(ValueError, match="steps=1"):
         srt.count_gate_flips(text_model, PAIRS, steps=1)
     with pytest.raises(ValueError, match="one pair, got 3"):

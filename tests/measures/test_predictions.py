@@ -20,7 +20,7 @@ def test_divergence_is_that_of_the_two_predictions(text_model):
     tokens = srt.from_text(text_model, PAIRS)
     a, b = (srt.capture(text_model, ids[None]) for ids in (tokens.tokens_a[1], tokens.tokens_b[1]))
     points = torch.stack([a + share * (b - a) for share in torch.linspace(0, 1, 5)], dim=1)
-    logprobs = srt.patch(text_model, tokens.tokens_a[1][None], points, read="logprobs", method="full")[0].double()
+    logprobs = srt.patch(text_model, tokens.tokens_a[1][None], points, reads="logprobs", method="full")[0].double()
     expected = jensenshannon(logprobs[1].exp().numpy(), logprobs[4].exp().numpy()) ** 2
     assert float(found.jsd[1, 1, 1]) == pytest.approx(expected, rel=1e-3)
     assert float(found.same_token[1, 1, 1]) == float(logprobs[1].argmax() == logprobs[4].argmax())

@@ -8,8 +8,8 @@ import torch
 import xarray as xr
 
 import srtoolkit as srt
-import srtoolkit.measures.slices
 from families import hooked
+from srtoolkit.measures import slices
 from srtoolkit.measures.planes import Layout, Plane
 
 TRIPLE = ("the cat sat", "a dog", "rain fell on us")
@@ -104,13 +104,13 @@ def test_predictions_are_those_of_plain_hooks(text_model, plane):
 def test_regions_are_the_nearest_anchor_or_none():
     """On a made-up picture: distances that grow from each anchor, in units in which the anchors are 1 apart."""
     plane = Plane(torch.zeros(2), torch.zeros(2), torch.zeros(2), (0.5, 1.0))
-    layout = Layout([], ["a", "b", "c"], torch.zeros(3, 2), plane, torch.linspace(0, 1, 3), {})
+    layout = Layout([], ["a", "b", "c"], torch.zeros(3, 2), plane, torch.linspace(0, 1, 3), 0, {})
     own = [np.full((3, 3), value) for value in (0.4, 0.3, 0.9)]
     own[1][0, 0], own[0][0, 0], own[2][0, 0] = 0.8, 0.9, 0.7  # far from all
     own[2][2, 2] = 0.1
     pictures = [{"distance": distance} for distance in own]
     ends = [{"distance": np.where(np.arange(3) == index, 0.0, 1.0)} for index in range(3)]
-    found = srt.slices._to_dataset(layout, pictures, ends)
+    found = slices._to_dataset(layout, pictures, ends)
     assert found["region"].values.tolist() == [[-1, 1, 1], [1, 1, 1], [1, 1, 2]]
     assert found["rgb"].dims == ("beta", "alpha", "anchor")
     assert float(found["rgb"].min()) == 0
@@ -180,13 +180,13 @@ def test_crossings_count_sign_changes_to_the_next_point(gates):
             expected[row, column] = changed.sum()
     assert gates["crossings"].values.tolist() == expected.tolist() and expected.sum() > 20
     by_hand = np.array([[1, -1, 1], [1, 1, 1], [-1, 1, 1]])[..., None] > 0
-    assert srt.slices._crossings(by_hand).tolist() == [[1, 1, 0], [1, 0, 0], [1, 0, 0]]
+    assert slices._crossings(by_hand).tolist() == [[1, 1, 0], [1, 0, 0], [1, 0, 0]]
 
 
 def test_gates_in_a_context_are_on_the_path_of_count_gate_flips(text_model):
     """The row beta = 0 in A's context is the path from A to B."""
     row = srt.slice_gates(text_model, TRIPLE, 3, resolution=11, margin=0.0).sel(beta=0)["pre_activation"].values > 0
-    flips = srt.count_gate_flips(text_model, [TRIPLE[:2]], steps=11, layers=[3])["flips"].squeeze().values
+    flips = srt.count_gate_flips(text_model, [TRIPLE[:2]], steps=11, blocks=[3])["flips"].squeeze().values
     assert (row[1:] != row[:-1]).sum(1).tolist() == flips[1:].tolist()
 
 

@@ -185,13 +185,13 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on():
     model.tokenizer = None
     ids = torch.randint(3, 20000, (1, 8))
     points = torch.randn(1, 6000, 32)
-    few = srt.patch(model, ids, points[:, :4], read="logprobs")
+    few = srt.patch(model, ids, points[:, :4], reads="logprobs")
     grown = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (grown + 900_000_000, grown + 900_000_000))
     model.memory_budget = 10**12
     from srtoolkit.patching import batches
     batches.CPU_TOKENS = 10**9
-    found = srt.patch(model, ids, points, read="logprobs")
+    found = srt.patch(model, ids, points, reads="logprobs")
     assert torch.allclose(found[:, :4], few, atol=1e-4)
     print(found.shape[1], model.memory_budget < 10**12)
     """

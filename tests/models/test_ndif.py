@@ -35,7 +35,7 @@ def points(n=3, k=4):
 CALLS = {
     "all_pairs": lambda model: srt.all_pairs(model, TRIPLE),
     "capture": lambda model: srt.capture(model, tokens(), 1),
-    "count_gate_flips": lambda model: srt.count_gate_flips(model, PAIRS, steps=7, layers=[1, 3]),
+    "count_gate_flips": lambda model: srt.count_gate_flips(model, PAIRS, steps=7, blocks=[1, 3]),
     "divergence": lambda model: srt.divergence(model, PAIRS, lags=(1, 3), steps=6),
     "from_text": lambda model: srt.from_text(model, PAIRS),
     "interpolate": lambda model: srt.interpolate(model, PAIRS, layer=1, steps=5),

@@ -142,8 +142,8 @@ def test_crossings_have_no_value_where_there_is_no_next_point(gates, ax):
 
 def test_the_flip_histogram_counts_pairs_by_share(ax):
     ends = np.array([[10, 20], [30, 40], [30, 80]])
-    flips = xr.Dataset({"ends_differ": (("pair", "layer"), ends), "gates": ("layer", [100, 100])}, {"layer": [1, 2]})
-    srt.plot.flip_histogram({"last": flips.sel(layer=[2]), "before": flips.sel(layer=[1])}, ax, paper=True)
+    flips = xr.Dataset({"ends_differ": (("pair", "block"), ends), "gates": ("block", [100, 100])}, {"block": [1, 2]})
+    srt.plot.flip_histogram({"last": flips.sel(block=[2]), "before": flips.sel(block=[1])}, ax, paper=True)
     assert sum(patch.get_height() for patch in ax.patches) == 6
     assert {"last: median 0.40", "before: median 0.30"} < set(legend_of(ax))
     assert any("paper" in label and "0.23" in label for label in legend_of(ax))
@@ -155,11 +155,11 @@ def test_the_flip_histogram_counts_pairs_by_share(ax):
 def test_blocks_show_the_whole_path_beside_its_ends(ax):
     flips = xr.Dataset(
         {
-            "flips": (("pair", "alpha", "layer"), np.arange(12).reshape(2, 3, 2)),
-            "ends_differ": (("pair", "layer"), np.array([[2, 4], [4, 8]])),
-            "gates": ("layer", [100, 100]),
+            "flips": (("pair", "alpha", "block"), np.arange(12).reshape(2, 3, 2)),
+            "ends_differ": (("pair", "block"), np.array([[2, 4], [4, 8]])),
+            "gates": ("block", [100, 100]),
         },
-        {"layer": [1, 2]},
+        {"block": [1, 2]},
     )
     srt.plot.flips_by_block({"trained": flips}, ax)
     assert legend_of(ax) == ["trained, whole path", "trained, ends only"]

@@ -65,9 +65,9 @@ def test_more_results_than_colours(results, paper):
 @given(flipped_curves(), st.integers(1, 2) | st.just(11))
 def test_flips(both, many):
     flips, curve = both
-    flips = flips.assign(ends_differ=(("pair", "layer"), flips["flips"].values.sum(1) % 2))
+    flips = flips.assign(ends_differ=(("pair", "block"), flips["flips"].values.sum(1) % 2))
     drawn(srt.plot.flips_by_block(dict.fromkeys(map(str, range(many)), flips)))
-    drawn(srt.plot.flip_histogram({"a": flips.isel(layer=[0])}, paper=True))
+    drawn(srt.plot.flip_histogram({"a": flips.isel(block=[0])}, paper=True))
     if not refused(lambda: srt.around_jumps(flips, curve)):
         drawn(srt.plot.flips_around_jump({"a": srt.around_jumps(flips, curve)}))
     drawn(srt.plot.tokens_around_jump(curve, srt.sharpness(curve)))

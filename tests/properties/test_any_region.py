@@ -167,14 +167,14 @@ def test_around_a_jump_lies_what_lies_there(both, reach):
 
 
 @cases(40)
-@given(flipped_curves(), st.sampled_from(["pair", "alpha", "layer", "scalar", "no", "path"]))
+@given(flipped_curves(), st.sampled_from(["pair", "alpha", "block", "scalar", "no", "path"]))
 def test_flips_of_other_paths_are_refused(both, harm):
     flips, curve = both
     flips = {
         "pair": lambda: flips.isel(pair=[]),
         "alpha": lambda: flips.isel(alpha=slice(1, None)),
-        "layer": lambda: flips.drop_vars("flips"),
-        "scalar": lambda: flips.isel(layer=0),
+        "block": lambda: flips.drop_vars("flips"),
+        "scalar": lambda: flips.isel(block=0),
         "no": lambda: None,
         "path": lambda: flips.assign_attrs(path="other"),
     }[harm]()

@@ -66,7 +66,7 @@ SETTINGS = {
     "interpolate model": (lambda v: srt.interpolate(v, PAIRS), never),
     "count_gate_flips steps": (lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
     "count_gate_flips layers": (
-        lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=2, layers=v),
+        lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=2, blocks=v),
         lambda v: (isinstance(v, str) and v == "all") or _blocks(v),
     ),
     "locate_gate_flips steps": (lambda v: srt.locate_gate_flips(model_of(), PAIRS, 2, steps=v), lambda v: whole(v, 2)),

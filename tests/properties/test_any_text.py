@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import srtoolkit as srt
 from oracles import activation, assert_close, cases, ids_of, jsd, model_of, outputs, refused
-from srtoolkit.measures import curves, paths
+from srtoolkit.measures import paths, walk
 from strategies import odd, pairs, texts
 
 
@@ -68,8 +68,8 @@ def test_order_company_and_batches_change_nothing(texts_of_pairs, data, at_once)
     twice = data.draw(st.integers(0, len(texts_of_pairs) - 1))
     whole = srt.interpolate(model, texts_of_pairs, steps=steps)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curves, "PAIRS_AT_ONCE", at_once)
-        patch.setattr(curves, "LOGPROB_BYTES", 4 * 259 * steps * at_once)
+        patch.setattr(walk, "PAIRS_AT_ONCE", at_once)
+        patch.setattr(walk, "LOGPROB_BYTES", 4 * 259 * steps * at_once)
         moved = [texts_of_pairs[place] for place in [*order, twice]]
         again = srt.interpolate(model, moved, steps=steps)
     for name in ("distance", "kl", "input_distance"):

@@ -133,7 +133,7 @@ def test_what_are_no_ids_is_refused(ids, call):
 @cases(60)
 @given(no_points, st.sampled_from(["final_norm", ("resid", "logits"), "gates"]), st.sampled_from(["auto", "full"]))
 def test_what_are_no_points_is_refused(put_in, read, method):
-    assert refused(lambda: srt.patch(model_of(), IDS, put_in, read=read, method=method))
+    assert refused(lambda: srt.patch(model_of(), IDS, put_in, reads=read, method=method))
 
 
 @cases(33)

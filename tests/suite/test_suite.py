@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from srtoolkit.files.verified import CacheError
-from srtoolkit.suite import configuration, corpus, shipped, tokenizer, training
+from srtoolkit.suite import configuration, corpus, series, shipped, tokenizer, training
 
 DATA = Path(__file__).parents[1] / "data"
 PROSE = Path(corpus.__file__).parents[1] / "prompts" / "data" / "prose"
@@ -285,3 +285,16 @@ def test_models_of_another_text_do_not_stay(trained):
     (trained / "statistics.json").write_text('{"train_tokens": 1}')
     with pytest.raises(ValueError, match=r"nano-0.4m.*trained on other text than"):
         shipped.ship(trained)
+
+
+def test_runs_of_the_series_differ_in_size_and_seed_alone():
+    runs = series.runs()
+    assert len(runs) == len({run.name for run in runs}) == 15
+    assert [run.learning_rate * run.width for run in runs] == pytest.approx([0.08] * 15, rel=1e-4)
+    same = {(run.steps, run.batch, run.context, run.warmup, run.decay, run.weight_decay, run.threads) for run in runs}
+    assert len(same) == 1
+    orders = {tuple(training.window_starts(100_000, run, step).tolist()) for run in runs for step in (0, 7)}
+    assert len(orders) == 2, "all see the same windows at the same step"
+    first, second = (next(run for run in runs if run.name == f"nano-0.4m-run{seed}") for seed in (11, 12))
+    weights = [next(shipped.initial_model(run, run.seed).parameters()) for run in (first, second)]
+    assert not torch.equal(*weights)

@@ -213,5 +213,5 @@ def flipped_curves(draw):
     counts = draw(arrays(np.int64, (n, len(grid), layers), elements=st.integers(0, 3)))
     counts[:, 0] = 0
     about = curve[["prompt_a", "prompt_b", "lengths_differ"]]
-    flips = about.assign(flips=(("pair", "alpha", "layer"), counts), gates=("layer", [10] * layers))
-    return flips.assign_coords(layer=np.arange(layers) + 1, alpha=grid), curve
+    flips = about.assign(flips=(("pair", "alpha", "block"), counts), gates=("block", [10] * layers))
+    return flips.assign_coords(block=np.arange(layers) + 1, alpha=grid), curve
