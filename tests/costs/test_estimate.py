@@ -84,6 +84,7 @@ print(peak() - before)
 @pytest.mark.parametrize(
     "fields", ["'nano-1m', pairs=100", pytest.param("'smollm2-135m', pairs=10", marks=pytest.mark.smollm2)]
 )
+@pytest.mark.slow
 def test_memory_is_as_estimated_to_a_factor_of_1_5(fields):
     command = [sys.executable, "-c", _GROWTH.format(fields=fields)]
     grown = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1])
