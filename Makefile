@@ -1,5 +1,8 @@
 # make run    from nothing: install, execute every notebook in order, write build/report/ and build/claims.json
 # make test   from nothing: install, lint, types, every test, every notebook compared with its stored outputs
+# make check  the inner loop, under two minutes: lint, types, and the tests that need no large model, browser or notebook,
+#             for four families and a tenth of the property cases; ROOM=measures runs those of tests/measures
+# make test-all  as make test, and every notebook is seen to fail with a wrong library, not one of them a commit
 # make lab    JupyterLab on the notebooks
 # make clean  remove what these made, but not the cache of converted models
 
@@ -16,16 +19,31 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 TEST_ENVIRONMENT := SRT_PROFILE=quick TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONHASHSEED=0 \
 	OMP_NUM_THREADS=1
 
-.PHONY: run test lab clean save-notebooks
+.PHONY: run test test-all check lint types quick-tests lab clean save-notebooks
 
 run: $(INSTALLED)
 	$(BIN)/python -m srtoolkit.report run
 
-test: $(INSTALLED)
+lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(INSTALLED)
 	$(BIN)/mypy
-	$(TEST_ENVIRONMENT) $(PYTEST) tests
+
+quick-tests: $(INSTALLED)
+	SRT_CASES=0.1 $(TEST_ENVIRONMENT) $(PYTEST) tests$(if $(ROOM),/$(ROOM)) --families=llama,gpt2,opt,mamba \
+		-m "not (slow or smollm2 or notebook or browser or faults)"
+
+# The types are checked while the tests run: mypy remembers what has not changed, and is soon done.
+check: lint
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types quick-tests
+
+test-all: EVERY_NOTEBOOK := --all-notebooks
+test-all: test
+
+test: lint types
+	$(TEST_ENVIRONMENT) $(PYTEST) tests $(EVERY_NOTEBOOK)
 	$(TEST_ENVIRONMENT) $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 
 lab: $(INSTALLED)

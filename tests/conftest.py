@@ -3,13 +3,47 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 import srtoolkit as srt
 from checkpoints_on_disk import lay_out_hub, save_tiny
 from fake_hub import TOKEN, go_to, serve
+from families import FAMILIES
 from srtoolkit.models.hub import downloads
+
+#: Folder -> the marker of every test in it.
+FOLDERS = {"browser": "browser", "notebooks": "notebook", "faults": "faults"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--families", default=",".join(FAMILIES), help="the architecture families that are tested")
+    parser.addoption("--all-notebooks", action="store_true", help="a wrong library is tried on every notebook")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Mark what can be told from a test's folder and fixtures, and leave out families that were not asked for."""
+    chosen = set(config.getoption("--families").split(","))
+    if unknown := chosen - set(FAMILIES):
+        raise pytest.UsageError(f"--families={','.join(sorted(unknown))}: expected some of {', '.join(FAMILIES)}")
+    left_out = [item for item in items if _family(item) in set(FAMILIES) - chosen]
+    for item in items:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        if room in FOLDERS:
+            item.add_marker(FOLDERS[room])
+        if "smollm2" in getattr(item, "fixturenames", ()):
+            item.add_marker("smollm2")
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _family(item):
+    """The family that a test is run for, by the parameter that says so."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    named = [parameters.get(name) for name in ("family", "model")]
+    return next((value for value in named if isinstance(value, str)), None)
 
 
 @pytest.fixture(scope="session")

@@ -92,24 +92,22 @@ def test_hovering_shows_predictions_without_the_kernel(notebook, canvas):
     assert notebook.page.evaluate("window.sent") == 0
 
 
-def test_what_hovering_costs(notebook, canvas):
-    """From the mouse's event to the changed page, in one frame."""
-    milliseconds = canvas.evaluate(
+def test_hovering_changes_the_page_in_the_same_frame(notebook, canvas):
+    changed = canvas.evaluate(
         """async canvas => {
-          const box = canvas.getBoundingClientRect(), took = [];
+          const box = canvas.getBoundingClientRect();
+          let changed = 0;
           for (let step = 0; step < 30; step++) {
             const [x, y] = [box.left + box.width * (step + 0.5) / 30, box.top + box.height / 2];
             const before = document.querySelector('.srt-slice-where').textContent;
-            const start = performance.now();
             canvas.dispatchEvent(new PointerEvent('pointermove', {clientX: x, clientY: y, bubbles: true}));
             await new Promise(requestAnimationFrame);
-            if (document.querySelector('.srt-slice-where').textContent !== before) took.push(performance.now() - start);
+            if (document.querySelector('.srt-slice-where').textContent !== before) changed += 1;
           }
-          return took;
+          return changed;
         }"""
     )
-    assert len(milliseconds) > 15
-    assert np.median(milliseconds) < 100
+    assert changed > 15
 
 
 def test_a_click_pins_a_point_and_draws_the_line_to_it(notebook, canvas):

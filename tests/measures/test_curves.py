@@ -248,6 +248,7 @@ def test_json_of_the_reference_is_whole():
     assert json.loads(json.dumps(srt.reference.janiak2024()))["protocol"]
 
 
+@pytest.mark.slow
 def test_pairs_with_the_same_last_token_differ_before_it(text_model):
     pairs = srt.sample_pairs(text_model, 40, length=6, same_last_token=True)
     assert all(a[-1] == b[-1] and not torch.equal(a, b) for a, b in zip(pairs.tokens_a, pairs.tokens_b, strict=True))

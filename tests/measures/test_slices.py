@@ -136,6 +136,7 @@ def test_a_tolerance_saves_points_and_says_where(text_model):
     np.testing.assert_allclose(some["distance"].values[same], full["distance"].values[same], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_paper_s_resolution_takes_a_third_of_the_passes():
     """On a trained model at the paper's resolution, the difference measured."""
     model = srt.load_model("nano-1m")

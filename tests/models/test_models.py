@@ -145,21 +145,17 @@ def test_available_models_lists_what_loads():
     assert {"smollm2-135m", "Qwen/Qwen2-0.5B", "allenai/OLMo-7B-0724-hf"} <= set(table["name"])
 
 
-def test_the_packaged_model_loads_from_its_cache_in_seconds_without_a_network(smollm2):
+def test_the_packaged_model_loads_from_its_cache_without_a_network(smollm2):
     script = f"""
     import socket
     def refuse(*arguments, **options):
         raise OSError("no network in this test")
     socket.socket.connect = socket.getaddrinfo = refuse
-    import time
     import srtoolkit as srt
-    start = time.monotonic()
     model = srt.load_model("smollm2-135m")
     assert model.fingerprint == {smollm2.fingerprint!r}
-    print(time.monotonic() - start)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 15
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
 
 
 def test_a_damaged_cache_of_the_packaged_model_is_built_anew(smollm2, tmp_path, monkeypatch, caplog):

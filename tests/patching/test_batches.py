@@ -60,6 +60,7 @@ def test_prefix_and_points_fit_together(model, budget, reads, length, n_points):
 
 
 @given(st.integers(1, 4), st.integers(1, 20), st.integers(1, 30))
+@pytest.mark.slow
 def test_out_of_memory_halves_until_it_fits(n, k, fits):
     """A real allocator is exercised in tests/models/test_models.py; here the arithmetic of halving is."""
     largest = []

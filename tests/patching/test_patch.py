@@ -256,6 +256,7 @@ def test_threads_share_a_model():
         assert relative(found[index], expected[index : index + 1]) < 1e-5
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_alive_over_a_thousand_calls():
     """Peak memory of a leak would only show when Python's cyclic collector is off, as it effectively is on a GPU."""
     model = tiny("llama")

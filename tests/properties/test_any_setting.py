@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from hypothesis import example, given
@@ -90,7 +94,7 @@ SETTINGS = {
         lambda v: srt.slice_plane(model_of(), TRIPLE, resolution=3, tolerance=v),
         lambda v: v is None or share(v),
     ),
-    "slice_plane triple": (lambda v: srt.slice_plane(model_of(), v, resolution=2), same("all")),
+    "slice_plane triple": (lambda v: srt.slice_plane(model_of(), v, resolution=2), never),
     "slice_gates anchor": (
         lambda v: srt.slice_gates(model_of(), TRIPLE, 1, resolution=2, anchor=v),
         same("A"),
@@ -199,6 +203,19 @@ def _float_vector(value):
     return isinstance(value, torch.Tensor) and value.is_floating_point() and value.ndim == 1
 
 
+#: Public calls of which no setting is tried here. A new call enters the table, or this list.
+WITHOUT = {
+    *("all_pairs", "around_jumps", "available_models", "capture", "divergence_by_region", "estimate_cost", "lay_out"),
+    *("line_on_plane", "load_model", "output_spread", "paper_pairs", "patch", "profile", "sample_pairs", "save"),
+    *("slice_colours", "slice_predictions", "sweep", "text_loss", "token_change_at"),
+}
+
+
+def test_every_public_call_is_in_the_table_or_named():
+    calls = {name for name in srt.__all__ if inspect.isfunction(getattr(srt, name))}
+    assert calls - {setting.split()[0] for setting in SETTINGS} == WITHOUT
+
+
 #: Values that would be right but take for ever, or the order of which in a set is nobody's.
 TOO_MUCH = 10**6
 
@@ -212,10 +229,7 @@ TOO_MUCH = 10**6
 @example("trend series", {"a": 1, "b": 2, "c": 3}).via("discovered failure")
 def test_an_odd_setting_is_refused_or_means_what_it_says(setting, value):
     call, makes_sense = SETTINGS[setting]
-    if (
-        whole(value, TOO_MUCH, np.inf)
-        or (isinstance(value, (set, dict)) and value)
-        or type(value).__name__ == "list_iterator"
-    ):
+    if whole(value, TOO_MUCH, np.inf) or (isinstance(value, (set, dict)) and value):
         return
-    assert refused(lambda: call(value)) != bool(makes_sense(value)), setting
+    judged = copy.copy(value) if isinstance(value, Iterator) else value
+    assert refused(lambda: call(value)) != bool(makes_sense(judged)), setting

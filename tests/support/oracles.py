@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import numpy as np
+import pytest
 import torch
 from scipy.special import rel_entr
 
@@ -20,6 +21,9 @@ from srtoolkit import results
 
 #: ``SRT_EXPLORE=20`` runs twenty times as many cases, other ones every time; what fails is kept in ``.hypothesis``.
 EXPLORE = int(os.environ.get("SRT_EXPLORE", "0"))
+
+#: ``SRT_CASES=0.1`` runs a tenth of the cases, the same ones every time.
+SHARE = float(os.environ.get("SRT_CASES", "1"))
 
 LIBRARY = Path(srt.__file__).parent
 
@@ -42,10 +46,12 @@ def cases(number):
         hypothesis.HealthCheck.data_too_large,
         hypothesis.HealthCheck.filter_too_much,
     ]
-    chosen = {"max_examples": number * (EXPLORE or 1), "derandomize": not EXPLORE}
+    wanted = max(1, round(number * (EXPLORE or SHARE)))
+    chosen = {"max_examples": wanted, "derandomize": not EXPLORE}
     if not EXPLORE:
         chosen["database"] = None
-    return hypothesis.settings(deadline=None, suppress_health_check=quiet, print_blob=False, **chosen)
+    settings = hypothesis.settings(deadline=None, suppress_health_check=quiet, print_blob=False, **chosen)
+    return lambda test: pytest.mark.cases(wanted)(settings(test))
 
 
 def refused(call):

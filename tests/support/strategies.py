@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import xarray as xr
@@ -50,7 +53,8 @@ ODD = [
     *(torch.tensor(2), torch.tensor(0.5), torch.tensor([1.0, 2.0]), torch.zeros(0), torch.ones(1, 2, 3)),
     *(xr.Dataset(), xr.DataArray(1.0), np.datetime64("2024-01-01"), range(2), range(0), iter([1])),
 ]
-odd = st.sampled_from(range(len(ODD))).map(ODD.__getitem__)
+#: An iterator is handed out as a copy, for it can be read only once.
+odd = st.sampled_from(range(len(ODD))).map(lambda n: copy.copy(ODD[n]) if isinstance(ODD[n], Iterator) else ODD[n])
 
 #: Texts as they come from anywhere: emoji, right to left, combining marks, white space only.
 texts = st.one_of(
