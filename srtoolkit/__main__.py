@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import matplotlib as mpl
 import typer
-from rich.console import Console
 
 from srtoolkit.profiles import PROFILES
-from srtoolkit.reproduction import casting, page, planning, running, terminal
-from srtoolkit.reproduction.figures import find_figures, find_paper
 from srtoolkit.version import __version__
+
+# Commands import what they run, so that `srt --help` answers at once.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from srtoolkit.reproduction import running
 
 app = typer.Typer(
     name="srt",
@@ -74,6 +76,12 @@ def reproduce(
     What has been measured is kept: after a crash or Ctrl-C, the same command goes on where it was. The results are
     summed up in index.html.
     """
+    import matplotlib as mpl
+    from rich.console import Console
+
+    from srtoolkit.reproduction import casting, page, running, terminal
+    from srtoolkit.reproduction.figures import find_figures, find_paper
+
     mpl.use("agg")
     logging.basicConfig(format="%(message)s")
     try:
@@ -107,6 +115,8 @@ def reproduce(
 
 def _plan(console: Console, outcomes: list[running.Outcome], folder: Path, assumed: list[str]) -> None:
     """Say what would be done; what cannot be estimated is a failure, and said in words."""
+    from srtoolkit.reproduction import planning, terminal
+
     terminal.show_plan(console, planning.list_figures(outcomes, folder))
     if assumed:
         models = ", ".join(assumed)

@@ -16,34 +16,12 @@ import yaml
 from packaging.requirements import Requirement
 
 import srtoolkit as srt
+from docs import rooms
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MODULES = sorted((ROOT / "srtoolkit").rglob("*.py"))
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
-
-#: A module may import those before it, never those behind it.
-ORDER = (
-    *("arguments", "reference", "verdicts", "settings", "anatomy", "disk", "packaged", "paths", "measures"),
-    *("suite.configuration", "suite.shipped", "suite.corpus", "suite.tokenizer", "suite.training"),
-    *("suite.card", "suite.__main__"),
-    *("stimuli.sets", "stimuli.lexicon", "stimuli.embeddings", "stimuli.sentences", "stimuli.translations"),
-    "stimuli.__main__",
-    *("weights", "models", "hub", "hub_errors", "cached_files", "downloads", "remote", "catalogue", "loading"),
-    *("checks", "reads", "batching", "prefixes", "methods", "choices", "patching", "overflow", "prompts", "results"),
-    *("interpolation", "sharpness", "summary", "comparisons"),
-    *("matching", "groupings", "regions", "predictions", "controls"),
-    *("polytopes", "boundaries", "planes", "refinement", "slices", "checkpoints", "stores", "executors", "sweeps"),
-    *("counting", "work", "calibration", "costs"),
-    *("canvas", "slice_plots", "flip_plots", "region_plots", "median_plots", "plot"),
-    *("panels.picture", "panels.worker", "panels.text", "panels.base", "panels.picker", "panels.random_pairs"),
-    *("panels.pair", "panels.token_bars", "panels.watched", "panels.interpolation", "panels.training"),
-    *("panels.region_map", "panels.slice_canvas", "panels.slice_predictions", "panels.explored"),
-    *("panels.slice_drawing", "panels.slice", "panels.__main__", "report"),
-    *("reproduction.casting", "reproduction.comparing", "reproduction.configurations", "reproduction.measurements"),
-    *("reproduction.figure", "reproduction.curve_figures", "reproduction.other_figures", "reproduction.figures"),
-    *("reproduction.running", "reproduction.planning", "reproduction.page", "reproduction.terminal", "__main__"),
-)
 
 
 def requirements(names):
@@ -81,34 +59,58 @@ def test_constraints_pin_every_requirement_within_its_bounds():
     assert pins["torch"] == "2.13.0"
 
 
-def dotted(path):
-    """A module's name within srtoolkit."""
-    return ".".join(path.relative_to(ROOT / "srtoolkit").with_suffix("").parts)
+LEVELS = {room: level for level, floor in enumerate(rooms.FLOORS) for room in floor}
 
 
-def imported(path):
-    """Names of srtoolkit modules that a module imports when it is imported itself."""
-    names = set()
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "srtoolkit":
-            home = node.module.removeprefix("srtoolkit").removeprefix(".")
-            names |= {f"{home}.{alias.name}".removeprefix(".") for alias in node.names} if home in PACKAGES else {home}
-    return names
+def test_imports_run_down_only():
+    assert {(upper, lower) for upper, lower in rooms.edges() if LEVELS[upper] <= LEVELS[lower]} == set()
+    assert {path.relative_to(ROOT / "srtoolkit").parts[0].removesuffix(".py") for path in MODULES} == set(LEVELS)
 
 
-#: Packages, whose imported names are modules.
-PACKAGES = {"", "suite", "stimuli", "panels", "reproduction"}
+def test_the_picture_of_the_rooms_is_that_of_the_code():
+    told = (ROOT / "docs/architecture.txt").read_text()
+    assert told == rooms.listed(rooms.edges()), "run `python -m docs.rooms`"
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=dotted)
-def test_imports_run_one_way(path):
-    before = ORDER[: ORDER.index(dotted(path))]
-    assert imported(path) <= set(before)
+def test_at_most_eight_modules_lie_outside_the_rooms():
+    assert len(list((ROOT / "srtoolkit").glob("*.py"))) <= 8
 
 
-def test_only_three_modules_know_nnsight():
-    knowing = {path.stem for path in MODULES if re.search(r"^\s*(import|from) nnsight", path.read_text(), re.M)}
-    assert knowing == {"models", "patching"}
+def test_one_room_and_the_models_know_nnsight():
+    knowing = {path for path in MODULES if re.search(r"^\s*(import|from) nnsight", path.read_text(), re.M)}
+    places = {path.relative_to(ROOT / "srtoolkit").as_posix() for path in knowing}
+    assert {place for place in places if not place.startswith("patching/")} == {"models/model.py", "models/ndif.py"}
+
+
+def loaded_after(code):
+    """What a fresh process has loaded after some lines."""
+    lines = f"import sys\n{code}\nprint(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True).stdout.split())
+
+
+ANALYSIS = ["srtoolkit.analysis." + path.stem for path in MODULES if path.parent.name == "analysis"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import srtoolkit",
+        "import " + ", ".join(name.removesuffix(".__init__") for name in ANALYSIS),
+        "from typer.testing import CliRunner; from srtoolkit.__main__ import app; CliRunner().invoke(app, ['--help'])",
+    ],
+    ids=["package", "analysis", "help"],
+)
+def test_what_needs_no_model_loads_no_torch(code):
+    heavy = {"torch", "nnsight", "transformers"} | (set() if "analysis" in code else {"matplotlib", "pandas"})
+    assert not heavy & loaded_after(code)
+
+
+def test_the_stub_lists_every_public_name_and_all_resolve():
+    body = ast.parse((ROOT / "srtoolkit/__init__.pyi").read_text()).body
+    bound = [alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    stated = next(ast.literal_eval(node.value) for node in body if isinstance(node, ast.Assign))
+    assert sorted(bound) == sorted(stated) == sorted(srt.__all__) == sorted(dir(srt))
+    assert all(getattr(srt, name) is not None for name in srt.__all__)
 
 
 #: What would run code that a file holds, whichever name it was imported under.
@@ -149,12 +151,3 @@ def test_the_readme_names_the_commands_that_ci_runs():
     readme = (ROOT / "README.md").read_text()
     assert "make run" in readme and "make test" in readme
     assert "make test" in (ROOT / ".ci/run").read_text()
-
-
-def test_importing_the_package_imports_no_architecture():
-    """To look up one class of transformers' takes a second, for people who may load another model or none."""
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys, srtoolkit; print(*sys.modules)"], capture_output=True, text=True, check=True
-    )
-    heavy = {"transformers.modeling_utils", "transformers.models.llama.modeling_llama", "torch._dynamo", "sympy"}
-    assert not heavy & set(done.stdout.split())
