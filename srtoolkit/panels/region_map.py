@@ -259,6 +259,6 @@ graph = srt.region_graph(sharp, {self.threshold.value!r})
 classes = dict(zip({self.texts!r}, {self.classes!r}))
 names = [classes[text] for text in places.text.values]
 result = sharp.assign(relative_distance=curves.relative_distance, place=places, classes=("prompt", names))
-result = result.assign(component=("prompt", graph.component.values))
+result = result.assign(component=("prompt", graph.component.values)).assign_attrs(threshold={self.threshold.value!r})
 srt.plot.prompt_map(places, names)
 """

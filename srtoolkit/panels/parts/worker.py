@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -16,6 +16,7 @@ class CancelledError(Exception):
     """A job's result is not wanted any more; raised in the job, by its ``progress``."""
 
 
+@runtime_checkable
 class JobProgress(Protocol):
     """How a job says how far it is, and learns that it can end: the ``progress=`` of every measurement."""
 

@@ -68,9 +68,10 @@ class Explored:
             found = slice_gates(model, layout, layout.layer + 1, anchor=anchor, progress=progress)
             self.gates[anchor] = found.drop_vars("pre_activation")
         if pin and (anchor, pin) not in self.lines:
-            path, settings = line_on_plane(model, layout, *self.place(pin)), {"layer": layout.layer, "steps": STEPS}
-            pair = self.prompts_of_line(anchor)
-            self.lines[anchor, pin] = interpolate(model, [pair], path=path, **settings, progress=progress)
+            path = line_on_plane(model, layout, *self.place(pin))
+            self.lines[anchor, pin] = interpolate(
+                model, [self.prompts_of_line(anchor)], layer=layout.layer, steps=STEPS, path=path, progress=progress
+            )
 
     def fill(self, anchor: str, progress: Progress) -> None:
         """Measure predictions at the points where the slice was not measured.

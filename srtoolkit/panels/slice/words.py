@@ -64,15 +64,13 @@ def code(explored: Explored, view: View) -> str:
         "",
         f"model = {load_call(question.model)}",
         f"prompts = {question.prompts!r}",
-        "from srtoolkit.measures.planes import lay_out",
-        f"plane = lay_out(model, prompts, layer={question.layer}, resolution={question.resolution})",
+        f"plane = srt.lay_out(model, prompts, layer={question.layer}, resolution={question.resolution})",
         f"result = srt.slice_plane(model, plane, top={top}, tolerance={question.tolerance!r})",
     ]
     partly = {name for name, known in zip(ANCHORS, explored.plane["measured"].values, strict=True) if not known.all()}
     for name in sorted(partly & explored.filled):
         lines += [
-            "from srtoolkit.measures.slice_predictions import slice_predictions",
-            f"predictions = slice_predictions(model, plane, anchor={name!r}, top={top})",
+            f"predictions = srt.slice_predictions(model, plane, anchor={name!r}, top={top})",
             f"known = (result.anchor != {name!r}) | result.measured",
             'filled = {of: result[of].where(known, predictions[of]) for of in ("token", "probability")}',
             "result = result.assign(filled)",
@@ -86,8 +84,7 @@ def code(explored: Explored, view: View) -> str:
     if view.pin:
         alpha, beta = explored.place(view.pin)
         lines += [
-            "from srtoolkit.measures.slice_predictions import line_on_plane",
-            f"path = line_on_plane(model, plane, {alpha!r}, {beta!r})",
+            f"path = srt.line_on_plane(model, plane, {alpha!r}, {beta!r})",
             f"pair = {explored.prompts_of_line(anchor)!r}  # the line runs in the first one's context",
             f"line = srt.interpolate(model, [pair], layer={question.layer}, steps={STEPS}, path=path)",
         ]
