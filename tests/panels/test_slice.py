@@ -85,7 +85,7 @@ def test_until_predictions_are_known_the_page_has_the_top_token(text_model, monk
     event, fill = threading.Event(), explored.fill_tokens
     monkeypatch.setattr(explored, "fill_tokens", lambda *given: event.wait(30) and fill(*given))
     panel = SliceExplorer(text_model, PROMPTS, resolution=9, tolerance=0.5)
-    while not panel.canvas.points:
+    while not panel.canvas.points and panel.error is None:
         event.wait(0.01)
     plane = srt.slice_plane(text_model, PROMPTS, resolution=9, tolerance=0.5, top=5).sel(anchor="A")
     measured = plane["measured"].values
@@ -127,6 +127,7 @@ def test_no_point_is_measured_twice(text_model, n_predicted, tolerance):
 
 def test_filled_points_have_the_predictions_that_measuring_all_gives(text_model):
     panel = SliceExplorer(text_model, PROMPTS, resolution=9, tolerance=0.5)
+    panel.settle()
     panel.context.value = "B"
     panel.settle()
     expected = srt.slice_plane(text_model, PROMPTS, resolution=9, top=5)

@@ -212,7 +212,7 @@ class SliceExplorer(ModelPanel):
             return code(self._explored, self._view)
 
 
-def _ask_after_pause(question: Question, progress: JobProgress, pause: float) -> Explored:
+def _ask_after_pause(question: Question, progress: JobProgress, pause: float | int) -> Explored:
     """Measure a slice unless something else is asked for within some seconds."""
     end = time.monotonic() + pause
     while time.monotonic() < end:
