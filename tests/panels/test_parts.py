@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from seen import control, markup, said
+from seen import control, markup, spoken
 from srtoolkit.panels.parts.panel import ERROR_LENGTH, Panel
 from srtoolkit.panels.parts.picture import Picture
 from srtoolkit.panels.parts.text import drawable, shorten
@@ -65,7 +65,7 @@ def test_twenty_rapid_changes_end_with_the_last(panel):
     for number in range(1, 21):
         panel.number.value = number
     panel.settle(10)
-    assert panel.result == 40 and panel.alt == "40 is shown" == said(panel, "status")
+    assert panel.result == 40 and panel.alt == "40 is shown" == spoken(panel, "status")
     assert panel.ran[-1] == 20
     assert control(panel, "Cancel").disabled
 
@@ -89,7 +89,7 @@ def test_the_picture_stays_until_the_new_one_is_there(panel):
     panel.gate.clear()
     panel.number.value = 5
     assert (panel.png, panel.picture.value) == before and panel.alt == "8 is shown"
-    assert said(panel, "status").strip() == "doubling 5" and "<progress" in markup(panel, "status")
+    assert spoken(panel, "status").strip() == "doubling 5" and "<progress" in markup(panel, "status")
     assert 'data-state="busy"' in markup(panel, "status").replace("'", '"') and not control(panel, "Cancel").disabled
     with pytest.raises(TimeoutError, match="still computing"):
         panel.settle(0.05)
@@ -106,12 +106,12 @@ def test_cancel_keeps_what_is_shown_and_the_panel_goes_on(panel):
     while 5 not in panel.ran:
         time.sleep(0.001)
     control(panel, "Cancel").click()
-    assert "Cancelled" in said(panel, "status") and "8 is shown" in said(panel, "status")
+    assert "Cancelled" in spoken(panel, "status") and "8 is shown" in spoken(panel, "status")
     assert control(panel, "Cancel").disabled
     panel.gate.set()
     panel.settle(10)
     assert panel.result == 8 and panel.unwanted == [5]
-    assert "Cancelled" in said(panel, "status")
+    assert "Cancelled" in spoken(panel, "status")
     panel.number.value = 6
     panel.settle(10)
     assert panel.result == 12
@@ -141,7 +141,7 @@ def test_an_error_of_a_callback_is_shown_too(panel):
 
 def test_one_readable_line_of_a_long_error(panel):
     panel.show_error(ValueError("first line\nsecond  line " + "x" * 1000))
-    line = said(panel, "error").split("ValueError")[0]
+    line = spoken(panel, "error").split("ValueError")[0]
     assert line.startswith("Error: first line second line x") and len(line) < ERROR_LENGTH + 20
 
 
@@ -159,12 +159,12 @@ def test_progress_shows_how_much_is_done_and_ends_a_job_that_nobody_wants(panel)
         progress(1, 4)
         told.append(markup(panel, "status"))
         progress(2, 4, "the second half")
-        told.append(said(panel, "status"))
+        told.append(spoken(panel, "status"))
         panel.cancel()
         try:
             progress(3, 4)
         finally:
-            ended.append(said(panel, "status"))
+            ended.append(spoken(panel, "status"))
 
     panel.submit(job, told.append, "counting")
     panel.settle(10)

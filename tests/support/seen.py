@@ -29,7 +29,7 @@ def markup(panel: W.Widget, mark: str) -> str:
     return str(lines[0]) if lines else ""
 
 
-def said(panel: W.Widget, mark: str) -> str:
+def spoken(panel: W.Widget, mark: str) -> str:
     """What that line says to its reader."""
     return words(markup(panel, mark))
 
