@@ -14,12 +14,11 @@ from srtoolkit.analysis.regions import map_prompts, region_graph
 from srtoolkit.analysis.sharpness import JUMP_SLOPE, sharpness
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.models.model import Model
-from srtoolkit.panels.parts.panel import Panel
-from srtoolkit.panels.parts.picker import DEFAULT, ModelPicker, load_call
+from srtoolkit.panels.parts.model_panel import ModelPanel
+from srtoolkit.panels.parts.picker import load_call
 from srtoolkit.panels.parts.picture import DRAWING, Picture
 from srtoolkit.panels.parts.text import drawable, shorten
-from srtoolkit.panels.parts.watched import watched
-from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.panels.parts.worker import JobProgress
 from srtoolkit.plot.region_plots import MARKERS
 from srtoolkit.plot.slice_plots import TOKEN_COLOURS
 from srtoolkit.prompts.pairs import all_pairs
@@ -33,10 +32,11 @@ _LONE = (0.7, 0.7, 0.7)
 _NEUTRAL = (0.25, 0.25, 0.25)
 
 
-class RegionMap(Panel):
+class RegionMap(ModelPanel):
     """Prompts on a plane, an edge where no jump lies between two, and the curve of any path that is picked.
 
-    Every path between two prompts is measured once. Moving the threshold, and picking prompts, only looks up.
+    Every path between two prompts is measured once for a model and block. Moving the threshold, and picking prompts,
+    only looks up.
 
     Args:
         model: From :func:`srtoolkit.load_model`, or the name of one; a small packaged one by default.
@@ -49,11 +49,13 @@ class RegionMap(Panel):
         threshold: Slope above which a path has a jump; :func:`srtoolkit.null_threshold` gives one for a model.
 
     Attributes:
-        start: Control: one of the two picked prompts.
-        end: Control: the other.
-        colour: Control: ``"class"`` or ``"component"``.
-        threshold: Control.
-        picker: Choice of another model; none where ``curves`` were given.
+        start: Control of one of the two prompts that are picked.
+        end: Control of the other.
+        colour: Control of what the dots' colours say: ``"class"`` or ``"component"``.
+        threshold: Control of the slope above which a path has a jump.
+
+    Raises:
+        ValueError: The prompts and classes are not of one number.
     """
 
     def __init__(
@@ -73,9 +75,8 @@ class RegionMap(Panel):
         self.texts, self.classes = list(prompts), list(classes or ["prompt"] * len(prompts))
         if len(self.classes) != len(self.texts):
             raise ValueError(f"{len(self.texts)} prompts and {len(self.classes)} classes: expected one each.")
-        self._layer, self._steps = layer, steps
-        name = model.name if isinstance(model, Model) else model or DEFAULT
-        self.picker = None if curves is not None else ModelPicker(name, getattr(model, "revision", None))
+        super().__init__("Map of regions", model, layer)
+        self._steps = steps
         options = [(f"{shorten(text, 50)} ({kind})", index) for index, (text, kind) in enumerate(self._rows())]
         box = {"style": _WIDE, "layout": W.Layout(width="340px")}
         self.start = W.Dropdown(options=options, value=0, description="from", **box)
@@ -89,39 +90,36 @@ class RegionMap(Panel):
         self._picture.figure.subplots_adjust(0.065, 0.1, 0.985, 0.77, wspace=0.2)
         wrapped = W.Layout(flex_flow="row wrap")
         rows = [W.HBox(pair, layout=wrapped) for pair in ((self.start, self.end), (self.colour, self.threshold))]
-        super().__init__("Map of regions", [*([self.picker] if self.picker else []), *rows], [self._picture])
+        measured = [] if curves is not None else [self.picker, self.layer]
+        self.arrange([*measured, *rows], [self._picture])
         for control in (self.start, self.end):
             self.follow(control, self._move)
         self.follow(self.threshold, self._regroup)
         self.follow(self.colour, self._redraw)
         self._code = ""
-        if self.picker is not None:
-            self.picker.attach(self, self.use)
-        if curves is not None:
+        if curves is None:
+            self.begin()
+        else:
             self.submit(lambda _: self._place(curves), self._show, "placing the prompts")
-        elif isinstance(model, Model):
-            self.use(model)
-        elif self.picker is not None:
-            self.picker.fetch(self, self.use)
 
     def _rows(self) -> list[tuple[str, str]]:
         return list(zip(self.texts, self.classes, strict=True))
 
-    def use(self, model: Model) -> None:
-        """Measure the paths between all prompts in another model, in the background.
+    def ask(self, model: Model) -> None:
+        """Submit the job that measures the paths between all prompts.
 
         Args:
-            model: From :func:`srtoolkit.load_model`.
+            model: What is measured.
         """
-        text = f"measuring {len(self.texts) * (len(self.texts) - 1) // 2} paths on {model.name}"
+        layer = self.layer.value
 
-        def job(cancelled: Cancelled) -> tuple[xr.Dataset, str]:
+        def job(progress: JobProgress) -> tuple[xr.Dataset, str]:
             pairs = all_pairs(model, self.texts)
-            path = watched(cancelled, self.progress(text, cancelled), len(pairs))
-            curves = interpolate(model, pairs, layer=self._layer, steps=self._steps, path=path, reads="final_norm")
+            settings = {"layer": layer, "steps": self._steps, "reads": "final_norm"}
+            curves = interpolate(model, pairs, **settings, progress=progress)
             return self._place(curves, load_call(model))
 
-        self.submit(job, self._show, text)
+        self.submit(job, self._show, f"measuring {len(self.texts) * (len(self.texts) - 1) // 2} paths on {model.name}")
 
     def _place(self, curves: xr.Dataset, call: str = "") -> tuple[xr.Dataset, str]:
         """The curves with everything about the prompts that does not depend on the threshold."""
@@ -245,10 +243,10 @@ class RegionMap(Panel):
         self._alt = f"{self._words[0].upper()}{self._words[1:]}. {picked}"
 
     def code(self) -> str:
-        """Library calls that give ``result``; of curves that were given, from ``curves`` on."""
+        """The library calls that give ``result``; where ``curves`` were given, those from ``curves`` on."""
         if self.result is None:
             raise ValueError("nothing is shown yet.")
-        settings = f"layer={self._layer}, steps={self._steps}"
+        settings = f"layer={self.result.attrs['layer']}, steps={self._steps}"
         start = f"""model = {self._code}
 pairs = srt.all_pairs(model, {self.texts!r})
 curves = srt.interpolate(model, pairs, {settings}, reads="final_norm")
@@ -261,6 +259,6 @@ graph = srt.region_graph(sharp, {self.threshold.value!r})
 classes = dict(zip({self.texts!r}, {self.classes!r}))
 names = [classes[text] for text in places.text.values]
 result = sharp.assign(relative_distance=curves.relative_distance, place=places, classes=("prompt", names))
-result = result.assign(component=("prompt", graph.component.values))
+result = result.assign(component=("prompt", graph.component.values)).assign_attrs(threshold={self.threshold.value!r})
 srt.plot.prompt_map(places, names)
 """

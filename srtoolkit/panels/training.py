@@ -18,12 +18,14 @@ from srtoolkit.measures.planes import ANCHORS
 from srtoolkit.measures.slices import slice_plane
 from srtoolkit.models.checkpoints import checkpoints
 from srtoolkit.models.checks import check_tokens
+from srtoolkit.models.hub.cache import borrowed
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.panel import Panel
 from srtoolkit.panels.parts.picture import DRAWING, Frame, Picture
 from srtoolkit.panels.parts.text import drawable, shorten
-from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.panels.parts.worker import JobProgress
+from srtoolkit.patching.batches import Progress
 
 _WIDE = {"description_width": "90px"}
 
@@ -36,16 +38,21 @@ class TrainingPanel(Panel):
 
     Args:
         name: A model with checkpoints; see :func:`srtoolkit.checkpoints`.
-        prompts: Three: A, B and C.
+        prompts: Three of them: A, B and C.
         near: Take the checkpoints nearest to these numbers of tokens only; see :func:`srtoolkit.checkpoints`.
         layer: Block whose output is replaced.
         steps: Points of the path.
         resolution: Points along each axis of the slice.
+        keep: Keep what was downloaded from the hub, so that other prompts need not wait for it again; else a checkpoint
+            that was not there before is dropped as soon as it is measured, as :func:`srtoolkit.sweep` does.
 
     Attributes:
-        prompts: Controls, one a prompt.
-        checkpoint: Slider; its ``index`` is the checkpoint's place.
+        prompts: Controls of A, B and C.
+        checkpoint: Slider of the checkpoints; its ``index`` is the place of the one that is shown.
         play: Moves the slider.
+
+    Raises:
+        ValueError: The prompts are not three.
     """
 
     def __init__(
@@ -61,10 +68,11 @@ class TrainingPanel(Panel):
         layer: int = 0,
         steps: int = 50,
         resolution: int = 31,
+        keep: bool = False,
     ) -> None:
         if isinstance(prompts, str) or len(prompts) != len(ANCHORS):
             raise ValueError(f"expected three prompts, got {len(prompts)}: {str(prompts)[:200]}")
-        self.name, self._near = name, near
+        self.name, self._near, self._keep = name, near, keep
         self._settings = {"layer": layer, "steps": steps, "resolution": resolution}
         box = {"style": _WIDE, "layout": W.Layout(width="98%")}
         self.prompts = [
@@ -89,20 +97,28 @@ class TrainingPanel(Panel):
         """Measure all checkpoints, in the background."""
         prompts = tuple(str(prompt.value) for prompt in self.prompts)
 
-        def job(cancelled: Cancelled) -> tuple[xr.Dataset, list[Frame]] | None:
+        def job(progress: JobProgress) -> tuple[xr.Dataset, list[Frame]]:
             tokens = checkpoints(self.name, self._near)
-            parts = []
-            for index, revision in enumerate(tokens):
-                if cancelled():
-                    return None
-                text = f"measuring {self.name} at {revision}, {index + 1} of {len(tokens)}"
-                self.progress(text, cancelled)(index / len(tokens))
-                parts.append(measure(load_model(self.name, revision=revision), prompts, **self._settings))
+            parts = [self._measure(index, list(tokens), prompts, progress) for index in range(len(tokens))]
             result = join(parts, tokens)
             colours = slice_colours(result)
             return result, [self._draw(result, colours, index) for index in range(len(tokens))]
 
         self.submit(job, self._show, f"measuring the checkpoints of {self.name}")
+
+    def _measure(
+        self, index: int, revisions: Sequence[str], prompts: Sequence[str], progress: JobProgress
+    ) -> xr.Dataset:
+        """One checkpoint, which is in memory, and unless it is to be kept on the disk, only meanwhile."""
+        revision = revisions[index]
+        text = f"measuring {self.name} at {revision}, {index + 1} of {len(revisions)}"
+
+        def so_far(*_: int) -> None:
+            progress(index, len(revisions), text)
+
+        so_far()
+        with borrowed(self.name, revision, self._keep):
+            return measure(load_model(self.name, revision=revision), prompts, **self._settings, progress=so_far)
 
     def _show(self, found: tuple[xr.Dataset, list[Frame]]) -> None:
         self.result, self._frames = found
@@ -142,7 +158,7 @@ class TrainingPanel(Panel):
             return self._picture.frame(f"{where}: {curve_words}; {slice_words}.")
 
     def code(self) -> str:
-        """Library calls that give ``result``."""
+        """The library calls that give ``result``."""
         if self.result is None:
             raise ValueError("nothing is shown yet.")
         settings = self._settings
@@ -176,7 +192,15 @@ _JOIN: dict[str, Any] = {
 }
 
 
-def measure(model: Model, prompts: Sequence[str], layer: int, steps: int, resolution: int) -> xr.Dataset:
+def measure(
+    model: Model,
+    prompts: Sequence[str],
+    *,
+    layer: int,
+    steps: int,
+    resolution: int,
+    progress: Progress | None = None,
+) -> xr.Dataset:
     """The slice through three prompts, and the curve from the first to the second, of one checkpoint.
 
     Args:
@@ -185,14 +209,16 @@ def measure(model: Model, prompts: Sequence[str], layer: int, steps: int, resolu
         layer: Block whose output is replaced.
         steps: Points of the path.
         resolution: Points along each axis of the slice.
+        progress: Called after each batch of points; what it raises ends the measurement.
 
     Returns:
         As :func:`srtoolkit.slice_plane`, and ``relative_distance`` over ``along``, the path's alpha.
     """
     for name, text in zip(ANCHORS, prompts, strict=True):
         check_tokens(model, model.tokenize(text)[None], f"prompt {name}")
-    curves = interpolate(model, [(prompts[0], prompts[1])], layer=layer, steps=steps, reads="final_norm")
-    plane = slice_plane(model, prompts, layer=layer, resolution=resolution, reads="final_norm")
+    where: dict[str, Any] = {"layer": layer, "reads": "final_norm", "progress": progress}
+    curves = interpolate(model, [(prompts[0], prompts[1])], steps=steps, **where)
+    plane = slice_plane(model, prompts, resolution=resolution, **where)
     curve = curves["relative_distance"][0].drop_vars(_OF_THE_PAIR).rename(alpha="along")
     return plane.assign(relative_distance=curve)
 
@@ -222,7 +248,7 @@ def label(result: xr.Dataset, index: int) -> str:
 
     Args:
         result: From :func:`join`.
-        index: Of the checkpoint.
+        index: Place of the checkpoint.
     """
     seen = EngFormatter(sep="", places=1)(float(result["tokens"].values[index])) if result["tokens"][index] else "0"
     return f"{result['model'].values[index]} ({seen} tokens)"
@@ -233,7 +259,7 @@ def describe(result: xr.Dataset, index: int) -> tuple[str, str]:
 
     Args:
         result: From :func:`join`.
-        index: Of the checkpoint.
+        index: Place of the checkpoint.
     """
     along, values = result["along"].values, result["relative_distance"].values[index]
     if np.isfinite(values).all():

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from lab import BUILD
 
 CELLS = [
-    "import srtoolkit as srt\nfrom srtoolkit.panels.interpolation import InterpolationPanel",
+    "import srtoolkit as srt\nfrom srtoolkit.panels import InterpolationPanel",
     "panel = InterpolationPanel('nano-0.4m')\npanel",
     "panel.settle()",
 ]
@@ -175,7 +175,7 @@ def test_ten_thousand_characters_are_refused_in_words(notebook, picture):
 
 def test_cancel_keeps_the_picture(notebook, picture):
     alt = notebook.value("panel.alt")
-    notebook.kernel("import threading, srtoolkit.panels.interpolation as there; gate = threading.Event()")
+    notebook.kernel("import threading, srtoolkit.panels.interpolation.panel as there; gate = threading.Event()")
     notebook.kernel("real = there.measure; there.measure = lambda *a, **k: (gate.wait(), real(*a, **k))[1]")
     notebook.type("prompt A", "Once upon a time there was")
     expect(notebook.status()).to_have_attribute("data-state", "busy")

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from lab import BUILD
 
 CELLS = [
-    "import srtoolkit as srt\nfrom srtoolkit.panels.slice import SliceExplorer",
+    "import srtoolkit as srt\nfrom srtoolkit.panels import SliceExplorer",
     "panel = SliceExplorer('nano-0.4m', resolution=21)\npanel",
     "panel.settle()",
 ]
@@ -49,7 +49,7 @@ def tokens_shown(notebook):
 
 def tokens_known(notebook, row, column):
     """What the kernel has for a point: texts and probabilities."""
-    at = f"panel.result.isel(beta={row}, alpha={column})"
+    at = f"panel.result.sel(anchor=panel.context.value).isel(beta={row}, alpha={column})"
     texts = notebook.value(f"[repr(panel.model.token_text(t)) for t in {at}.token.values.tolist()]")
     return texts, notebook.value(f"{at}.probability.values.tolist()")
 
@@ -215,8 +215,9 @@ def test_odd_text_is_text(notebook, canvas):
 
 def test_cancel_keeps_the_picture(notebook, canvas):
     alt = notebook.value("panel.alt")
-    notebook.kernel("import threading; gate = threading.Event(); real = srt.panels.explored.slice_plane")
-    notebook.kernel("srt.panels.explored.slice_plane = lambda *a, **k: (gate.wait(), real(*a, **k))[1]")
+    notebook.kernel("import threading; from srtoolkit.panels.slice import explored; gate = threading.Event()")
+    notebook.kernel("real = explored.slice_plane")
+    notebook.kernel("explored.slice_plane = lambda *a, **k: (gate.wait(), real(*a, **k))[1]")
     notebook.type("prompt A", "Once upon a time there was")
     expect(notebook.status()).to_have_attribute("data-state", "busy")
     notebook.click("Cancel")
@@ -225,7 +226,7 @@ def test_cancel_keeps_the_picture(notebook, canvas):
     notebook.settle()
     assert notebook.value("panel.alt") == alt
     assert canvas.get_attribute("aria-label").startswith(alt)
-    notebook.kernel("srt.panels.explored.slice_plane = real")
+    notebook.kernel("explored.slice_plane = real")
     notebook.choose("points a side", "41")
     notebook.settle()
     assert "Once upon a time" in canvas.get_attribute("aria-label")

@@ -15,11 +15,14 @@ from PIL import Image
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
+from seen import control, markup, spoken, widgets, words
+from srtoolkit.models.hub.cache import cached_commit
 from srtoolkit.panels.interpolation import random_pairs
 from srtoolkit.panels.interpolation.pair import METRICS, measure
 from srtoolkit.panels.interpolation.panel import InterpolationPanel
 from srtoolkit.panels.parts.picker import ModelPicker, load_call, shared_model
 from srtoolkit.panels.parts.text import tokens_of
+from srtoolkit.panels.parts.worker import CancelledError
 from srtoolkit.panels.region_map import RegionMap
 from srtoolkit.panels.training import TrainingPanel
 
@@ -56,10 +59,6 @@ def settled(panel):
     return panel
 
 
-def words(widget):
-    return html.unescape(re.sub("<[^>]*>", "", widget.value))
-
-
 def pixels(panel):
     return np.asarray(Image.open(io.BytesIO(panel.png)))
 
@@ -90,7 +89,7 @@ def test_the_words_say_the_numbers(model, panel, metric, of):
         srt.sharpness(srt.interpolate(model, srt.sample_pairs(model, 8), steps=20), of).max_slope.dropna("pair").values
     )
     assert f"steeper than {(slopes < float(sharp.max_slope)).mean():.0%} of {len(slopes)} random pairs" in alt
-    assert words(panel._status) == alt and html.escape(alt) in panel.picture.value
+    assert spoken(panel, "status") == alt and html.escape(alt) in panel.picture.value
 
 
 def test_alpha_only_looks_up(panel, monkeypatch):
@@ -99,14 +98,16 @@ def test_alpha_only_looks_up(panel, monkeypatch):
     for alpha in (0, 0.25, 0.5, 1):
         panel.alpha.value = alpha
         seen.add(panel.png)
-        assert f"At alpha {panel.result.alpha.values[panel._index]:.2f}" in panel.alt
+        nearest = float(panel.result.alpha.sel(alpha=alpha, method="nearest"))
+        assert f"At alpha {nearest:.2f}" in panel.alt
     assert len(seen) == 4 and panel.error is None
 
 
 def test_a_moved_picture_is_as_one_drawn_anew(panel):
     panel.alpha.value = 0.8
     moved = pixels(panel)
-    panel._redraw()
+    panel.metric.value = "KL divergence"
+    panel.metric.value = "L2 distance"
     assert (pixels(panel) == moved).all()
 
 
@@ -164,16 +165,16 @@ def test_layer_and_steps(model, panel):
 
 def test_tokens_are_shown_as_one_types(model, panel):
     panel.prompt_a.value = "the king of England"
-    chips = re.findall(r'data-srt="token">([^<]*)<', panel._tokens_a.value)
+    chips = re.findall(r'data-srt="token">([^<]*)<', markup(panel, "tokens"))
     assert chips == [model.token_text(token) for token in model.tokenize("the king of England").tolist()]
     count = len(chips)
-    assert f"A: {count} tokens" in words(panel._tokens_a)
+    assert f"A: {count} tokens" in spoken(panel, "tokens")
     other = len(model.tokenize("a house by the"))
-    assert (f"{count} and {other} tokens" in words(panel._lengths)) == (count != other)
+    assert (f"{count} and {other} tokens" in spoken(panel, "lengths")) == (count != other)
     panel.prompt_b.value = "the king of Scotland and of all"
-    assert "Lengths differ" in words(panel._lengths)
+    assert "Lengths differ" in spoken(panel, "lengths")
     panel.prompt_b.value = panel.prompt_a.value
-    assert panel._lengths.value == ""
+    assert markup(panel, "lengths") == ""
 
 
 def test_the_same_prompt_twice_has_no_curve(panel):
@@ -192,13 +193,13 @@ def test_a_bad_prompt_is_refused_in_words_and_the_next_one_works(panel, text, sa
     panel.prompt_a.value = text
     panel.settle()
     assert isinstance(panel.error, ValueError)
-    assert said in words(panel._error_line) and (panel.png, panel.alt, panel.result) == before
-    assert len(panel._tokens_a.value) < 20_000
+    assert said in spoken(panel, "error") and (panel.png, panel.alt, panel.result) == before
+    assert len(markup(panel, "tokens")) < 20_000
     panel.alpha.value = 0.9
     assert panel.error is not None  # the picture is still not that of the prompts
     panel.prompt_a.value = "the sea"
     settled(panel)
-    assert panel.result.text_a.item() == "the sea" and panel._error_line.value == ""
+    assert panel.result.text_a.item() == "the sea" and markup(panel, "error") == ""
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
@@ -206,8 +207,8 @@ def test_odd_text_is_text(panel, text, recwarn):
     panel.prompt_a.value = text
     settled(panel)
     assert panel.result.text_a.item() == text
-    for widget in (panel._tokens_a, panel._status, panel.picture):
-        tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*([a-zA-Z]+)", widget.value)}
+    for shown in (markup(panel, "tokens"), markup(panel, "status"), panel.picture.value):
+        tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*([a-zA-Z]+)", shown)}
         assert tags <= {"div", "span", "img"}, tags
     tag = panel.picture.value
     assert re.fullmatch(
@@ -228,38 +229,66 @@ def test_a_text_that_no_result_can_keep_is_refused_in_the_panel(panel):
 
 def test_cancel_and_go_on(model, panel):
     before = panel.result
-    started, go = threading.Event(), threading.Event()
-
-    def slow(cancelled):
-        started.set()
-        go.wait(10)
-        return model, measure(model, "another", "prompt", 0, 20, cancelled)
-
-    panel.submit(slow, panel._show, "waiting")
-    started.wait(10)
-    panel._cancel.click()
-    go.set()
+    with model.lock:  # the job waits for the model, the panel does not
+        panel.prompt_a.value = "another"
+        assert "computing" in spoken(panel, "status")
+        control(panel, "Cancel").click()
+        assert "Cancelled" in spoken(panel, "status")
     panel.settle()
-    assert panel.result is before and "Cancelled" in words(panel._status)
+    assert panel.result is before and "Cancelled" in spoken(panel, "status")
     panel.prompt_a.value = "the sea"
     assert settled(panel).result.text_a.item() == "the sea"
 
 
-def test_random_pairs_go_on_where_they_were_cancelled(model):
-    asked = []
+@pytest.fixture
+def n_predicted(model):
+    """The number of points at which the model was asked for its next token, pass by pass."""
+    counted = []
+    hook = model.hf.lm_head.register_forward_pre_hook(lambda _, args: counted.append(args[0].shape[:-1].numel()))
+    yield counted
+    hook.remove()
 
-    def cancelled():
-        asked.append(None)
-        return len(asked) > 1
 
-    random_pairs.measure_random_pairs(model, 2, 7, cancelled, lambda _: None)
+def test_a_new_prompt_is_one_pass_over_its_points(panel, n_predicted):
+    panel.prompt_a.value = "the sea"
+    settled(panel)
+    assert sum(n_predicted) == panel.result.sizes["alpha"] == 20
+    assert panel.result.sizes["rank"] == 8
+
+
+def test_what_nobody_waits_for_ends_between_two_batches(model, panel, n_predicted, monkeypatch):
+    monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 8)
+    seen = []
+
+    def follow(change):
+        seen.append(change.new)
+        if 'value="0.' in change.new and 'value="0.000"' not in change.new:
+            panel.cancel()
+
+    status = next(one for one in widgets(panel) if getattr(one, "value", None) == markup(panel, "status"))
+    status.observe(follow, "value")
+    before = panel.result
+    panel.steps.value = 400
+    panel.settle()
+    assert panel.result is before and "Cancelled" in spoken(panel, "status")
+    assert 0 < sum(n_predicted) < 400
+
+
+def test_random_pairs_are_measured_once_and_whole(model, n_predicted):
+    def stop(done, total):
+        if done:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        random_pairs.measure_random_pairs(model, 2, 7, stop)
     assert not len(random_pairs.random_slopes(model, 2, 7, "kl"))
-    shares = []
-    random_pairs.measure_random_pairs(model, 2, 7, lambda: False, shares.append)
-    assert shares == [1]
+    random_pairs.measure_random_pairs(model, 2, 7)
     curves = srt.interpolate(model, srt.sample_pairs(model, 8), layer=2, steps=7)
     expected = srt.sharpness(curves, "kl").max_slope.values
     np.testing.assert_allclose(random_pairs.random_slopes(model, 2, 7, "kl"), expected, rtol=1e-3)
+    n_predicted.clear()
+    random_pairs.measure_random_pairs(model, 2, 7)
+    assert not n_predicted
 
 
 def test_code_gives_what_is_shown(panel):
@@ -283,8 +312,8 @@ def test_a_notebook_without_kernel_has_the_picture(panel):
 def test_every_control_has_a_visible_label(panel):
     """Buttons carry theirs; other controls have a description."""
     controls = [*panel.picker.children, panel.prompt_a, panel.prompt_b, panel.layer, panel.steps, panel.metric]
-    for control in [*controls, panel.alpha, panel.swap, panel._cancel]:
-        assert control.description.strip()
+    for one in [*controls, panel.alpha, panel.swap, control(panel, "Cancel")]:
+        assert one.description.strip()
 
 
 # --- ModelPicker
@@ -308,7 +337,7 @@ def test_another_model_from_the_list_and_from_a_folder(panel, tiny_folder):
     panel.picker.load.click()
     settled(panel)
     assert panel.result.attrs["model"] == str(tiny_folder)
-    assert len(re.findall("data-srt=.token", panel._tokens_a.value)) == len("the king of")  # one a byte
+    assert len(re.findall('data-srt="token"', markup(panel, "tokens"))) == len("the king of")  # one a byte
 
 
 def test_layers_of_a_shallower_model(panel, tmp_path):
@@ -330,7 +359,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_panel_as_it_is(panel, hub_cach
     panel.picker.other.value, panel.picker.revision.value = name, revision
     panel.picker.load.click()
     panel.settle()
-    assert panel.error is not None and said in words(panel._error_line)
+    assert panel.error is not None and said in spoken(panel, "error")
     assert (panel.model, panel.alt) == before
     panel.prompt_a.value = "the sea"
     settled(panel)
@@ -360,13 +389,9 @@ def test_the_call_that_loads_a_model():
 
 
 def test_a_long_prompt_shows_its_first_and_last_tokens(text_model):
-    shown = words_of(tokens_of(text_model, "abcde" * 100 + "Z", "A"))
+    shown = words(tokens_of(text_model, "abcde" * 100 + "Z", "A")).strip()
     assert "A: 501 tokens, but" in shown and "takes at most 64" in shown
     assert "442 more" in shown and shown.endswith("Z") and shown.count("a") < 20
-
-
-def words_of(markup):
-    return html.unescape(re.sub("<[^>]*>", "", markup)).strip()
 
 
 # --- TrainingPanel
@@ -411,7 +436,9 @@ def test_colours_of_all_checkpoints_have_one_scale(training):
     expected = 1 - training.result["distance"] / largest
     np.testing.assert_allclose(colours.transpose(*expected.dims), expected, atol=1e-6)
     frames = [training._draw(training.result, colours, index) for index in range(training.result.sizes["model"])]
-    assert [frame.png for frame in frames] == [frame.png for frame in training._frames]
+    for index, frame in enumerate(frames):
+        training.checkpoint.index = index
+        assert training.png == frame.png
 
 
 def test_code_of_training(training):
@@ -424,13 +451,37 @@ def test_new_prompts_and_an_error_of_training(training):
     place = training.checkpoint.index = 1
     training.prompts[2].value = ""
     training.settle()
-    assert "prompt C: an empty prompt" in words(training._error_line)
+    assert "prompt C: an empty prompt" in spoken(training, "error")
     training.prompts[2].value = "the <b>sea</b>"
     settled(training)
     assert training.result["text"].values[2] == "the <b>sea</b>" and training.checkpoint.index == place
     assert "<b>" not in training.picture.value
     with pytest.raises(ValueError, match="three prompts"):
         TrainingPanel("nano-0.4m", ("a", "b"))
+
+
+def test_checkpoints_of_a_hub_are_on_the_disk_only_while_they_are_measured(hub, monkeypatch):
+    monkeypatch.setattr("srtoolkit.panels.training.checkpoints", lambda *_: {"main": 2e9, "step1000": 1e9})
+    panel = settled(TrainingPanel("lab/tiny", ("one", "two", "six"), steps=5, resolution=3))
+    assert panel.result["model"].values.tolist() == ["main", "step1000"]
+    assert not [revision for revision in panel.result["model"].values if cached_commit("lab/tiny", revision)]
+    kept = settled(TrainingPanel("lab/tiny", ("one", "two", "six"), steps=5, resolution=3, keep=True))
+    assert [cached_commit("lab/tiny", revision) for revision in kept.result["model"].values] == hub.commits
+
+
+def test_training_is_cancelled_within_a_checkpoint(training, monkeypatch):
+    monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 64)
+    loaded = []
+    monkeypatch.setattr(
+        "srtoolkit.panels.training.load_model", lambda name, **more: loaded.append(name) or srt.load_model(name, **more)
+    )
+    before = training.result
+    training.prompts[0].value = "another prompt"
+    while not loaded:
+        time.sleep(0.001)
+    training.cancel()
+    training.settle()
+    assert len(loaded) <= 2 and training.result is before and training.error is None
 
 
 def test_a_model_without_checkpoints_is_an_error_in_the_panel(hub_cache):
@@ -483,20 +534,21 @@ def test_colour_by_component(map_):
     sizes = np.bincount(map_.result["component"].values)
     assert len(colours) == (sizes > 1).sum() + (sizes == 1).any()
     moved = pixels(map_)
-    map_._redraw()
+    map_.colour.value = "class"
+    map_.colour.value = "component"
     assert (pixels(map_) == moved).all() and (moved != by_class).any()
 
 
 def test_a_map_of_curves_that_are_measured_already(model, map_):
     curves = srt.interpolate(model, srt.all_pairs(model, PROMPTS), steps=12)
     again = settled(RegionMap(prompts=PROMPTS, classes=CLASSES, curves=curves))
-    assert again.picker is None and again.alt == map_.alt
+    assert again.picker not in widgets(again) and again.alt == map_.alt
     found = {"curves": curves}
     exec(again.code(), found)
     xr.testing.assert_allclose(found["result"], again.result, rtol=1e-4)
     wrong = RegionMap(prompts=PROMPTS[:-1], classes=CLASSES[:-1], curves=curves)
     wrong.settle()
-    assert "1 of them not among" in words(wrong._error_line)
+    assert "1 of them not among" in spoken(wrong, "error")
 
 
 def test_code_of_the_map(map_):
@@ -505,6 +557,7 @@ def test_code_of_the_map(map_):
     exec(map_.code(), found)
     dropped = [name for name in found["result"].data_vars if name == "place"]
     xr.testing.assert_allclose(found["result"].drop_vars(dropped), map_.result.drop_vars(dropped), rtol=1e-3)
+    assert found["result"].attrs == map_.result.attrs
     np.testing.assert_allclose(found["result"]["place"], map_.result["place"], atol=1e-2)
 
 
@@ -516,13 +569,21 @@ def test_another_model_of_the_map_and_cancel(model, map_):
         started.wait(0.1)
         map_.threshold.value = 1.5
         map_.cancel()
-        assert "Cancelled" in words(map_._status)
+        assert "Cancelled" in spoken(map_, "status")
     map_.settle()
     assert (map_.result["max_slope"].values == before["max_slope"].values).all() and map_.error is None
     map_.picker.revision.value = "step0"
     map_.picker.load.click()
     settled(map_)
     assert map_.result.attrs["revision"] == "step0"
+
+
+def test_another_block_of_the_map(model, map_):
+    map_.layer.value = 1
+    settled(map_)
+    sharp = srt.sharpness(srt.interpolate(model, srt.all_pairs(model, PROMPTS), layer=1, steps=12))
+    np.testing.assert_allclose(map_.result["max_slope"], sharp["max_slope"], rtol=1e-4)
+    assert "after block 1" in map_.alt and "layer=1" in map_.code() and map_.layer.max == model.n_layers - 1
 
 
 def test_prompts_and_classes_of_a_map_must_match():

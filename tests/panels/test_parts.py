@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
-import re
 import threading
 import time
 
@@ -15,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from seen import control, markup, spoken
 from srtoolkit.panels.parts.panel import ERROR_LENGTH, Panel
 from srtoolkit.panels.parts.picture import Picture
 from srtoolkit.panels.parts.text import drawable, shorten
+from srtoolkit.panels.parts.worker import CancelledError
 
 
 class Doubler(Panel):
@@ -37,11 +37,14 @@ class Doubler(Panel):
         if number < 0:
             raise ValueError(f"number={number}: expected <i>one</i> from 0 on.")
 
-        def job(cancelled):
+        def job(progress):
             self.ran.append(number)
             self.gate.wait(10)
-            if cancelled():
+            try:
+                progress(1, 2)
+            except CancelledError:
                 self.unwanted.append(number)
+                raise
             if number == 13:
                 raise RuntimeError("thirteen & more")
             return 2 * number
@@ -58,17 +61,13 @@ def panel():
     return Doubler()
 
 
-def words(widget):
-    return html.unescape(re.sub("<[^>]*>", "", widget.value))
-
-
 def test_twenty_rapid_changes_end_with_the_last(panel):
     for number in range(1, 21):
         panel.number.value = number
     panel.settle(10)
-    assert panel.result == 40 and panel.alt == "40 is shown" == words(panel._status)
+    assert panel.result == 40 and panel.alt == "40 is shown" == spoken(panel, "status")
     assert panel.ran[-1] == 20
-    assert panel._cancel.disabled
+    assert control(panel, "Cancel").disabled
 
 
 def test_what_nobody_waits_for_is_not_run(panel):
@@ -90,13 +89,13 @@ def test_the_picture_stays_until_the_new_one_is_there(panel):
     panel.gate.clear()
     panel.number.value = 5
     assert (panel.png, panel.picture.value) == before and panel.alt == "8 is shown"
-    assert words(panel._status).strip() == "doubling 5" and "<progress" in panel._status.value
-    assert 'data-state="busy"' in panel._status.value.replace("'", '"') and not panel._cancel.disabled
+    assert spoken(panel, "status").strip() == "doubling 5" and "<progress" in markup(panel, "status")
+    assert 'data-state="busy"' in markup(panel, "status").replace("'", '"') and not control(panel, "Cancel").disabled
     with pytest.raises(TimeoutError, match="still computing"):
         panel.settle(0.05)
     panel.gate.set()
     panel.settle(10)
-    assert panel.alt == "10 is shown" and "<progress" not in panel._status.value
+    assert panel.alt == "10 is shown" and "<progress" not in markup(panel, "status")
 
 
 def test_cancel_keeps_what_is_shown_and_the_panel_goes_on(panel):
@@ -106,13 +105,13 @@ def test_cancel_keeps_what_is_shown_and_the_panel_goes_on(panel):
     panel.number.value = 5
     while 5 not in panel.ran:
         time.sleep(0.001)
-    panel._cancel.click()
-    assert "Cancelled" in words(panel._status) and "8 is shown" in words(panel._status)
-    assert panel._cancel.disabled
+    control(panel, "Cancel").click()
+    assert "Cancelled" in spoken(panel, "status") and "8 is shown" in spoken(panel, "status")
+    assert control(panel, "Cancel").disabled
     panel.gate.set()
     panel.settle(10)
     assert panel.result == 8 and panel.unwanted == [5]
-    assert "Cancelled" in words(panel._status)
+    assert "Cancelled" in spoken(panel, "status")
     panel.number.value = 6
     panel.settle(10)
     assert panel.result == 12
@@ -122,19 +121,19 @@ def test_an_error_of_a_job_is_shown_and_gone_when_it_works_again(panel):
     panel.number.value = 13
     panel.settle(10)
     assert isinstance(panel.error, RuntimeError) and panel.result is None
-    assert panel._cancel.disabled and "<progress" not in panel._status.value
-    shown = panel._error_line.value
+    assert control(panel, "Cancel").disabled and "<progress" not in markup(panel, "status")
+    shown = markup(panel, "error")
     assert 'role="alert"' in shown.replace("'", '"') and "thirteen &amp; more" in shown
     assert shown.index("<details>") < shown.index("Traceback") and "<details open" not in shown
     panel.number.value = 3
     panel.settle(10)
-    assert panel.error is None and panel._error_line.value == "" and panel.result == 6
+    assert panel.error is None and markup(panel, "error") == "" and panel.result == 6
 
 
 def test_an_error_of_a_callback_is_shown_too(panel):
     panel.number.value = -1
     assert isinstance(panel.error, ValueError)
-    assert "&lt;i&gt;one&lt;/i&gt;" in panel._error_line.value and "<i>" not in panel._error_line.value
+    assert "&lt;i&gt;one&lt;/i&gt;" in markup(panel, "error") and "<i>" not in markup(panel, "error")
     panel.number.value = 2
     panel.settle(10)
     assert panel.error is None and panel.result == 4
@@ -142,7 +141,7 @@ def test_an_error_of_a_callback_is_shown_too(panel):
 
 def test_one_readable_line_of_a_long_error(panel):
     panel.show_error(ValueError("first line\nsecond  line " + "x" * 1000))
-    line = words(panel._error_line).split("ValueError")[0]
+    line = spoken(panel, "error").split("ValueError")[0]
     assert line.startswith("Error: first line second line x") and len(line) < ERROR_LENGTH + 20
 
 
@@ -150,23 +149,27 @@ def test_a_result_may_ask_for_another(panel):
     seen = []
     panel.submit(lambda _: 1, lambda one: panel.submit(lambda _: one + 1, seen.append, "two"), "one")
     panel.settle(10)
-    assert seen == [2] and panel._cancel.disabled
+    assert seen == [2] and control(panel, "Cancel").disabled
 
 
-def test_progress_of_a_job_that_nobody_wants_is_not_shown(panel):
-    told = []
+def test_progress_shows_how_much_is_done_and_ends_a_job_that_nobody_wants(panel):
+    told, ended = [], []
 
-    def job(cancelled):
-        show = panel.progress("counting", cancelled)
-        show(0.25)
-        told.append(panel._status.value)
+    def job(progress):
+        progress(1, 4)
+        told.append(markup(panel, "status"))
+        progress(2, 4, "the second half")
+        told.append(spoken(panel, "status"))
         panel.cancel()
-        show(0.5)
-        told.append(panel._status.value)
+        try:
+            progress(3, 4)
+        finally:
+            ended.append(spoken(panel, "status"))
 
-    panel.submit(job, lambda _: None, "counting")
+    panel.submit(job, told.append, "counting")
     panel.settle(10)
-    assert 'value="0.250"' in told[0] and "counting" not in told[1]
+    assert 'value="0.250"' in told[0] and "counting" in told[0] and told[1].strip() == "the second half"
+    assert len(told) == 2 and "Cancelled" in ended[0] and panel.error is None
 
 
 def test_jobs_run_on_one_thread_that_takes_no_gradients_and_ends(panel):

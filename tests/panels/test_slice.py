@@ -8,12 +8,14 @@ import threading
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from PIL import Image
 
 import srtoolkit as srt
 from families import hooked
-from srtoolkit.measures import slice_predictions
-from srtoolkit.panels.slice import explored
+from seen import markup, widgets
+from srtoolkit.panels.parts.picture import Picture
+from srtoolkit.panels.slice import explored, question
 from srtoolkit.panels.slice.panel import SliceExplorer
 
 PROMPTS = ("the cat sat", "a dog", "rain fell on us")
@@ -47,6 +49,10 @@ def colours(panel):
     return np.frombuffer(panel.canvas.colours, np.uint8).reshape(n, n, 4)
 
 
+def drawn_line(panel):
+    return next(one for one in widgets(panel) if isinstance(one, Picture))
+
+
 def test_the_page_has_the_slice(text_model, panel):
     expected = srt.slice_plane(text_model, PROMPTS, resolution=9)
     np.testing.assert_allclose(colours(panel)[..., :3], expected.rgb.values * 255, atol=1)
@@ -76,19 +82,64 @@ def test_the_page_has_the_predictions_of_plain_hooks(text_model, panel, anchor):
 
 
 def test_until_predictions_are_known_the_page_has_the_top_token(text_model, monkeypatch):
-    event, measure = threading.Event(), explored.slice_predictions
-    monkeypatch.setattr(explored, "slice_predictions", lambda *a, **k: event.wait(30) and measure(*a, **k))
-    panel = SliceExplorer(text_model, PROMPTS, resolution=9)
-    while not panel.canvas.points:
+    event, fill = threading.Event(), explored.fill_tokens
+    monkeypatch.setattr(explored, "fill_tokens", lambda *given: event.wait(30) and fill(*given))
+    panel = SliceExplorer(text_model, PROMPTS, resolution=9, tolerance=0.5)
+    while not panel.canvas.points and panel.error is None:
         event.wait(0.01)
-    places = np.frombuffer(panel.canvas.tokens, np.int32).reshape(9, 9)
-    assert panel.canvas.probabilities == b"" and "token" not in panel.result
+    plane = srt.slice_plane(text_model, PROMPTS, resolution=9, tolerance=0.5, top=5).sel(anchor="A")
+    measured = plane["measured"].values
+    assert measured.any() and not measured.all()
+    places, probabilities = panel.canvas.table(rank=5)
+    assert (np.isfinite(probabilities).all(-1) == measured).all()
     shown = np.array(panel.canvas.vocabulary)[places]
-    top = srt.slice_plane(text_model, PROMPTS, resolution=9, tolerance=0.01)["top_token"].sel(anchor="A").values
-    assert shown.tolist() == [[repr(text_model.token_text(token)) for token in row] for row in top.tolist()]
+    top = [[repr(text_model.token_text(token)) for token in row] for row in plane["top_token"].values.tolist()]
+    assert shown[..., 0].tolist() == top and (shown[~measured][:, 1:] == "").all() and (shown[measured] != "").all()
     event.set()
     panel.settle()
-    assert len(panel.canvas.probabilities) == 4 * 9 * 9 * 5 and "token" in panel.result
+    assert np.isfinite(panel.canvas.table(rank=5)[1]).all() and (panel.result["token"].sel(anchor="A") >= 0).all()
+
+
+@pytest.fixture
+def n_predicted(text_model):
+    """The number of points at which the model was asked for its next token, pass by pass."""
+    counted = []
+    hook = text_model.hf.lm_head.register_forward_pre_hook(lambda _, args: counted.append(args[0].shape[:-1].numel()))
+    yield counted
+    hook.remove()
+
+
+@pytest.mark.parametrize("tolerance", [None, 0.5])
+def test_no_point_is_measured_twice(text_model, n_predicted, tolerance):
+    plane = srt.slice_plane(text_model, PROMPTS, resolution=9, tolerance=tolerance)
+    left = int((~plane["measured"].sel(anchor="A")).sum())
+    alone = sum(n_predicted)
+    n_predicted.clear()
+    panel = SliceExplorer(text_model, PROMPTS, resolution=9, tolerance=tolerance)
+    panel.settle()
+    assert panel.error is None and (left > 0) == (tolerance is not None)
+    assert sum(n_predicted) == alone + left
+    n_predicted.clear()
+    panel.shown.value = question.TOKENS
+    panel.settle()
+    assert not n_predicted
+
+
+def test_filled_points_have_the_predictions_that_measuring_all_gives(text_model):
+    panel = SliceExplorer(text_model, PROMPTS, resolution=9, tolerance=0.5)
+    panel.settle()
+    panel.context.value = "B"
+    panel.settle()
+    expected = srt.slice_plane(text_model, PROMPTS, resolution=9, top=5)
+    for anchor in "AB":
+        here = panel.result.sel(anchor=anchor)
+        assert (here["token"].values == expected["token"].sel(anchor=anchor).values).all()
+        np.testing.assert_allclose(here["probability"], expected["probability"].sel(anchor=anchor), rtol=1e-4)
+    assert (panel.result["token"].sel(anchor="C") < 0).any()
+    again = {}
+    exec(panel.code(), again)
+    xr.testing.assert_allclose(again["result"], panel.result, rtol=1e-4)
+    assert again["result"].attrs == panel.result.attrs
 
 
 def test_a_pinned_point_has_the_curve_of_the_straight_line_to_it(text_model, panel):
@@ -103,21 +154,21 @@ def test_a_pinned_point_has_the_curve_of_the_straight_line_to_it(text_model, pan
     expected = (outputs - outputs[:1]).norm(dim=-1).numpy()
     np.testing.assert_allclose(panel.line.distance[0], expected, rtol=1e-2, atol=1e-4 * expected.max())
     assert f"from B the output moves by {expected[-1]:.3g}" in panel.alt
-    assert panel._pinned.layout.display is None
+    assert drawn_line(panel).layout.display is None
     panel.canvas.pin = []
     panel.settle()
-    assert panel.line is None and panel._pinned.layout.display == "none" and "Pinned" not in panel.alt
+    assert panel.line is None and drawn_line(panel).layout.display == "none" and "Pinned" not in panel.alt
 
 
 def test_a_line_to_an_anchor_is_the_path_between_prompts(text_model):
     curve = srt.interpolate(text_model, [PROMPTS[:2]], steps=9)
-    path = slice_predictions.line_on_plane(text_model, PROMPTS, 1.0, 0.0)
+    path = srt.line_on_plane(text_model, PROMPTS, 1.0, 0.0)
     line = srt.interpolate(text_model, [(PROMPTS[0], PROMPTS[2])], steps=9, path=path)
     np.testing.assert_allclose(line.distance, curve.distance, rtol=1e-4, atol=1e-5)
 
 
 def test_gate_density_is_that_of_slice_gates(text_model, panel):
-    panel.shown.value = explored.GATES
+    panel.shown.value = question.GATES
     panel.settle()
     expected = srt.slice_gates(text_model, PROMPTS, 1, resolution=9)
     np.testing.assert_array_equal(panel.result.crossings, expected.crossings)
@@ -130,12 +181,12 @@ def test_gate_density_is_that_of_slice_gates(text_model, panel):
     panel.layer.value = text_model.n_layers - 1
     panel.settle()
     assert "the last block" in str(panel.error) and panel.result.attrs["layer"] == 0
-    panel.shown.value = explored.MARGIN
+    panel.shown.value = question.MARGIN
     panel.settle()
     assert panel.error is None and panel.result.attrs["layer"] == text_model.n_layers - 1
 
 
-@pytest.mark.parametrize("name", explored.PICTURES)
+@pytest.mark.parametrize("name", question.PICTURES)
 def test_every_picture_has_words_a_legend_and_a_still(panel, name):
     panel.shown.value = name
     panel.settle()
@@ -196,13 +247,15 @@ def test_cancel_keeps_the_picture_and_the_next_change_works(panel, gate):
     assert panel.result["text"].values[1] == "another prompt" and panel.result.attrs["layer"] == 1
 
 
-def test_cancelled_predictions_end_between_batches(text_model, monkeypatch):
-    monkeypatch.setattr(slice_predictions, "AT_ONCE", 10)
-    shares, looks = [], iter([False, False, True])
-    found = slice_predictions.slice_predictions(
-        text_model, PROMPTS, resolution=9, cancelled=lambda: next(looks), progress=shares.append
-    )
-    assert found is None and shares == [0, 10 / 81]
+def test_a_cancelled_slice_ends_between_batches(panel, n_predicted, monkeypatch):
+    monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 16)
+    before = panel.result
+    status = next(one for one in widgets(panel) if getattr(one, "value", None) == markup(panel, "status"))
+    status.observe(lambda change: 'value="0.1' in change.new and panel.cancel(), "value")
+    panel.prompt_a.value = "another prompt"
+    panel.settle()
+    assert panel.result is before and panel.error is None
+    assert 0 < sum(n_predicted) < 3 * 81 / 2
 
 
 @pytest.mark.parametrize(
@@ -237,7 +290,7 @@ def test_other_points_a_side_forget_the_pin(panel):
 
 
 def test_code_gives_what_is_shown(panel, tiny_folder):
-    panel.shown.value, panel.context.value, panel.canvas.pin = explored.GATES, "C", [5, 2]
+    panel.shown.value, panel.context.value, panel.canvas.pin = question.GATES, "C", [5, 2]
     panel.settle()
     again = {}
     exec(panel.code(), again)
@@ -251,7 +304,7 @@ ODD = "<b>&amp;</b> 'quote\" $x_1$ \U0001f600 \u05e2\u05d1\u05e8\u05d9\u05ea \\ 
 def test_odd_text_is_kept_as_it_is(text_model):
     panel = SliceExplorer(text_model, (ODD, *PROMPTS[1:]), resolution=5)
     panel.canvas.pin = [1, 1]
-    panel.shown.value = explored.TOKENS
+    panel.shown.value = question.TOKENS
     panel.settle()
     assert panel.error is None and panel.result["text"].values[0] == ODD
     assert "<b>&amp;</b>" in panel.canvas.label

@@ -1,4 +1,4 @@
-"""One pair of prompts: its curves and predictions, what they show in words, and the calls that give them."""
+"""One pair of prompts: its curves with their predictions, what they show in words, and the calls that give them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import xarray as xr
 from jaxtyping import Float
 
 from srtoolkit.measures.curves import interpolate
-from srtoolkit.measures.predictions import next_tokens
 from srtoolkit.models.checks import check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.panels.interpolation.random_pairs import LENGTH, RANDOM_PAIRS
 from srtoolkit.panels.parts.picker import load_call
 from srtoolkit.panels.parts.text import shorten
-from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.patching.batches import Progress
 
 #: Curves by what the control calls them.
 METRICS = {
@@ -27,10 +26,8 @@ METRICS = {
 TOP = 8
 
 
-def measure(
-    model: Model, a: str, b: str, layer: int, steps: int, cancelled: Cancelled = lambda: False
-) -> xr.Dataset | None:
-    """Curves of one pair, with its next-token predictions at every point; ``None`` when cancelled.
+def measure(model: Model, a: str, b: str, layer: int, steps: int, progress: Progress | None = None) -> xr.Dataset:
+    """The curves of one pair, with the likeliest next tokens at every point.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
@@ -38,27 +35,23 @@ def measure(
         b: Prompt B.
         layer: Block whose output is replaced.
         steps: Points of the path.
-        cancelled: Ends it early.
+        progress: As :func:`srtoolkit.interpolate` takes it.
 
     Raises:
-        ValueError: An empty or too long prompt.
+        ValueError: A prompt is empty or too long.
     """
     for name, text in (("A", a), ("B", b)):
         check_tokens(model, model.tokenize(text)[None], f"prompt {name}")
-    curves = interpolate(model, [(a, b)], layer=layer, steps=steps)
-    if cancelled():
-        return None
-    alphas, top = curves["alpha"].values.tolist(), min(TOP, model.vocab_size)
-    predictions = next_tokens(model, [(a, b)], alphas=alphas, top=top, layer=layer)
-    return curves.assign({name: predictions[name] for name in ("token", "text", "probability")})
+    top = min(TOP, model.vocab_size)
+    return interpolate(model, [(a, b)], layer=layer, steps=steps, top=top, progress=progress)
 
 
 def numbers(sharp: xr.Dataset, random: Float[np.ndarray, " pair"]) -> str:
-    """Sharpness of one pair, in words.
+    """The sharpness of one pair's curve, in words.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`, of one pair.
-        random: Largest slopes of random pairs, where they are known.
+        random: Largest slopes of random pairs, as far as they are known.
     """
     if sharp["degenerate"]:
         return "A and B give the same output, so there is no curve"
@@ -76,7 +69,7 @@ def describe(result: xr.Dataset, of: str, compared: str) -> str:
 
     Args:
         result: From :func:`measure`.
-        of: The curve.
+        of: Which of its curves.
         compared: From :func:`numbers`.
     """
     a, b = (shorten(str(result[side].values[0])) for side in ("text_a", "text_b"))
@@ -90,8 +83,8 @@ def describe_point(result: xr.Dataset, of: str, index: int) -> str:
 
     Args:
         result: From :func:`measure`.
-        of: The curve.
-        index: Of the point.
+        of: Which of its curves.
+        index: The point's place on the path, from 0.
     """
     # Values, not selections: these take xarray longer than the whole picture.
     texts, probabilities = (result[name].values[0, index, :3] for name in ("text", "probability"))
@@ -107,21 +100,17 @@ def code(model: Model, result: xr.Dataset, of: str) -> str:
     """The library calls that give ``result``, its sharpness, and where that stands among random pairs.
 
     Args:
-        model: That was measured.
+        model: The model that was measured.
         result: From :func:`measure`.
-        of: The curve shown.
+        of: The curve that is shown.
     """
     layer, steps = int(result.attrs["layer"]), int(result.attrs["steps"])
     texts = tuple(str(result[side].values[0]) for side in ("text_a", "text_b"))
     return f"""import srtoolkit as srt
 
 model = {load_call(model)}
-pairs = [{texts!r}]
 settings = {{"layer": {layer}, "steps": {steps}}}
-curves = srt.interpolate(model, pairs, **settings)
-alphas = curves.alpha.values.tolist()
-predictions = srt.next_tokens(model, pairs, alphas=alphas, top={result.sizes["rank"]}, layer={layer})
-result = curves.assign({{name: predictions[name] for name in ("token", "text", "probability")}})
+result = srt.interpolate(model, [{texts!r}], top={result.sizes["rank"]}, **settings)
 sharp = srt.sharpness(result, of={of!r})
 random = srt.interpolate(model, srt.sample_pairs(model, {RANDOM_PAIRS}, length={LENGTH}), **settings)
 slopes = srt.sharpness(random, of={of!r}).max_slope.dropna("pair")

@@ -11,17 +11,16 @@ from srtoolkit.analysis.sharpness import sharpness
 from srtoolkit.models.model import Model
 from srtoolkit.panels.interpolation.pair import METRICS, code, describe, describe_point, measure, numbers
 from srtoolkit.panels.interpolation.random_pairs import RANDOM_PAIRS, measure_random_pairs, random_slopes
-from srtoolkit.panels.parts.panel import Panel
-from srtoolkit.panels.parts.picker import DEFAULT, ModelPicker
+from srtoolkit.panels.parts.model_panel import ModelPanel
 from srtoolkit.panels.parts.picture import DRAWING, Picture
 from srtoolkit.panels.parts.text import drawable, tokens_of
 from srtoolkit.panels.parts.token_bars import TokenBars
-from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.panels.parts.worker import JobProgress
 
 _WIDE = {"description_width": "70px"}
 
 
-class InterpolationPanel(Panel):
+class InterpolationPanel(ModelPanel):
     """The path between two prompts' activations: how far the output has moved, and the predictions at any point of it.
 
     Moving alpha only looks up what was computed. New prompts, another block or number of steps are computed in the
@@ -33,18 +32,15 @@ class InterpolationPanel(Panel):
         prompt_b: Where it ends. The prompts may have different numbers of tokens.
         layer: Block whose output is replaced.
         steps: Points of the path, both ends included.
-        metric: A key of ``METRICS``.
+        metric: Curve that is shown, a key of ``METRICS``.
 
     Attributes:
-        prompt_a: Control.
-        prompt_b: Control.
-        layer: Control.
-        steps: Control.
-        metric: Control.
-        alpha: Control.
+        prompt_a: Control of the prompt A.
+        prompt_b: Control of the prompt B.
+        steps: Control of the number of points.
+        metric: Control of the curve that is shown.
+        alpha: Control of the point that is shown.
         swap: Button that exchanges A and B.
-        picker: Choice of another model.
-        model: What is measured.
     """
 
     def __init__(
@@ -57,16 +53,12 @@ class InterpolationPanel(Panel):
         steps: int = 50,
         metric: str = "L2 distance",
     ) -> None:
-        self.model = model if isinstance(model, Model) else None
-        name = model.name if isinstance(model, Model) else model or DEFAULT
-        self.picker = ModelPicker(name, model.revision if isinstance(model, Model) else None)
+        super().__init__("From prompt A to prompt B", model, layer)
         box = {"rows": 2, "style": _WIDE, "layout": W.Layout(width="98%")}
         self.prompt_a = W.Textarea(prompt_a, description="prompt A", **box)
         self.prompt_b = W.Textarea(prompt_b, description="prompt B", **box)
         self._tokens_a, self._tokens_b, self._lengths = W.HTML(), W.HTML(), W.HTML()
         self.swap = W.Button(description="Swap A and B", icon="exchange")
-        top = self.model.n_layers - 1 if self.model is not None else max(layer, 1)
-        self.layer = W.IntSlider(layer, 0, top, description="after block", continuous_update=False, style=_WIDE)
         self.steps = W.BoundedIntText(steps, 3, 1000, description="steps", layout=W.Layout(width="160px"))
         self.metric = W.Dropdown(options=list(METRICS), value=metric, description="metric", style=_WIDE)
         self.alpha = W.FloatSlider(
@@ -82,47 +74,27 @@ class InterpolationPanel(Panel):
             W.HBox([self.layer, self.steps, self.metric, self.swap], layout=wrapped),
             self.alpha,
         ]
-        super().__init__("From prompt A to prompt B", controls, [self._picture])
-        self._of, self._held = METRICS[metric], False
-        self._connect()
-        if self.model is None:
-            self.run(lambda: self.picker.fetch(self, self.use))
-        else:
-            self.use(self.model)
-
-    def _connect(self) -> None:
-        self.picker.attach(self, self.use)
-        for control in (self.prompt_a, self.prompt_b, self.layer, self.steps):
+        self.arrange(controls, [self._picture])
+        self._of = METRICS[metric]
+        for control in (self.prompt_a, self.prompt_b, self.steps):
             self.follow(control, self.request)
         self.follow(self.metric, self._redraw)
         self.follow(self.alpha, self._move)
         self.swap.on_click(lambda _: self.run(self._swap))
+        self.begin()
 
-    def use(self, model: Model) -> None:
-        """Measure another model from now on.
+    def ask(self, model: Model) -> None:
+        """Submit the job that measures the path from A to B.
 
         Args:
-            model: From :func:`srtoolkit.load_model`.
+            model: What is measured.
         """
-        with self.lock:
-            self.model, self._held = model, True
-            try:
-                self.layer.max = model.n_layers - 1
-            finally:
-                self._held = False
-            self.run(self.request)
-
-    def request(self) -> None:
-        """Compute what the controls ask for, in the background."""
-        model = self.model
-        if model is None or self._held:
-            return
         prompts = self.prompt_a.value, self.prompt_b.value
         layer, steps = self.layer.value, self.steps.value
         self._show_tokens(model, *prompts)
 
-        def job(cancelled: Cancelled) -> tuple[Model, xr.Dataset | None]:
-            return model, measure(model, *prompts, layer, steps, cancelled)
+        def job(progress: JobProgress) -> tuple[Model, xr.Dataset]:
+            return model, measure(model, *prompts, layer, steps, progress)
 
         self.submit(job, self._show, f"computing from A to B on {model.name}; the picture is of what was asked before")
 
@@ -131,19 +103,15 @@ class InterpolationPanel(Panel):
         layer, steps = int(result.attrs["layer"]), int(result.attrs["steps"])
         self._redraw()
         if not len(random_slopes(model, layer, steps, "relative_distance")):
-            text = f"comparing with {RANDOM_PAIRS} random pairs on {model.name}"
 
-            def job(cancelled: Cancelled) -> None:
-                measure_random_pairs(model, layer, steps, cancelled, self.progress(text, cancelled))
+            def job(progress: JobProgress) -> None:
+                measure_random_pairs(model, layer, steps, progress)
 
-            self.submit(job, lambda _: self._redraw(), text)
+            self.submit(job, lambda _: self._redraw(), f"comparing with {RANDOM_PAIRS} random pairs on {model.name}")
 
     def _swap(self) -> None:
-        self._held = True
-        try:
+        with self.held():
             self.prompt_a.value, self.prompt_b.value = self.prompt_b.value, self.prompt_a.value
-        finally:
-            self._held = False
         self.request()
 
     def _show_tokens(self, model: Model, a: str, b: str) -> None:
@@ -205,12 +173,12 @@ class InterpolationPanel(Panel):
 
     @property
     def _index(self) -> int:
-        """Of the computed point that is nearest to alpha."""
+        """Place of the computed point that is nearest to alpha."""
         assert self.result is not None
         return int(np.abs(self.result["alpha"].values - self.alpha.value).argmin())
 
     def code(self) -> str:
-        """Library calls that give ``result``, its sharpness, and where that stands among random pairs."""
+        """The library calls that give ``result``, its sharpness, and where that stands among random pairs."""
         if self.result is None:
             raise ValueError("nothing is shown yet.")
         return code(self._shown_model, self.result, self._of)

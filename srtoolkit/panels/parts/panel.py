@@ -15,7 +15,7 @@ import ipywidgets as W
 import xarray as xr
 
 from srtoolkit.panels.parts.picture import Picture
-from srtoolkit.panels.parts.worker import Cancelled, Job, Worker
+from srtoolkit.panels.parts.worker import Job, Worker
 
 #: Characters of an error that its one line shows; all of it is in the folded traceback.
 ERROR_LENGTH = 400
@@ -45,12 +45,12 @@ class Panel(W.VBox):
         lock: Held while what is shown changes.
     """
 
-    def __init__(self, title: str, controls: Sequence[W.Widget], pictures: Sequence[W.Widget]) -> None:
+    def __init__(self, title: str, controls: Sequence[W.Widget] = (), pictures: Sequence[W.Widget] = ()) -> None:
+        super().__init__()
         self.title = title
         self.result: xr.Dataset | None = None
         self.error: Exception | None = None
         self.lock = threading.RLock()
-        self.picture = next((widget for widget in pictures if isinstance(widget, Picture)), None)
         self._worker = Worker(f"panel: {title}", self.lock)
         self._computing = False
         self._failing: object = None  # the callback that the error shown is from, or None for a job
@@ -58,11 +58,20 @@ class Panel(W.VBox):
         cancel = {"tooltip": "Stop computing; the picture stays", "layout": W.Layout(flex="0 0 auto")}
         self._cancel = W.Button(description="Cancel", disabled=True, **cancel)
         self._cancel.on_click(lambda _: self.cancel())
-        line = W.HBox([self._cancel, self._status], layout=W.Layout(align_items="center", min_height="36px"))
-        super().__init__(
-            [W.HTML(_styled(f"<b>{html.escape(title)}</b>")), *controls, line, self._error_line, *pictures]
-        )
         self.add_class("srt-panel")
+        self.arrange(controls, pictures)
+
+    def arrange(self, controls: Sequence[W.Widget], pictures: Sequence[W.Widget]) -> None:
+        """Put the panel's widgets in their places.
+
+        Args:
+            controls: Widgets above the picture, each with a visible label.
+            pictures: Widgets below; the first :class:`Picture` among them is what ``png``, ``alt`` and ``save`` take.
+        """
+        self.picture = next((widget for widget in pictures if isinstance(widget, Picture)), None)
+        line = W.HBox([self._cancel, self._status], layout=W.Layout(align_items="center", min_height="36px"))
+        heading = W.HTML(_styled(f"<b>{html.escape(self.title)}</b>"))
+        self.children = (heading, *controls, line, self._error_line, *pictures)
         self.say("")
 
     @property
@@ -78,14 +87,14 @@ class Panel(W.VBox):
         return self.picture.alt
 
     def code(self) -> str:
-        """Library calls that give ``result``."""
+        """The library calls that give ``result``."""
         raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write what is shown as a PNG.
 
         Args:
-            path: Of the file.
+            path: Where the file is written.
         """
         Path(path).write_bytes(self.png)
 
@@ -93,10 +102,14 @@ class Panel(W.VBox):
         """Compute in the background and show the result; a later call replaces this one, the picture stays till then.
 
         Args:
-            job: Takes a function that says whether its result is still wanted; runs on the panel's one worker.
+            job: Runs on the panel's one worker. It takes a function to be given to measurements as their ``progress=``,
+                which shows how much is done, and ends the job when its result is not wanted any more.
             then: Takes the result and shows it.
             text: What the panel says meanwhile.
         """
+
+        def shown(done: int, total: int, now: str = "", /) -> None:
+            self.say(now or text, busy=True, share=round(done / total, 2))  # a hundred messages to the page, no more
 
         def apply(result: Any) -> None:
             self._clear_error()
@@ -114,22 +127,7 @@ class Panel(W.VBox):
             self._clear_error()
             self._cancel.disabled = False
             self.say(text, busy=True)
-            self._worker.submit(job, apply, failed)
-
-    def progress(self, text: str, cancelled: Cancelled) -> Callable[[float | int], None]:
-        """A function by which a job shows how far it is, from 0 to 1.
-
-        Args:
-            text: What the panel says beside.
-            cancelled: The job's own.
-        """
-
-        def show(share: float | int) -> None:
-            with self.lock:
-                if not cancelled():
-                    self.say(text, busy=True, share=share)
-
-        return show
+            self._worker.submit(job, shown, apply, failed)
 
     def cancel(self) -> None:
         """Drop what is being computed; the picture stays as it is."""

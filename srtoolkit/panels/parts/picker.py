@@ -12,7 +12,7 @@ from srtoolkit.models.catalogue import available_models
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.panel import Panel
-from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.panels.parts.worker import JobProgress
 
 #: The model of a panel that was given none: small, and in the package.
 DEFAULT = "nano-1m"
@@ -31,8 +31,8 @@ class ModelPicker(W.HBox):
     model that it has until then.
 
     Args:
-        name: Chosen at first.
-        revision: Chosen at first.
+        name: Model that is chosen at first.
+        revision: Its revision that is chosen at first; the latest where ``None``.
     """
 
     def __init__(self, name: str = DEFAULT, revision: str | None = None) -> None:
@@ -64,14 +64,14 @@ class ModelPicker(W.HBox):
 
     @property
     def name(self) -> str:
-        """Of the model that is chosen."""
+        """Name of the model that is chosen."""
         return str(self.other.value.strip() if self.choice.value == _OTHER else self.choice.value)
 
     def attach(self, panel: Panel, then: Callable[[Model], None]) -> None:
-        """Load on the button, as a job of ``panel``.
+        """Load what is chosen when the button is clicked, as a job of ``panel``.
 
         Args:
-            panel: Says what goes on, and shows errors.
+            panel: It says what goes on, and shows errors.
             then: Takes the loaded model.
         """
         self.load.on_click(lambda _: panel.run(lambda: self.fetch(panel, then)))
@@ -80,14 +80,17 @@ class ModelPicker(W.HBox):
         """Load what is chosen, as a job of ``panel``.
 
         Args:
-            panel: Says what goes on, and shows errors.
+            panel: It says what goes on, and shows errors.
             then: Takes the loaded model.
+
+        Raises:
+            ValueError: No model is named.
         """
         name, revision = self.name, self.revision.value.strip() or None
         if not name:
             raise ValueError("no model is named; type a Hugging Face id or a folder, or choose one from the list.")
 
-        def job(_: Cancelled) -> Model:
+        def job(_: JobProgress) -> Model:
             return shared_model(name, revision)
 
         panel.submit(job, then, f"loading {name}{f' at {revision}' if revision else ''}")

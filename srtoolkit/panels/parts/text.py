@@ -51,7 +51,7 @@ def tokens_of(model: Model, text: str, name: str) -> str:
     """The tokens of a prompt as HTML, the last one marked: its residual stream is what gets replaced.
 
     Args:
-        model: Whose tokenizer is used.
+        model: The model whose tokenizer is used.
         text: The prompt.
         name: What the prompt is called.
     """
@@ -67,7 +67,7 @@ def tokens_of(model: Model, text: str, name: str) -> str:
         words += ", but a prompt needs at least one"
     elif limit is not None and len(ids) > limit:
         words += f", but {model.name} takes at most {limit:,}"
-    return f"<div style='{_MUTED};line-height:1.7'>{html.escape(words)} {''.join(chips)}</div>"
+    return f"<div data-srt='tokens' style='{_MUTED};line-height:1.7'>{html.escape(words)} {''.join(chips)}</div>"
 
 
 def _chip(text: str, token: int, last: bool) -> str:

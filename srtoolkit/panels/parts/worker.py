@@ -1,4 +1,4 @@
-"""A single background thread that runs the latest job it was given."""
+"""A single background thread that runs the latest job that it was given."""
 
 from __future__ import annotations
 
@@ -7,20 +7,41 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-#: Whether a job's result is no longer wanted; long jobs ask between batches.
-Cancelled = Callable[[], bool]
-Job = Callable[[Cancelled], Any]
+
+class CancelledError(Exception):
+    """A job's result is not wanted any more; raised in the job, by its ``progress``."""
+
+
+@runtime_checkable
+class JobProgress(Protocol):
+    """How a job says how far it is, and learns that it can end: the ``progress=`` of every measurement."""
+
+    def __call__(self, done: int, total: int, text: str = "", /) -> None:
+        """Show how much is done.
+
+        Args:
+            done: Points that are done.
+            total: Points in all.
+            text: What is being done, where that changes on the way.
+
+        Raises:
+            CancelledError: Nobody wants the result any more.
+        """
+
+
+Job = Callable[[JobProgress], Any]
 
 
 @dataclass(eq=False)
 class _Request:
-    """A job, and what to do with its result or its error."""
+    """A job, what shows its progress, and what to do with its result or its error."""
 
     job: Job
+    shown: JobProgress
     then: Callable[[Any], None]
     failed: Callable[[Exception], None]
 
@@ -43,22 +64,25 @@ class Worker:
         self._latest: _Request | None = None
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Job, then: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:
-        """Run ``job(cancelled)`` next, and give its result to ``then`` unless a later job or a cancel came first.
+    def submit(
+        self, job: Job, shown: JobProgress, then: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None:
+        """Run ``job(progress)`` next, and give its result to ``then`` unless a later job or a cancel came first.
 
         Args:
-            job: Takes a function that says whether its result is still wanted.
+            job: Takes a function to be called with how much is done, which ends the job when nobody wants it any more.
+            shown: Takes how much is done, on the worker's thread, as long as the result is wanted.
             then: Takes the result, on the worker's thread.
             failed: Takes what ``job`` or ``then`` raised, on the worker's thread.
         """
         with self._change:
-            self._latest = self._waiting = _Request(job, then, failed)
+            self._latest = self._waiting = _Request(job, shown, then, failed)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 
     def cancel(self) -> bool:
-        """Want no result any more; the running job ends unheard, at its next look at ``cancelled``.
+        """Want no result any more; the running job ends unheard, when it next says how far it is.
 
         Returns:
             Whether there was anything to cancel.
@@ -95,17 +119,23 @@ class Worker:
             return request
 
     def _carry_out(self, request: _Request) -> None:
-        def cancelled() -> bool:
-            return self._latest is not request
+        def wanted() -> bool:
+            return self._latest is request
+
+        def progress(done: int, total: int, text: str = "", /) -> None:
+            with self._lock:
+                if not wanted():
+                    raise CancelledError("cancelled, or replaced by a later request.")
+                request.shown(done, total, text)
 
         try:
-            result = request.job(cancelled)
+            result = request.job(progress)
             with self._lock:
-                if not cancelled():
+                if wanted():
                     request.then(result)
         except Exception as error:  # whatever a job raises is the panel's to show
             with self._lock:
-                if not cancelled():
+                if wanted():
                     request.failed(error)
         finally:
             with self._change:

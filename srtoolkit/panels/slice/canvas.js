@@ -88,14 +88,14 @@ function paint(canvas, slice, cursor, pin) {
   outlined(pen, 1.5, () => pen.rect(x - cell / 2, y - cell / 2, cell, cell));
 }
 
-// The prediction at one point, most probable token first; without probabilities, of one token, until they are known.
+// The prediction at one point, most probable token first; until more is known, one token without its probability.
 function predictions(slice, [row, column]) {
   const top = slice.tokens.length / slice.n ** 2;
   const start = (row * slice.n + column) * top;
   return Array.from({ length: top }, (_, rank) => ({
     text: slice.vocabulary[slice.tokens[start + rank]],
     probability: slice.probabilities[start + rank],
-  }));
+  })).filter(({ text }) => text);
 }
 
 function describe(readout, slice, cursor) {
@@ -104,14 +104,16 @@ function describe(readout, slice, cursor) {
   const [alpha, beta] = [slice.place(column), slice.place(row)].map((value) => value.toFixed(2));
   add(readout, "div", "srt-slice-where", `α ${alpha}, β ${beta}: next token, in the context of ${slice.context}`);
   const list = add(readout, "ol", "srt-slice-tokens");
-  for (const { text, probability } of predictions(slice, cursor)) {
+  const found = predictions(slice, cursor);
+  for (const { text, probability } of found) {
     const item = add(list, "li", "");
     add(item, "bdi", "srt-slice-token", text);
-    if (probability === undefined) continue;
+    if (Number.isNaN(probability)) continue;
     item.style.setProperty("--share", probability);
     add(item, "span", "srt-slice-percent", `${(100 * probability).toFixed(1)}%`);
   }
-  if (!slice.probabilities.length) add(readout, "div", "", "Its probability, and the next ones, are not computed yet.");
+  const unknown = found.some(({ probability }) => Number.isNaN(probability));
+  if (unknown) add(readout, "div", "", "Its probability, and the next ones, are not computed yet.");
   const distances = slice.anchors.map(({ name }, index) => {
     const distance = slice.distances[(index * slice.n + row) * slice.n + column];
     return `${distance.toPrecision(3)} from ${name}'s`;
@@ -203,7 +205,7 @@ function render({ model, el }) {
     move(cursor[0] + stride * step[0], cursor[1] + stride * step[1]);
     const [best] = predictions(slice, cursor);
     const [alpha, beta] = [slice.place(cursor[1]), slice.place(cursor[0])].map((value) => value.toFixed(2));
-    spoken.textContent = `alpha ${alpha}, beta ${beta}: ${best.text}`;
+    spoken.textContent = `alpha ${alpha}, beta ${beta}: ${best?.text ?? "no prediction"}`;
   });
 
   const events = { "change:colours": renew, "change:tokens": renew, "change:probabilities": renew };

@@ -34,15 +34,15 @@ class SliceCanvas(anywidget.AnyWidget):
     """A picture of a slice, with the prediction at the point that the mouse or the arrow keys are at.
 
     Attributes:
-        points: Along each axis; 0 before there is a picture.
+        points: Number of points along each axis; 0 before there is a picture.
         reach: First and last place on both axes.
-        colours: Bytes, RGBA [beta, alpha].
-        anchors: Of A, B and C: ``name``, ``alpha``, ``beta``, ``colour``.
+        colours: Red, green, blue and opacity of every point, as bytes [beta, alpha, 4].
+        anchors: ``name``, ``alpha``, ``beta`` and ``colour`` of A, B and C.
         context: Name of the anchor whose context the tokens are of; the pinned line starts there.
         tokens: Bytes, int32 [beta, alpha, rank]: places in ``vocabulary``.
-        probabilities: Bytes, float32 [beta, alpha, rank]; empty as long as they are not known.
+        probabilities: Bytes, float32 [beta, alpha, rank]; NaN as long as they are not known.
         distances: Bytes, float32 [anchor, beta, alpha].
-        vocabulary: Texts of the tokens that occur.
+        vocabulary: Texts of the tokens that occur; empty for tokens that are not known yet.
         title: What the colours say.
         legend: Colours, as CSS, with what each of them says.
         label: What the picture shows, in words.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,17 +15,18 @@ from srtoolkit.panels.parts.picture import DPI
 from srtoolkit.panels.parts.text import drawable
 from srtoolkit.panels.parts.token_bars import TokenBars
 from srtoolkit.panels.slice.canvas import Painted, painted
-from srtoolkit.panels.slice.explored import GATES, MARGIN, NEARNESS, REGIONS, TOKENS, Explored, Text, View
+from srtoolkit.panels.slice.explored import Explored
+from srtoolkit.panels.slice.question import GATES, MARGIN, NEARNESS, REGIONS, TOKENS, View
 
 
-def draw(explored: Explored, view: View, ax: Axes, text: Text) -> Axes:
+def draw(explored: Explored, view: View, ax: Axes, text: Callable[[int], str]) -> Axes:
     """One picture of a slice, by the plot function for it.
 
     Args:
         explored: The slice.
         view: What of it is shown.
         ax: Where to draw.
-        text: From token id to text.
+        text: Gives the text of a token id.
     """
     plane, anchor = explored.plane, view.anchor
     if view.picture == NEARNESS:
@@ -110,7 +112,7 @@ def stacked(*pngs: bytes) -> bytes:
     """Pictures below each other, as one PNG.
 
     Args:
-        pngs: From the top.
+        pngs: The pictures, from the top.
     """
     pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
     size = max(picture.width for picture in pictures), sum(picture.height for picture in pictures)

@@ -12,23 +12,15 @@ import xarray as xr
 from srtoolkit import plot
 from srtoolkit.measures.planes import ANCHORS
 from srtoolkit.models.model import Model
-from srtoolkit.panels.parts.panel import Panel
-from srtoolkit.panels.parts.picker import DEFAULT, ModelPicker
+from srtoolkit.panels.parts.model_panel import ModelPanel
 from srtoolkit.panels.parts.picture import DRAWING, Picture
 from srtoolkit.panels.parts.text import tokens_of
-from srtoolkit.panels.parts.worker import Cancelled
+from srtoolkit.panels.parts.worker import JobProgress
 from srtoolkit.panels.slice.canvas import SliceCanvas
 from srtoolkit.panels.slice.drawing import draw_line, paint, stacked, still
-from srtoolkit.panels.slice.explored import (
-    NEARNESS,
-    PICTURES,
-    Explored,
-    Question,
-    View,
-    code,
-    describe,
-    describe_pin,
-)
+from srtoolkit.panels.slice.explored import Explored
+from srtoolkit.panels.slice.question import NEARNESS, PICTURES, Question, View
+from srtoolkit.panels.slice.words import code, describe, describe_pin
 
 #: Seconds without a change after which a slice is measured: one types faster than models run.
 PAUSE = 0.3
@@ -39,7 +31,7 @@ TOLERANCE = 0.01
 _STYLE = {"description_width": "90px"}
 
 
-class SliceExplorer(Panel):
+class SliceExplorer(ModelPanel):
     """The plane through three prompts' activations, with the next-token prediction at every point of it.
 
     Hovering, or arrow keys, look up what lies in the page already. A click, or Enter, pins a point: the line to it from
@@ -50,21 +42,21 @@ class SliceExplorer(Panel):
         prompts: A, B and C, of any lengths.
         layer: Block whose output is replaced.
         resolution: Points along each axis.
-        tolerance: Of :func:`srtoolkit.slice_plane`: where the slice need not be measured. Predictions are measured at
-            every point.
+        tolerance: Where the slice need not be measured for its picture, as :func:`srtoolkit.slice_plane` takes it.
+            Predictions are measured there afterwards, in the context that is shown.
 
     Attributes:
-        prompt_a: Control.
-        prompt_b: Control.
-        prompt_c: Control.
-        layer: Control.
-        resolution: Control.
-        shown: Control: one of ``PICTURES``.
-        context: Control: whose prompt predictions, gates and the line to the pinned point are in.
+        prompt_a: Control of the prompt A.
+        prompt_b: Control of the prompt B.
+        prompt_c: Control of the prompt C.
+        resolution: Control of the number of points along each axis.
+        shown: Control of the picture, one of ``PICTURES``.
+        context: Control of the anchor whose prompt predictions, gates and the line to the pinned point are in.
         canvas: The picture; ``canvas.pin`` is the row and column of the pinned point.
-        picker: Choice of another model.
-        model: What is measured.
         line: Curves along the line to the pinned point, or ``None``.
+
+    Raises:
+        ValueError: The prompts are not three.
     """
 
     def __init__(
@@ -82,20 +74,16 @@ class SliceExplorer(Panel):
     ) -> None:
         if isinstance(prompts, str) or len(prompts) != len(ANCHORS):
             raise ValueError(f"prompts={prompts!r}: expected three texts, for A, B and C.")
-        self.model = model if isinstance(model, Model) else None
-        self._tolerance, self._held = tolerance, False
+        super().__init__("The plane through three prompts", model, layer)
+        self._tolerance = tolerance
         self._explored: Explored | None = None
         self._view = View(NEARNESS, "A", ())
-        name = model.name if isinstance(model, Model) else model or DEFAULT
-        self.picker = ModelPicker(name, model.revision if isinstance(model, Model) else None)
         self._prompts = [
             W.Textarea(text, description=f"prompt {anchor}", rows=1, style=_STYLE, layout=W.Layout(width="98%"))
             for anchor, text in zip(ANCHORS, prompts, strict=True)
         ]
         self.prompt_a, self.prompt_b, self.prompt_c = self._prompts
         self._tokens = [W.HTML() for _ in ANCHORS]
-        top = self.model.n_layers - 1 if self.model is not None else max(layer, 1)
-        self.layer = W.IntSlider(layer, 0, top, description="after block", continuous_update=False, style=_STYLE)
         sizes = sorted({21, 41, 61, resolution})
         narrow = {"style": {"description_width": "initial"}, "layout": W.Layout(width="max-content")}
         self.resolution = W.Dropdown(options=sizes, value=resolution, description="points a side", **narrow)
@@ -107,18 +95,11 @@ class SliceExplorer(Panel):
         settings = [self.layer, self.resolution, self.shown, self.context]
         boxes = [widget for pair in zip(self._prompts, self._tokens, strict=True) for widget in pair]
         controls = [self.picker, W.VBox(boxes), W.HBox(settings, layout=W.Layout(flex_flow="row wrap"))]
-        super().__init__("The plane through three prompts", controls, [self.canvas, self._pinned])
-        self._connect()
-        if self.model is None:
-            self.run(lambda: self.picker.fetch(self, self.use))
-        else:
-            self.use(self.model)
-
-    def _connect(self) -> None:
-        self.picker.attach(self, self.use)
-        for control in (*self._prompts, self.layer, self.resolution, self.shown, self.context):
+        self.arrange(controls, [self.canvas, self._pinned])
+        for control in (*self._prompts, self.resolution, self.shown, self.context):
             self.follow(control, self.request)
         self.follow(self.canvas, self.request, "pin")
+        self.begin()
 
     @property
     def line(self) -> xr.Dataset | None:
@@ -126,62 +107,45 @@ class SliceExplorer(Panel):
         with self.lock:
             return self._explored.lines.get((self._view.anchor, self._view.pin)) if self._explored else None
 
-    def use(self, model: Model) -> None:
-        """Measure another model from now on.
+    def ask(self, model: Model) -> None:
+        """Submit the job that measures what the controls ask for, as far as it is not known yet.
 
         Args:
-            model: From :func:`srtoolkit.load_model`.
-        """
-        with self.lock:
-            self.model, self._held = model, True
-            try:
-                self.layer.max = model.n_layers - 1
-            finally:
-                self._held = False
-            self.run(self.request)
+            model: What is measured.
 
-    def request(self) -> None:
-        """Measure what the controls ask for, in the background, as far as it is not known yet."""
-        if self.model is None or self._held:
-            return
+        Raises:
+            ValueError: A point is pinned that is not on the plane.
+        """
         prompts = (self.prompt_a.value, self.prompt_b.value, self.prompt_c.value)
-        question = Question(self.model, prompts, self.layer.value, self.resolution.value, self._tolerance)
+        question = Question(model, prompts, self.layer.value, self.resolution.value, self._tolerance)
         for anchor, text, chips in zip(ANCHORS, prompts, self._tokens, strict=True):
-            chips.value = tokens_of(self.model, text, anchor)
+            chips.value = tokens_of(model, text, anchor)
         known = self._explored if self._explored is not None and self._explored.question == question else None
         if self.canvas.points not in (0, question.resolution):
-            self._unpin()
+            with self.held():
+                self.canvas.pin = []  # the point lies elsewhere on a grid of other points
         pin, first = tuple(self.canvas.pin), self._explored is None
         if pin and (len(pin) != 2 or not all(0 <= index < question.resolution for index in pin)):
             raise ValueError(f"pin={list(pin)}: expected a row and a column from 0 to {question.resolution - 1}.")
         view = View(self.shown.value, self.context.value, pin)
 
-        def job(cancelled: Cancelled) -> Explored | None:
-            explored = known or _ask_after_pause(question, cancelled, first)
-            if explored is not None:
-                explored.complete(view)
+        def job(progress: JobProgress) -> Explored:
+            explored = known or _ask_after_pause(question, progress, 0 if first else PAUSE)
+            explored.complete(view, progress)
             return explored
 
-        words = f"measuring the plane on {self.model.name}; the picture is of what was asked before"
+        words = f"measuring the plane on {model.name}; the picture is of what was asked before"
         self.submit(job, lambda explored: self._show(explored, view), words)
-
-    def _unpin(self) -> None:
-        """Forget the pinned point: it lies elsewhere on a grid of other points."""
-        self._held = True
-        try:
-            self.canvas.pin = []
-        finally:
-            self._held = False
 
     def _show(self, explored: Explored, view: View) -> None:
         """Show what is known, and measure predictions where they are not."""
         self._update(explored, view)
-        if view.anchor not in explored.predictions:
-            text = f"next tokens at every point, in the context of {view.anchor}"
+        if view.anchor not in explored.filled:
 
-            def job(cancelled: Cancelled) -> None:
-                explored.predict(view.anchor, cancelled, self.progress(text, cancelled))
+            def job(progress: JobProgress) -> None:
+                explored.fill(view.anchor, progress)
 
+            text = f"next tokens at the remaining points, in the context of {view.anchor}"
             self.submit(job, lambda _: self._update(explored, view), text)
 
     def _update(self, explored: Explored, view: View) -> None:
@@ -199,10 +163,9 @@ class SliceExplorer(Panel):
         explored, view, plane, canvas = self._explored, self._view, self._explored.plane, self.canvas
         with DRAWING:
             picture = paint(explored, view)
-        found = explored.predictions.get(view.anchor)
-        tokens = (
-            plane["top_token"].sel(anchor=view.anchor).values[..., None] if found is None else found["token"].values
-        )
+        here = plane.sel(anchor=view.anchor)
+        tokens = here["token"].values.copy()
+        tokens[..., 0] = here["top_token"].values  # known where the others are not, as the label of a whole patch
         ids, places = np.unique(tokens, return_inverse=True)
         colours = [f"rgb({r * 255:.0f} {g * 255:.0f} {b * 255:.0f})" for r, g, b in plot.ANCHOR_COLOURS]
         with canvas.hold_sync():
@@ -211,9 +174,11 @@ class SliceExplorer(Panel):
             canvas.colours = picture.colours.tobytes()
             canvas.title, canvas.legend = picture.title, [list(entry) for entry in picture.legend]
             canvas.tokens = places.astype(np.int32).tobytes()
-            canvas.probabilities = b"" if found is None else found["probability"].values.astype(np.float32).tobytes()
+            canvas.probabilities = here["probability"].values.astype(np.float32).tobytes()
             canvas.distances = plane["distance"].values.astype(np.float32).tobytes()
-            canvas.vocabulary = [repr(explored.question.model.token_text(token)) for token in ids.tolist()]
+            canvas.vocabulary = [
+                repr(explored.question.model.token_text(token)) if token >= 0 else "" for token in ids.tolist()
+            ]
             canvas.anchors = [
                 {"name": name, "alpha": alpha, "beta": beta, "colour": colour}
                 for name, (alpha, beta), colour in zip(ANCHORS, explored.corners, colours, strict=True)
@@ -240,18 +205,17 @@ class SliceExplorer(Panel):
             return stacked(whole, self._pinned.png) if self._view.pin else whole
 
     def code(self) -> str:
-        """Library calls that give ``result`` and ``line``."""
+        """The library calls that give ``result`` and ``line``."""
         with self.lock:
             if self._explored is None:
                 raise ValueError("nothing is shown yet.")
             return code(self._explored, self._view)
 
 
-def _ask_after_pause(question: Question, cancelled: Cancelled, first: bool) -> Explored | None:
-    """Measure a slice unless something else is asked for at once."""
-    end = time.monotonic() + (0 if first else PAUSE)
+def _ask_after_pause(question: Question, progress: JobProgress, pause: float | int) -> Explored:
+    """Measure a slice unless something else is asked for within some seconds."""
+    end = time.monotonic() + pause
     while time.monotonic() < end:
-        if cancelled():
-            return None
+        progress(0, 1)
         time.sleep(0.02)
-    return Explored.ask(question)
+    return Explored.ask(question, progress)
