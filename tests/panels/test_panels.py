@@ -388,6 +388,12 @@ def test_the_call_that_loads_a_model():
         assert (again.fingerprint, again.dtype) == (model.fingerprint, model.dtype)
 
 
+def test_the_call_that_wraps_a_model_in_memory(text_model):
+    given = srt.wrap(text_model.hf, text_model.tokenizer, name="mine", revision="edited")
+    here = {"srt": srt, "hf_model": text_model.hf, "tokenizer": text_model.tokenizer}
+    assert repr(eval(load_call(given), here)) == repr(given)
+
+
 def test_a_long_prompt_shows_its_first_and_last_tokens(text_model):
     shown = words(tokens_of(text_model, "abcde" * 100 + "Z", "A")).strip()
     assert "A: 501 tokens, but" in shown and "takes at most 64" in shown

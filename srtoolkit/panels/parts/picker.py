@@ -114,12 +114,15 @@ def shared_model(name: str, revision: str | None = None) -> Model:
 
 
 def load_call(model: Model) -> str:
-    """The call that loads ``model``.
+    """The call that loads ``model``, or that wraps what was in memory.
 
     Args:
-        model: From :func:`srtoolkit.load_model`.
+        model: From :func:`srtoolkit.load_model` or :func:`srtoolkit.wrap`.
     """
     arguments = [repr(model.name)]
+    if model.init == "given":
+        revision = f", revision={model.revision!r}" if model.revision is not None else ""
+        return f"srt.wrap(hf_model, tokenizer, name={model.name!r}{revision})  # the model and tokenizer in memory"
     if model.revision is not None:
         arguments.append(f"revision={model.revision!r}")
     if model.init != "pretrained":
