@@ -238,7 +238,8 @@ def test_code_gives_what_is_shown(notebook, canvas):
     notebook.wait_for("panel.canvas.pin", [20, 30])
     notebook.settle()
     notebook.kernel("again = {}\nexec(panel.code(), again)")
-    assert notebook.value("again['result'].equals(panel.result)")
+    # Points that were filled in afterwards ran in other batches there.
+    notebook.kernel("import xarray; xarray.testing.assert_allclose(again['result'], panel.result, rtol=1e-4)")
     assert notebook.value("again['line'].equals(panel.line)")
 
 
