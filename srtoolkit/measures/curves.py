@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,17 +116,22 @@ def _measure(
     cuts = torch.arange(1, steps - 1).split(max(1, at_once - 2)) or (torch.arange(0),)
     wanted = tuple("logprobs" if read == "logits" else read for read in reads)
     out: dict[str, Tensor] = {}
-    for cut in cuts:
+    for number, cut in enumerate(cuts):
         order = torch.cat([torch.tensor([0, steps - 1]), cut])
         found = patch(
             model, batch.context, points[:, order], layer=layer, reads=wanted, method=batch.method,
-            progress=batch.progress if len(cuts) == 1 else None,
+            progress=functools.partial(_of_all_cuts, batch.progress, number, len(cuts)),
         )  # fmt: skip
         for pair in range(len(points)):
             for name, values in _compare({read: value[pair] for read, value in found.items()}, top).items():
                 whole = out.setdefault(name, torch.empty(*points.shape[:2], *values.shape[1:], dtype=values.dtype))
                 whole[pair, order] = values.cpu()
     return out
+
+
+def _of_all_cuts(progress: Progress, number: int, cuts: int, done: int, total: int) -> None:
+    """The progress of one cut as that of the whole path."""
+    progress(number * total + done, cuts * total)
 
 
 def _compare(found: dict[str, Float[Tensor, "point _width"]], top: int) -> dict[str, Shaped[Tensor, point * rank]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
@@ -23,10 +22,9 @@ def likeliest(
     Returns:
         Ids and probabilities; -1 and NaN at points where a logit is NaN.
     """
-    undefined = logits.isnan().any(-1, keepdim=True)
-    best = logits.topk(top)
-    probabilities = (best.values - logits.logsumexp(-1, keepdim=True)).exp()
-    return best.indices.masked_fill(undefined, -1), probabilities.masked_fill(undefined, torch.nan)
+    values, tokens = logits.topk(top)
+    total = logits.logsumexp(-1, keepdim=True)  # NaN where a logit is
+    return tokens.masked_fill(total.isnan(), -1), (values - total).exp()
 
 
 def texts_of(model: Model, tokens: Int[np.ndarray, "*point"]) -> Shaped[np.ndarray, "*point"]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from srtoolkit.analysis.colours import slice_colours
 from srtoolkit.measures.gate_flips import counted, find_blocks
 from srtoolkit.measures.grid import Values, fill_grid
-from srtoolkit.measures.likely_tokens import check_top, likeliest
+from srtoolkit.measures.likely_tokens import check_top
 from srtoolkit.measures.planes import ANCHORS, Layout, Triple, lay_out, on_plane, points_at
 from srtoolkit.measures.progress import reporting
 from srtoolkit.models.checks import check_gates, check_layer
@@ -254,11 +254,13 @@ class _InContext:
             return found
         logits = found.pop("logits")
         undefined = ~logits.isfinite().all(-1, keepdim=True)
-        best = logits.topk(2)
-        found["top_token"] = best.indices[..., :1].masked_fill(undefined, -1)
-        found["margin"] = (best.values[..., :1] - best.values[..., 1:]).masked_fill(undefined, torch.nan)
+        values, tokens = logits.topk(max(2, self.top))
+        found["top_token"] = tokens[..., :1].masked_fill(undefined, -1)
+        found["margin"] = (values[..., :1] - values[..., 1:2]).masked_fill(undefined, torch.nan)
         if self.top:
-            found["token"], found["probability"] = likeliest(logits, self.top)
+            total = logits.logsumexp(-1, keepdim=True)
+            found["token"] = tokens[..., : self.top].masked_fill(undefined, -1)
+            found["probability"] = (values[..., : self.top] - total).exp()
         return found
 
 
