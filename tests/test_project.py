@@ -8,6 +8,7 @@ import itertools
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -152,3 +153,16 @@ def test_the_readme_names_the_commands_that_ci_runs():
     readme = (ROOT / "README.md").read_text()
     assert "make run" in readme and "make test" in readme
     assert "make test" in (ROOT / ".ci/run").read_text()
+
+
+def test_no_public_name_is_taken_by_what_nnsight_gives_to_every_object():
+    code = """
+    import srtoolkit as srt
+    srt.load_model("nano-0.4m")
+    assert hasattr(object(), "save"), "nnsight mounts it no more: the package needs no property of its own"
+    wrong = [name for name in srt.__all__ if type(getattr(srt, name)).__name__ == "method"]
+    assert not wrong, wrong
+    from srtoolkit import save
+    assert save is srt.save is srt.results.save
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
