@@ -126,7 +126,7 @@ def _plane(model: srt.Model, work: Work) -> Problem:
     """Three prompts; each context's own activation goes before the points of the plane."""
     prompts = srt.sample_pairs(model, 3, work.tokens).tokens_a
     resolution = round((work.points - 1) ** 0.5)
-    layout = lay_out(model, prompts, work.layer, resolution, 0.25, False)
+    layout = lay_out(model, prompts, layer=work.layer, resolution=resolution)
     order = _from_first(1 + resolution**2)
     plane = points_at(layout, torch.arange(resolution**2).numpy())
     points = torch.stack([torch.cat([own[None], plane])[order] for own in layout.corners])

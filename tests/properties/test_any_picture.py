@@ -17,7 +17,7 @@ from strategies import all_paths, curves, flipped_curves, odd, or_missing, sharp
 
 def drawn(axes):
     """Whether a picture comes out as an image, with both its axes named."""
-    for ax in axes if isinstance(axes, list) else [axes]:
+    for ax in np.ravel(axes):
         ax.figure.canvas.draw()
         assert ax.get_xlabel()
     plt.close("all")

@@ -98,15 +98,15 @@ def test_flips_are_changes_of_sign(texts_of_pairs, layer, steps):
     found = srt.count_gate_flips(model_of(), texts_of_pairs, layer=layer, steps=steps)
     for index, (text_a, text_b) in enumerate(texts_of_pairs):
         _, _, runs = on_path("llama", text_a, text_b, layer, steps)
-        for block in found["layer"].values:
+        for block in found["block"].values:
             gates = runs[f"gate{block}"]
             unsure = int((gates.abs() < 1e-5 * gates.abs().max()).sum())  # a sign that rounding decides
             changes = ((gates[1:] > 0) != (gates[:-1] > 0)).sum(1)
-            there = found["flips"].isel(pair=index).sel(layer=block).values
+            there = found["flips"].isel(pair=index).sel(block=block).values
             assert there[0] == 0 and np.abs(there[1:] - changes.numpy()).max(initial=0) <= unsure
             ends = int(((gates[0] > 0) != (gates[-1] > 0)).sum())
-            assert abs(found["ends_differ"].isel(pair=index).sel(layer=block).item() - ends) <= unsure
-            assert there.sum() >= found["ends_differ"].isel(pair=index).sel(layer=block)
+            assert abs(found["ends_differ"].isel(pair=index).sel(block=block).item() - ends) <= unsure
+            assert there.sum() >= found["ends_differ"].isel(pair=index).sel(block=block)
 
 
 @cases(40)

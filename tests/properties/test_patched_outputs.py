@@ -157,11 +157,11 @@ def _of(dtype):
 
 
 @cases(120)
-@given(odd, st.sampled_from(["layer", "read", "method", "model"]))
+@given(odd, st.sampled_from(["layer", "reads", "method", "model"]))
 @example(torch.tensor([1.0, 2.0]), "layer").via("discovered failure")
 @example(np.array(0.5), "layer").via("discovered failure")
-@example(3, "read").via("discovered failure")
-@example([[1, 2]], "read").via("discovered failure")
+@example(3, "reads").via("discovered failure")
+@example([[1, 2]], "reads").via("discovered failure")
 def test_odd_settings_are_refused_or_mean_what_they_say(value, setting):
     model = value if setting == "model" else model_of()
     settings = {} if setting == "model" else {setting: value}
@@ -172,7 +172,7 @@ def test_odd_settings_are_refused_or_mean_what_they_say(value, setting):
         != {
             "model": False,
             "layer": whole and _index(value) in range(4),
-            "read": value == "final_norm" if isinstance(value, str) else False,
+            "reads": value == "final_norm" if isinstance(value, str) else False,
             "method": value == "auto" if isinstance(value, str) else False,
         }[setting]
     )

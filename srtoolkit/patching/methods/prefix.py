@@ -26,8 +26,8 @@ class Prefix(Method):
 
     def check(self, model: Model, length: int, n_points: int, layer: int) -> None:
         """Refuse a model that keeps something of a prefix which cannot be copied for each point."""
-        super().check(model, length, n_points, layer)
-        if length > 1:
+        if length > 1:  # else there is no prefix
+            super().check(model, length, n_points, layer)
             check_copied(DynamicCache(config=model.hf.config.get_text_config()))
 
     def points_that_fit(self, model: Model, length: int, n_points: int, readout: Readout) -> int:
