@@ -197,8 +197,7 @@ class SliceExplorer(ModelPanel):
 
     @property
     def png(self) -> bytes:
-        """The picture that is shown, with top tokens beside it and the pinned line below, as the content of a PNG file.
-        """
+        """Content of the PNG file of what is shown: the picture, top tokens beside it, and the pinned line below."""
         with self.lock, DRAWING:
             if self._explored is None:
                 return self._pinned.png
