@@ -33,7 +33,7 @@ import xarray as xr
 from srtoolkit.files import disk
 from srtoolkit.version import __version__
 
-#: Of the files that :func:`save` writes. Files of before it was counted are of format 0. Up to format 1, the dimension
+#: Format of the files that :func:`save` writes. Files without a format are of format 0. Up to format 1, the dimension
 #: of blocks whose gates were counted was called ``layer``.
 FORMAT = 2
 

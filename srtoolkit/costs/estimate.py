@@ -94,7 +94,7 @@ def estimate_cost(
 
 
 def _kind(model: Architecture, item: Work) -> tuple[Any, ...]:
-    """What two items share when one's speed is the other's."""
+    """Key that two calls share when they run at the same speed."""
     return *model.kind, replace(item, model="any", revision=None, pairs=1)
 
 

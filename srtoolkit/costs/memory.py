@@ -12,7 +12,7 @@ from srtoolkit.models.model import MEMORY_BUDGET
 from srtoolkit.models.weights import DTYPES
 from srtoolkit.patching.batches import CPU_TOKENS
 
-#: What a process grows by when any model runs: code that is first imported then, and the libraries' own buffers.
+#: Bytes by which a process grows when any model runs: code that is imported then, and the libraries' own buffers.
 OVERHEAD = 120 * 2**20
 
 

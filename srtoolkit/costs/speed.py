@@ -105,7 +105,7 @@ def _measure(small: Architecture, mini: Model, work: Work, end: float) -> Speed:
 
 
 def _largest(small: Architecture, mini: Model, work: Work, seconds: float) -> tuple[Work, float]:
-    """As much of ``work`` as takes a miniature up to ``seconds``, and what it took; at least ``POINTS`` points."""
+    """A part of a call that takes a miniature some seconds, and the time it took; at least ``POINTS`` points."""
     some = work.smaller(POINTS / work.points)
     taken = _time(mini, some)
     while taken < seconds / 3:

@@ -85,7 +85,7 @@ def _about(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_attribute(value: Any) -> Any:
-    """As netCDF keeps it: no truth values, and names in one string."""
+    """A value as netCDF can keep it: without truth values, and with names in one string."""
     if isinstance(value, bool):
         return int(value)
     return ", ".join(value) if isinstance(value, tuple) else value

@@ -19,7 +19,7 @@ from srtoolkit.models.hub import errors as hub_errors
 from srtoolkit.models.model import Model
 from srtoolkit.models.weights import DTYPES, digest
 
-#: What works on a model that runs elsewhere: whatever is made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
+#: Functions that work on a model on a server: those made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
 WORKS = (
     *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips"),
     *("lay_out", "slice_plane", "slice_gates", "slice_predictions", "line_on_plane"),

@@ -24,7 +24,7 @@ from srtoolkit.plot.slice_plots import TOKEN_COLOURS
 from srtoolkit.prompts.pairs import all_pairs
 from srtoolkit.stimuli import sets
 
-#: Of the sentence frames of :func:`srtoolkit.stimuli.classes`, those whose prompts a map has where none are given.
+#: Number of sentence frames of :func:`srtoolkit.stimuli.classes` whose prompts a map shows by default.
 FRAMES = 3
 
 _WIDE = {"description_width": "70px"}

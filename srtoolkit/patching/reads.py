@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-#: What was read, by name: ``[row, point, width]`` each.
+#: Tensors that were read, by name, ``[row, point, width]`` each.
 Reads = dict[str, Tensor]
 
 #: What can be read of the last position: the residual stream after the last block, the same after the final norm (what

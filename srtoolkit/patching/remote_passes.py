@@ -64,7 +64,7 @@ def patch_there(
 
 
 def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list[Tensor]:
-    """As :func:`srtoolkit.patching.passes.stream` at the last position, on a server."""
+    """Residual stream after a block at the last position, for each batch, in one session on a server."""
     base, blocks = model.nn.get(model.anatomy.base), list(model.nn.get(model.anatomy.blocks))
     block, behind = blocks[layer], blocks[layer + 1 :]
     with model.nn.session(remote=model.remote):
@@ -83,7 +83,7 @@ def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list
 def _patched_there(
     model: Model, context: Tensor, batches: Sequence[tuple[Tensor, Tensor]], readout: Readout
 ) -> list[Reads]:
-    """As :func:`srtoolkit.patching.passes.trace` of whole prompts, on a server."""
+    """What is read of patched passes of whole prompts, for each batch, in one session on a server."""
     nn, anatomy, (reads, layer, chosen) = model.nn, model.anatomy, readout
     whole = wants_logits(reads)
     root = nn if whole else nn.get(anatomy.base)

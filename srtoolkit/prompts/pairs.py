@@ -192,11 +192,30 @@ def _couple(pair: Any) -> tuple[str, str] | None:
 
 
 def check_flag(value: Any, what: str) -> bool:
+    """A truth value, after a check that it is one.
+
+    Args:
+        value: The value to check.
+        what: Name of the argument, for the error message.
+
+    Raises:
+        TypeError: The value is neither ``True`` nor ``False``.
+    """
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{what}={value!r}: expected True or False.")
     return bool(value)
 
 
 def check_lengths(model: Model, prompts: Sequence[Int[Tensor, " _pos"]]) -> None:
+    """Refuse prompts that a model cannot take: empty or too long ones, or ids outside its vocabulary.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        prompts: Token ids of each prompt.
+
+    Raises:
+        TypeError: A prompt is no tensor of whole numbers.
+        ValueError: A prompt is empty, too long, or holds ids outside the vocabulary.
+    """
     for index, ids in enumerate(prompts):
         check_tokens(model, ids[None] if isinstance(ids, Tensor) else ids, f"prompt {index}")

@@ -132,7 +132,7 @@ def measured_on(outcome: Outcome, profile: Profile) -> str:
 
 
 def _read_earlier(figure: Figure, profile: Profile, output: Path) -> Outcome:
-    """What an earlier run made of a figure, if it was made with the same settings."""
+    """Outcome of a figure in an earlier run with the same settings, or one that waits."""
     outcome, stem = Outcome(figure), output / figure.stem
     if not stem.with_suffix(".nc").is_file():
         return outcome

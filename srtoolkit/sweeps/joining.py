@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-#: What a result's attributes say of its model alone: coordinates along ``model``, even where they do not differ.
+#: Attributes of a result that describe its model: coordinates along ``model``, even where they do not differ.
 _OF_A_MODEL = ("name", "revision", "commit", "fingerprint", "init", "seed", "parameters")
 
 

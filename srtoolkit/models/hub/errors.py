@@ -59,7 +59,7 @@ def refusal(error: BaseException, name: str, revision: str | None, path: str | N
 
 
 def _words(error: BaseException, name: str) -> str:
-    """What came back, and what to do."""
+    """The hub's answer in words, and what to do."""
     page = f"{where()}/{name}"
     code = status(error)
     if isinstance(error, HFValidationError):

@@ -36,7 +36,7 @@ def git_sha1(path: Path) -> str:
 
 
 def _cut_short(path: Path) -> str:
-    """How a safetensors file has another length than its header says; empty where it has that."""
+    """How the length of a safetensors file differs from that in its header, in words; empty where it does not."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from srtoolkit.panels.parts.text import drawable
 from srtoolkit.plot.style import PALETTE
 
-#: Of bars for the token that A leads to, that B leads to, and any other.
+#: Colours of the bars: for the token that is likeliest at A, at B, at both, and for any other.
 COLOURS = {"A": PALETTE[0], "B": PALETTE[1], "A, B": PALETTE[2], "": (0.6, 0.6, 0.6)}
 
 
