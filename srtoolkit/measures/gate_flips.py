@@ -123,8 +123,8 @@ def locate_gate_flips(
         layer: Block whose output is replaced, before ``block``.
         steps: Number of points of the path that are compared first; a gate that flips twice between two of them is
             missed.
-        halvings: Number of times that each step with a flip is halved: the place is exact to 1 / (steps - 1) / 2 **
-            halvings.
+        halvings: Number of times that each step with a flip is halved; the place is exact to ``0.5 ** halvings`` of a
+            step.
         path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
 
     Returns:
