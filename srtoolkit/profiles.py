@@ -14,21 +14,21 @@ import platformdirs
 
 @dataclass(frozen=True)
 class Profile:
-    """How much the notebooks measure, and on what.
+    """How much the notebooks measure, and on which models and prompts.
 
     Attributes:
         name: ``"quick"``, ``"full"`` or ``"paper"``.
         model: The model of the notebooks that need one.
-        pairs: Random pairs of the main measurement.
-        few_pairs: Random pairs where many settings are compared.
-        many_pairs: Random pairs where rare ones are looked for, at fewer steps.
-        sweep_pairs: Random pairs where checkpoints and sizes are, whose differences are small.
-        source: Where random prompts come from.
-        growth: Models whose checkpoints are measured, the one that is shown in detail first.
-        growth_tokens: Which checkpoints, by tokens of training; all that there are where ``None``.
+        pairs: Number of random pairs in the main measurement.
+        few_pairs: Number of random pairs where many settings are compared.
+        many_pairs: Number of random pairs where rare ones are looked for, at fewer steps.
+        sweep_pairs: Number of random pairs where checkpoints and sizes are compared, whose differences are small.
+        source: The text that random prompts are cut from, as :func:`srtoolkit.sample_pairs` takes it.
+        growth: Models whose checkpoints are measured; the first is shown in detail.
+        growth_tokens: Numbers of training tokens of the checkpoints to measure; all checkpoints where ``None``.
         families: Models that differ in size, smallest first, by family.
-        outside: A model of another kind, beside the families.
-        resolution: Points along each axis of a 2-D slice.
+        outside: A model of no family, measured in addition to them; ``None`` for none.
+        resolution: Number of points along each axis of a 2-D slice.
     """
 
     name: str
@@ -45,9 +45,12 @@ class Profile:
     resolution: int
 
     def store(self, name: str) -> Path:
-        """Folder where a notebook's sweep keeps its results: gone with the kernel if ``quick``, else kept and resumed.
+        """Folder for the results of a notebook's sweep. That of ``quick`` is deleted with the kernel; others are kept.
 
-        Kept ones lie in ``$SRT_STORE``, or in the platform's cache folder.
+        Kept results lie in ``$SRT_STORE``, or in the platform's cache folder, and a sweep resumes from them.
+
+        Args:
+            name: Name of the sweep.
         """
         if self.name == "quick":
             return Path(_scratch().name) / name
@@ -101,9 +104,9 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 def profile() -> Profile:
-    """The notebooks' sizes, from the environment variable ``SRT_PROFILE``.
+    """The profile of the notebooks, from the environment variable ``SRT_PROFILE``.
 
-    ``quick`` (the default, and CI's) measures packaged models in minutes, ``full`` the same with tight intervals,
+    ``quick`` (the default) measures packaged models in minutes, ``full`` the same models with tighter intervals,
     ``paper`` the paper's models and prompts from the hub.
 
     Raises:

@@ -47,6 +47,10 @@ td,th{{padding:.3em .8em;border-bottom:1px solid #ccc;vertical-align:top}}</styl
 def run(paths: list[Path], build: Path) -> int:
     """Execute notebooks, write the report, print the scorecard.
 
+    Args:
+        paths: The notebooks.
+        build: Folder for the report and the claims.
+
     Returns:
         The number of notebooks that failed.
     """
@@ -76,6 +80,9 @@ def run(paths: list[Path], build: Path) -> int:
 def save(paths: list[Path]) -> int:
     """Execute notebooks and store them in one canonical form: small differences, nothing of this machine.
 
+    Args:
+        paths: The notebooks, which are replaced.
+
     Returns:
         The number of notebooks that failed; these are left as they were.
     """
@@ -90,7 +97,11 @@ def save(paths: list[Path]) -> int:
 
 
 def execute(path: Path) -> tuple[nbformat.NotebookNode, str | None]:
-    """The notebook with the outputs of a clean run from top to bottom, and what went wrong, if anything did."""
+    """A notebook with the outputs of a clean run from top to bottom, and its error, or ``None``.
+
+    Args:
+        path: The notebook.
+    """
     os.environ.update(KERNEL_ENVIRONMENT)
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
@@ -124,7 +135,11 @@ def _drop_bare_widgets(notebook: nbformat.NotebookNode) -> None:
 
 
 def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what changes from run to run: kernel details, widget models, random cell ids."""
+    """A notebook without what changes from run to run: kernel details, widget models, random cell ids.
+
+    Args:
+        notebook: The notebook, which is changed in place.
+    """
     notebook.metadata.clear()
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     notebook.metadata.language_info = {"name": "python"}
@@ -137,14 +152,23 @@ def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def to_html(notebook: nbformat.NotebookNode, title: str) -> str:
-    """The notebook as one page that needs no network: pictures inside, no script from elsewhere."""
+    """A notebook as one HTML page that needs no network: pictures inside, no script from elsewhere.
+
+    Args:
+        notebook: The notebook.
+        title: Title of the page.
+    """
     exporter = HTMLExporter(mathjax_url="", require_js_url="", jquery_url="", embed_images=True)
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     return str(page)
 
 
 def claims_of(notebook: nbformat.NotebookNode) -> Iterator[dict[str, Any]]:
-    """The verdicts that the notebook's cells show, in order."""
+    """The verdicts that a notebook's cells show, in order.
+
+    Args:
+        notebook: The notebook, with its outputs.
+    """
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             yield from output.get("data", {}).get(MIME, [])
@@ -161,7 +185,11 @@ def _index(paths: list[Path], claims: list[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line."""
+    """The command line; returns its exit status.
+
+    Args:
+        arguments: Arguments of the command; those of the process where ``None``.
+    """
     parser = argparse.ArgumentParser(prog="python -m srtoolkit.report", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=("run", "save"))

@@ -33,39 +33,43 @@ import xarray as xr
 from srtoolkit.files import disk
 from srtoolkit.version import __version__
 
-#: Of the files that :func:`save` writes. Files of before it was counted are of format 0. Up to format 1, the dimension
+#: Format of the files that :func:`save` writes. Files without a format are of format 0. Up to format 1, the dimension
 #: of blocks whose gates were counted was called ``layer``.
 FORMAT = 2
 
 
 class ResultError(ValueError):
-    """A file is no result that this version can read; the message says what it is and what to do."""
+    """A file is no result that this version can read. The message says what it is and what to do."""
 
 
 class DamagedResult(ResultError):
-    """A file is cut short or its content is not what was written."""
+    """A result's file is cut short, or its content is not what was written."""
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write a result as netCDF; the file is there whole, under its name, or not at all.
+    """Write a result as a netCDF file, which is there whole or not at all.
 
     Args:
         dataset: Any result of this package.
-        path: Where to; folders are made as needed.
+        path: Path of the file to write; folders are made as needed.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        DiskError: The disk is full, or the folder cannot be written; a file of that name is as it was.
+        TypeError: ``dataset`` is no Dataset, or holds something that netCDF cannot.
+        DiskError: The disk is full, or the folder cannot be written. An earlier file of that name is as it was.
     """
     return write(dataset, Path(path), "save it elsewhere")
 
 
 def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
-    """As :func:`save`.
+    """Write a result as a netCDF file, with advice of its own in errors; :func:`save` is the public form.
 
     Args:
         dataset: Any result of this package.
-        path: Where to.
-        instead: What to do where there is no room, for the message.
+        path: Path of the file to write.
+        instead: What to do where there is no room, for the error message.
     """
     _check_storable(dataset)
     sums = {
@@ -131,11 +135,14 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a result that :func:`save` wrote, into memory.
 
     Args:
-        path: Of the netCDF file.
+        path: Path of the netCDF file.
+
+    Returns:
+        The result, as it was saved.
 
     Raises:
-        FileNotFoundError: No such file.
-        ResultError: The file is damaged, of a newer version of this package, or none of its results.
+        FileNotFoundError: There is no such file.
+        ResultError: The file is damaged, was written by a newer version of this package, or is none of its results.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path={path!r}: expected where the file is, as a string or a path.")

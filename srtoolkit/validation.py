@@ -1,4 +1,4 @@
-"""Refusing settings and results that make no sense, by name; arguments that had another name go on working."""
+"""Checks of settings and results, whose errors name the argument; former names of arguments go on working."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def check_whole(value: Any, what: str, low: int = 0, high: int | None = None) -> int:
-    """``value`` as a whole number from ``low`` to ``high``.
+    """A whole number, after a check that it is one and in range.
+
+    Args:
+        value: The value to check.
+        what: Name of the argument, for the error message.
+        low: Smallest number allowed.
+        high: Largest number allowed; any where ``None``.
 
     Raises:
-        ValueError: No whole number, or one out of range.
+        ValueError: The value is no whole number, or out of range.
     """
     try:
         number = None if isinstance(value, bool | np.bool_) else operator.index(value)
@@ -33,10 +39,16 @@ def check_whole(value: Any, what: str, low: int = 0, high: int | None = None) ->
 
 
 def check_number(value: Any, what: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """``value`` as a finite number from ``low`` to ``high``.
+    """A finite number as a float, after a check that it is one and in range.
+
+    Args:
+        value: The value to check.
+        what: Name of the argument, for the error message.
+        low: Smallest number allowed.
+        high: Largest number allowed.
 
     Raises:
-        ValueError: No number, not finite, or out of range.
+        ValueError: The value is no finite number, or out of range.
     """
     number = as_float(value)
     if number is None or not math.isfinite(number) or not low <= number <= high:
@@ -47,10 +59,14 @@ def check_number(value: Any, what: str, low: float = -math.inf, high: float = ma
 
 
 def check_share(value: Any, what: str) -> float:
-    """``value`` as a number between 0 and 1, neither of them.
+    """A share as a float, after a check that it is above 0 and below 1.
+
+    Args:
+        value: The value to check.
+        what: Name of the argument, for the error message.
 
     Raises:
-        ValueError: No number, or one out of range.
+        ValueError: The value is no number, or out of range.
     """
     number = as_float(value)
     if number is None or not 0 < number < 1:
@@ -59,10 +75,15 @@ def check_share(value: Any, what: str) -> float:
 
 
 def check_names(given: str | Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:
-    """``given`` as a tuple of names out of ``known``.
+    """Names as a tuple, after a check that all are known and different.
+
+    Args:
+        given: One name, or several.
+        known: Names that are allowed.
+        what: Name of the argument, for the error message.
 
     Raises:
-        ValueError: No name, a name twice, or one that is not known.
+        ValueError: There is no name, a name stands twice, or one is not known.
     """
     names = (given,) if isinstance(given, str) else tuple(listed(given) or ())
     known = tuple(known)
@@ -74,7 +95,11 @@ def check_names(given: str | Iterable[str], known: Iterable[str], what: str) -> 
 
 
 def listed(given: Any) -> list[Any] | None:
-    """What can be iterated over as a list; ``None`` for anything else, a text included."""
+    """A list of the items of anything that can be iterated over; ``None`` for a text and for anything else.
+
+    Args:
+        given: Any value.
+    """
     try:
         return None if isinstance(given, str | bytes) else list(given)
     except TypeError:
@@ -82,16 +107,16 @@ def listed(given: Any) -> list[Any] | None:
 
 
 def check_dataset(given: Any, variables: Sequence[str], what: str, source: str) -> xr.Dataset:
-    """``given`` as a Dataset that holds some variables.
+    """A Dataset, after a check that it is one and holds some variables.
 
     Args:
-        given: What a caller gave.
-        variables: That it must hold, coordinates included.
-        what: The argument's name.
-        source: What makes such a Dataset, for the message.
+        given: The value to check.
+        variables: Names of the variables that it must hold, coordinates included.
+        what: Name of the argument, for the error message.
+        source: The function that makes such a Dataset, for the error message.
 
     Raises:
-        TypeError: No Dataset.
+        TypeError: The value is no Dataset.
         ValueError: A variable is missing.
     """
     if not isinstance(given, xr.Dataset):
@@ -104,16 +129,16 @@ def check_dataset(given: Any, variables: Sequence[str], what: str, source: str) 
 
 
 def check_variable(dataset: xr.Dataset, name: Any, dims: tuple[str, ...], what: str) -> xr.DataArray:
-    """A numeric variable of a Dataset over just these dimensions.
+    """A numeric variable of a Dataset, after a check of its dimensions.
 
     Args:
-        dataset: That should have it.
-        name: Of the variable.
-        dims: In this order.
-        what: The argument's name.
+        dataset: The Dataset that should have the variable.
+        name: Name of the variable.
+        dims: The variable's dimensions, in this order.
+        what: Name of the argument, for the error message.
 
     Raises:
-        ValueError: No such variable, or not a numeric one over these dimensions.
+        ValueError: The Dataset has no numeric variable of that name over these dimensions.
     """
     known = [
         str(key) for key, values in dataset.data_vars.items() if values.dims == dims and values.dtype.kind in "biuf"
@@ -125,7 +150,11 @@ def check_variable(dataset: xr.Dataset, name: Any, dims: tuple[str, ...], what: 
 
 
 def as_float(value: Any) -> float | None:
-    """A single real number as a float, whoever made it; ``None`` for anything else."""
+    """A single real number of any type as a float; ``None`` for anything else.
+
+    Args:
+        value: Any value.
+    """
     if isinstance(value, bool | np.bool_ | str | bytes) or not hasattr(value, "__float__"):
         return None
     try:
@@ -143,12 +172,12 @@ def former_spellings(*by_keyword: str, **renamed: str) -> Callable[[_Function], 
     """Let a function be called as it was before, for one release, with a warning that says the new spelling.
 
     Args:
-        by_keyword: Arguments that are given by keyword only now, in the order in which they could be given by position
-            behind those that still can.
-        renamed: What an argument is called now, by its former name.
+        by_keyword: Arguments that must be given by keyword now, in the order of their former positions, which followed
+            those that are still positional.
+        renamed: New names of arguments, by their former names.
 
     Returns:
-        A decorator. Callers that use the new spelling notice nothing of it.
+        A decorator. Calls in the new spelling are not affected.
     """
 
     def decorate(function: _Function) -> _Function:

@@ -1,1 +1,1 @@
-"""What a run will take, before anything is loaded: tokens, operations, memory, downloads, time."""
+"""The cost of a run, before anything is loaded: tokens, operations, memory, downloads, time."""

@@ -1,4 +1,4 @@
-"""A model by its configuration alone: the sizes that its costs are counted from."""
+"""The sizes of a model, from its configuration alone, from which costs are counted."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from srtoolkit.patching.methods.method import Contexts
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model by its configuration alone.
+    """The sizes of a model, from its configuration alone.
 
     Attributes:
-        name: As :func:`srtoolkit.load_model` takes it.
-        config: Its transformers configuration.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        config: The model's transformers configuration.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Architecture:
 
     @cached_property
     def weights(self) -> tuple[int, ...]:
-        """Weights of each block's maps that one token is multiplied with."""
+        """Number of weights in each block that one token is multiplied with."""
         blocks = self._hf.get_submodule(find_anatomy(self._hf, self.n_layers, self.name).blocks)
         return tuple(sum(map(self._used_weights, block.modules())) for block in blocks)
 
@@ -96,11 +96,16 @@ class Architecture:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What two models share when they cost the same."""
+        """The sizes that two models share when they cost the same."""
         return self.weights, self.d_model, self.vocab_size, self.query_width, self.key_width
 
     def method(self, length: int, points: int) -> str:
-        """The patching method that ``"auto"`` takes for ``points`` points in contexts of ``length`` tokens."""
+        """Name of the patching method that ``"auto"`` is expected to choose.
+
+        Args:
+            length: Number of tokens of each context.
+            points: Number of points of each context.
+        """
         if not self.query_width:
             return "full"
         takes_positions = "position_ids" in inspect.signature(self._hf.forward).parameters
@@ -108,17 +113,17 @@ class Architecture:
 
 
 def find_architecture(name: str, revision: str | None = None) -> Architecture:
-    """The architecture of a model that need not be here.
+    """The architecture of a model, without its weights.
 
-    Packaged models and those of the paper are known; of others, the configuration is read from their folder, or fetched
-    from the hub.
+    Those of packaged models and of the paper's are known; for others, the configuration is read from their folder, or
+    fetched from the hub.
 
     Args:
-        name: As :func:`srtoolkit.load_model` takes it.
-        revision: Likewise.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        revision: Branch, tag or commit; the main one where ``None``.
 
     Raises:
-        ValueError: The configuration cannot be had.
+        ValueError: The configuration cannot be read or fetched.
     """
     source = find_source(name)
     return Architecture(name, source.known_configuration() or source.configuration(revision))

@@ -1,4 +1,4 @@
-"""What a run will take, before anything is downloaded or loaded: tokens, operations, memory, disk and time.
+"""The cost of a run, before anything is downloaded or loaded: tokens, operations, memory, disk and time.
 
 Tokens, operations and memory are counted from the configuration (:mod:`srtoolkit.costs.passes`,
 :mod:`srtoolkit.costs.memory`), the disk is what the model's source says, and time is measured on a miniature of the
@@ -36,28 +36,30 @@ SUMS = ("forward_tokens", "flops", "download_bytes", "disk_bytes", "load_seconds
 def estimate_cost(
     work: Work | Sequence[Work], *, calibrate: int | float = 10.0, dtype: str = "float32", device: str = "auto"
 ) -> pd.DataFrame:
-    """What calls will take on this machine, from the models' configurations alone.
+    """The cost of calls on this machine, from the models' configurations alone: tokens, operations, bytes, seconds.
 
-    Time is measured on a miniature of each model with noise for weights; nothing is downloaded except, for a model that
+    Time is measured on a miniature of each model, with random weights. Nothing is downloaded except, for a model that
     is neither packaged nor the paper's, its configuration and tokenizer.
 
     Args:
-        work: One or more calls. They run one after the other; each model is loaded once, by the first that needs it.
-        calibrate: Seconds for measuring this machine, over all items together; models of billions of parameters take
-            longer. 0 measures nothing, and leaves the times NaN.
-        dtype: As :func:`srtoolkit.load_model` takes it.
-        device: Likewise.
+        work: One or more calls. They run one after the other; each model is loaded once, by the first call that needs
+            it.
+        calibrate: Seconds to spend on measuring this machine, over all calls together; models of billions of parameters
+            take longer. With 0, nothing is measured, and times are NaN.
+        dtype: Number format of the models, as :func:`srtoolkit.load_model` takes it.
+        device: Device of the models, as :func:`srtoolkit.load_model` takes it.
 
     Returns:
-        One row a call and a last row ``"total"``, with columns ``model``, ``revision``, ``call``; ``forward_tokens``;
-        ``flops`` (of matrix products, a multiplication and an addition being two); ``peak_bytes`` (by which the process
-        grows, weights included, or, on a GPU, of its memory; the total's is the largest); ``download_bytes``,
-        ``disk_bytes`` and ``size_from`` (where these are from: ``"package"``, ``"files"`` that are here, ``"hub"``, or
-        ``"parameters"`` where the hub does not say); ``load_seconds``, ``run_seconds`` and their sum ``seconds``,
-        downloads not included. What an earlier row loads or downloads is not counted again.
+        One row for each call and a last row ``"total"``, with columns ``model``, ``revision``, ``call``;
+        ``forward_tokens``; ``flops`` (of matrix products; a multiplication and an addition are two); ``peak_bytes``
+        (growth of the process, or on a GPU of its memory, with the weights; the total is the largest);
+        ``download_bytes``, ``disk_bytes`` and ``size_from`` (the source of both: ``"package"``, ``"files"`` on this
+        machine, ``"hub"``, or ``"parameters"`` where the hub does not say); ``load_seconds``, ``run_seconds`` and their
+        sum ``seconds``, without downloads. What an earlier row loads or downloads is not counted again.
 
     Raises:
-        ValueError: Nothing to do, an unknown dtype, or a model whose configuration cannot be had.
+        ValueError: There is no call, ``calibrate`` or ``dtype`` is not valid, a model has no such block, or a
+            configuration cannot be read or fetched.
     """
     items = [work] if isinstance(work, Work) else list(work)
     if not items or not all(isinstance(item, Work) for item in items):
@@ -92,7 +94,7 @@ def estimate_cost(
 
 
 def _kind(model: Architecture, item: Work) -> tuple[Any, ...]:
-    """What two items share when one's speed is the other's."""
+    """Key that two calls share when they run at the same speed."""
     return *model.kind, replace(item, model="any", revision=None, pairs=1)
 
 
@@ -130,11 +132,11 @@ def _row(model: Architecture, item: Work, first: bool, speed: Speed | None) -> d
 
 
 def find_size(model: Architecture, revision: str | None) -> Size:
-    """How large a model's files are, and how much of them has yet to be fetched.
+    """Bytes of a model's files, and of those still to be downloaded.
 
     Args:
-        model: By its name.
-        revision: As :func:`srtoolkit.load_model` takes it.
+        model: The model's architecture.
+        revision: Branch, tag or commit, as :func:`srtoolkit.load_model` takes it.
     """
     if (size := find_source(model.name).size(revision)) is not None:
         return size

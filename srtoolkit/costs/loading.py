@@ -1,4 +1,4 @@
-"""How fast this machine loads a model, from files that were read before."""
+"""The time that this machine takes to load a model, from files that were read before."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Loading:
     """Seconds that loading a model takes on this machine, from files that were read before.
 
     Attributes:
-        start: Of any model: its configuration, tokenizer and modules.
-        per_byte: For each byte of a file that becomes a weight.
-        per_hashed_byte: For each byte whose hash is checked.
+        start: Seconds for the configuration, tokenizer and modules of any model.
+        per_byte: Seconds for each byte of weights that is read.
+        per_hashed_byte: Seconds for each byte whose hash is checked.
     """
 
     start: float
@@ -36,12 +36,17 @@ class Loading:
     per_hashed_byte: float
 
     def seconds(self, size: int, hashed: bool) -> float:
-        """Expected seconds of loading ``size`` bytes."""
+        """Expected seconds of loading a model.
+
+        Args:
+            size: Bytes of the model's files.
+            hashed: Whether their hashes are checked.
+        """
         return self.start + (self.per_byte + self.per_hashed_byte * hashed) * size
 
 
 def measure_loading(dtype: str) -> Loading:
-    """Load the smallest packaged model, and write, hash and read a file of weights.
+    """Measure this machine: load the smallest packaged model, and write, hash and read a file of weights.
 
     Args:
         dtype: Name of the number format.

@@ -1,4 +1,4 @@
-"""The memory that one call on one model takes at most, counted from the model's configuration."""
+"""The most memory that one call on one model takes, counted from the model's configuration."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from srtoolkit.models.model import MEMORY_BUDGET
 from srtoolkit.models.weights import DTYPES
 from srtoolkit.patching.batches import CPU_TOKENS
 
-#: What a process grows by when any model runs: code that is first imported then, and the libraries' own buffers.
+#: Bytes by which a process grows when any model runs: code that is imported then, and the libraries' own buffers.
 OVERHEAD = 120 * 2**20
 
 
 def peak_bytes(model: Architecture, item: Work, dtype: str, device: torch.device) -> int:
-    """Bytes by which loading a model and one call on it make the process grow, at most.
+    """Most bytes by which the process grows when it loads a model and makes one call.
 
     Args:
-        model: What the call is on.
+        model: Architecture of the model.
         item: The call.
         dtype: Name of the number format.
-        device: Where it runs.
+        device: Device of the model.
     """
     width, number = DTYPES[dtype].itemsize, 4
     weights = model.parameters * width

@@ -30,15 +30,15 @@ UNEMBEDDING = 2**29
 
 
 def miniature(model: Architecture, dtype: str, device: torch.device) -> tuple[Architecture, Model]:
-    """A model of few blocks with the widths of ``model``, whose weights are noise.
+    """A model with few blocks, the widths of another model, and random weights.
 
     Args:
-        model: What it stands in for.
+        model: Architecture of the model that it stands in for.
         dtype: Name of the number format.
-        device: Where to.
+        device: Device of the miniature.
 
     Returns:
-        Its architecture, and the model.
+        The miniature's architecture, and the miniature.
     """
     config = copy.deepcopy(model.config)
     text = config.get_text_config()

@@ -1,7 +1,7 @@
-"""The passes that a call makes through a model, and what each costs in matrix products; no weights are needed.
+"""The forward passes that a call makes through a model, and what each costs in matrix products, without weights.
 
 A token costs a multiplication and an addition for each weight of the maps it goes through, and, in attention, twice the
-query width for each key it is compared with: once for the scores, once for the values.
+query width for each key that it attends to: once for the scores, once for the values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def block_flops(model: Architecture, one: Pass) -> int:
     """Floating-point operations of a pass's matrix products within blocks.
 
     Args:
-        model: Whose blocks it goes through.
+        model: Architecture of the model.
         one: The pass.
     """
     blocks = range(one.start, one.stop)
@@ -27,18 +27,18 @@ def logit_flops(model: Architecture, one: Pass) -> int:
     """Floating-point operations of a pass's unembedding.
 
     Args:
-        model: Whose unembedding it is.
+        model: Architecture of the model.
         one: The pass.
     """
     return 2 * one.logits * model.d_model * model.vocab_size
 
 
 def capturing(prompts: int, length: int, layer: int) -> list[Pass]:
-    """Passes that capture the activation after block ``layer`` of prompts of ``length`` tokens.
+    """Passes that capture the residual stream of some prompts after one block.
 
     Args:
-        prompts: How many.
-        length: Tokens of each.
+        prompts: Number of prompts.
+        length: Number of tokens of each prompt.
         layer: Block whose output is read.
     """
     return [Pass(prompts * length, length, 0, layer + 1)]
@@ -47,16 +47,16 @@ def capturing(prompts: int, length: int, layer: int) -> list[Pass]:
 def patching(
     model: Architecture, contexts: int, length: int, points: int, layer: int, *, logits: bool, method: str
 ) -> list[Pass]:
-    """Passes that patch ``points`` points into each of some contexts.
+    """Passes that patch points into some contexts.
 
     Args:
-        model: Whose blocks they go through.
-        contexts: How many.
-        length: Tokens of each.
-        points: Points of each.
+        model: Architecture of the model.
+        contexts: Number of contexts.
+        length: Number of tokens of each context.
+        points: Number of points of each context.
         layer: Block whose output is replaced.
         logits: Whether logits are read.
-        method: One of :data:`srtoolkit.patching.methods.METHODS`.
+        method: Name of the patching method, one of :data:`srtoolkit.patching.methods.METHODS`.
     """
     how = METHODS[method]
     needed = how.tokens_needed(length, layer, model.n_layers)
@@ -64,12 +64,12 @@ def patching(
 
 
 def choosing(model: Architecture, length: int, method: str) -> list[Pass]:
-    """Passes by which ``"auto"`` holds its method against the full path, on one context and three points.
+    """Passes by which ``"auto"`` compares its method with the full path, on one context and three points.
 
     Args:
-        model: Whose blocks they go through.
-        length: Tokens of the context.
-        method: What it settles on.
+        model: Architecture of the model.
+        length: Number of tokens of the context.
+        method: Name of the method that is chosen.
     """
     fast = patching(model, 1, length, 3, 0, logits=False, method=method) if method != "full" else []
     return [*capturing(1, length, 0), *patching(model, 1, length, 3, 0, logits=False, method="full"), *fast]

@@ -1,4 +1,4 @@
-"""How fast this machine does a call: measured on a miniature of the model, in the very functions that would run.
+"""The time that this machine takes for a call, measured on a miniature of the model with the functions that would run.
 
 Time is proportional to the operations within blocks, and to those of the unembedding. Both factors are measured, and
 scaled by the counts of :mod:`srtoolkit.costs.passes`.
@@ -27,10 +27,10 @@ class Speed:
     """Seconds that a call takes on this machine.
 
     Attributes:
-        start: Once, where a model has not run before.
-        fixed: Whatever the number of pairs or points.
-        per_block_flop: For each operation within blocks, with all that goes on between the matrix products.
-        per_logit_flop: For each operation of the unembedding, with all that is made of the logits.
+        start: Seconds that a model takes once, when it first runs.
+        fixed: Seconds that do not depend on the number of pairs or points.
+        per_block_flop: Seconds for each operation within blocks, all work between matrix products included.
+        per_logit_flop: Seconds for each operation of the unembedding, all work on the logits included.
     """
 
     start: float
@@ -39,17 +39,23 @@ class Speed:
     per_logit_flop: float
 
     def seconds(self, model: Architecture, work: Work, first: bool = True) -> float:
-        """Expected seconds of ``work`` on ``model``, which has been loaded and may have run before."""
+        """Expected seconds of a call on a model that has been loaded.
+
+        Args:
+            model: Architecture of the model.
+            work: The call.
+            first: Whether the model has not run before.
+        """
         blocks, logits = flops(model, work, first)
         return self.start * first + self.fixed + self.per_block_flop * blocks + self.per_logit_flop * logits
 
 
 def flops(model: Architecture, work: Work, first: bool = True) -> tuple[int, int]:
-    """Floating-point operations of ``work``'s matrix products, within blocks and of the unembedding.
+    """Floating-point operations of a call's matrix products, within blocks and in the unembedding.
 
     Args:
-        model: What the work is done on.
-        work: What is done.
+        model: Architecture of the model.
+        work: The call.
         first: Whether the model has not run before.
     """
     every = passes(model, work, first)
@@ -59,14 +65,14 @@ def flops(model: Architecture, work: Work, first: bool = True) -> tuple[int, int
 def measure_speeds(
     model: Architecture, works: Sequence[Work], budget: float, dtype: str, device: torch.device
 ) -> list[Speed]:
-    """Time each of several calls on a miniature of ``model``, as much of it as fits ``budget``.
+    """Time several calls on a miniature of a model, each as large as fits the budget.
 
     Args:
-        model: What the work is done on.
-        works: What is done; the first is what the model does first.
-        budget: Seconds for all; more are taken where ``POINTS`` points take longer.
+        model: Architecture of the model.
+        works: The calls, in the order in which the model makes them.
+        budget: Seconds for all calls together; it takes longer where ``POINTS`` points do.
         dtype: Name of the number format.
-        device: Where to.
+        device: Device of the miniature.
     """
     small, mini = miniature(model, dtype, device)
     started = time.perf_counter()
@@ -99,7 +105,7 @@ def _measure(small: Architecture, mini: Model, work: Work, end: float) -> Speed:
 
 
 def _largest(small: Architecture, mini: Model, work: Work, seconds: float) -> tuple[Work, float]:
-    """As much of ``work`` as takes a miniature up to ``seconds``, and what it took; at least ``POINTS`` points."""
+    """A part of a call that takes a miniature some seconds, and the time it took; at least ``POINTS`` points."""
     some = work.smaller(POINTS / work.points)
     taken = _time(mini, some)
     while taken < seconds / 3:

@@ -1,4 +1,4 @@
-"""One call on one model, described by what its cost depends on: which passes it makes, and how to make it for real."""
+"""One call on one model, described by what its cost depends on: the passes it makes, and how to make the call."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ CALLS = ("load", "capture", "patch", "interpolate", "slice_plane", "count_gate_f
 
 @dataclass(frozen=True)
 class Work:
-    """One call on one model, by what its cost depends on; fields that a call has no use for are ignored.
+    """One call on one model, described by what its cost depends on; fields that do not concern the call are ignored.
 
     Attributes:
-        model: As :func:`srtoolkit.load_model` takes it; it is neither loaded nor downloaded.
-        revision: Likewise.
-        call: One of ``CALLS``.
-        pairs: Pairs of prompts, for which ``"capture"`` takes prompts, ``"patch"`` contexts, ``"slice_plane"`` triples.
-        steps: Points of each path, or in each context.
-        length: Tokens of each prompt.
+        model: Name of the model, as :func:`srtoolkit.load_model` takes it; it is neither loaded nor downloaded.
+        revision: Branch, tag or commit of the model.
+        call: Name of the call: ``"load"``, ``"capture"``, ``"patch"``, ``"interpolate"``, ``"slice_plane"`` or
+            ``"count_gate_flips"``.
+        pairs: Number of pairs of prompts; of prompts for ``"capture"``, contexts for ``"patch"``, triples for
+            ``"slice_plane"``.
+        steps: Number of points of each path, or in each context.
+        length: Number of tokens of each prompt.
         layer: Block whose output is replaced.
-        reads: What is measured at: one or more of ``"final_norm"``, ``"resid"``, ``"logits"``.
-        resolution: Points along each axis of a slice.
+        reads: Outputs to measure: one or more of ``"final_norm"``, ``"resid"``, ``"logits"``.
+        resolution: Number of points along each axis of a slice.
 
     Raises:
-        ValueError: A field that makes no sense; the message says which.
+        ValueError: A field is not valid; the message says which.
     """
 
     model: str
@@ -65,7 +67,7 @@ class Work:
 
     @property
     def label(self) -> str:
-        """The call, the model and its revision, for a row of a table."""
+        """The call, the model and its revision, as a row of a table names them."""
         return f"{self.call} {self.model}{f'@{self.revision}' if self.revision else ''}"
 
     @property
@@ -75,16 +77,20 @@ class Work:
 
     @property
     def points(self) -> int:
-        """How many activations are put in, in all contexts; tokens that are read where none are."""
+        """Number of points that are patched in, over all contexts; for ``"capture"``, number of tokens."""
         each = {"load": 0, "capture": self.length, "slice_plane": 3 * self.resolution**2}
         return self.pairs * each.get(self.call, self.steps)
 
     def without_logits(self) -> Work:
-        """The same work with the residual stream read and no logits."""
+        """The same call without logits among its reads."""
         return replace(self, reads=tuple(read for read in self.reads if read != "logits") or ("final_norm",))
 
     def smaller(self, share: float) -> Work:
-        """Work of the same kind that is about ``share`` of this: fewer pairs, or a coarser plane."""
+        """A smaller call of the same kind, with fewer pairs or a coarser plane.
+
+        Args:
+            share: Approximate size, as a share of this call.
+        """
         if self.call == "slice_plane":
             points = share * self.pairs * self.resolution**2
             return replace(self, pairs=1, resolution=max(3, min(self.resolution, round(points**0.5))))
@@ -92,12 +98,12 @@ class Work:
 
 
 def passes(model: Architecture, work: Work, first: bool = True) -> list[Pass]:
-    """Every pass that ``work`` makes through ``model``.
+    """Every forward pass that a call makes through a model.
 
     Args:
-        model: Of the work's own model, or of one that stands in for it.
-        work: What is done.
-        first: Whether the model has not run before, so that its patching method has yet to be settled.
+        model: Architecture of the call's own model, or of one that stands in for it.
+        work: The call.
+        first: Whether the model has not run before, so that its patching method has yet to be chosen.
 
     Raises:
         ValueError: The model has no such block.
@@ -126,12 +132,12 @@ def passes(model: Architecture, work: Work, first: bool = True) -> list[Pass]:
 
 @torch.no_grad()
 def run(model: Model, work: Work, seed: int = 0) -> None:
-    """Do ``work`` on ``model``, whatever its own is called, with prompts of random tokens.
+    """Make a call on a model, with prompts of random tokens.
 
     Args:
-        model: From :func:`srtoolkit.load_model`, or a miniature.
-        work: What to do.
-        seed: Of the prompts.
+        model: From :func:`srtoolkit.load_model`, or a miniature; it need not be the call's own model.
+        work: The call.
+        seed: Seed of the random prompts.
     """
     generator = torch.Generator().manual_seed(seed)
     n = work.pairs if work.call != "slice_plane" else 3 * work.pairs

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what a disk that will not take one says, in words."""
+"""Files that are there whole or not at all, and errors that say why a disk did not take one."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _NUMBER = re.compile(r"(?:\[Errno |os error |errno = )(\d+)")
 
 
 class DiskError(OSError):
-    """A file could not be written; what was there is as it was. The message says why and what to do."""
+    """A file could not be written, and an earlier one is as it was. The message says why and what to do."""
 
 
 def write_whole(path: Path, content: bytes, instead: str) -> None:
-    """Write a file that is there whole, under its name, or not at all; folders are made as needed.
+    """Write a file that is there whole or not at all.
 
-    It is made beside its place, and takes that once the disk has all of it: no kill or lost power leaves half a file.
+    It is written under another name and renamed once the disk has all of it: no kill or lost power leaves half a file.
 
     Args:
-        path: Where to.
-        content: Its content.
-        instead: What to do where there is no room, for the message.
+        path: Path of the file to write; folders are made as needed.
+        content: The content of the file.
+        instead: What to do where there is no room, for the error message.
 
     Raises:
         DiskError: The disk is full, or the folder cannot be written.
@@ -66,7 +66,11 @@ def write_whole(path: Path, content: bytes, instead: str) -> None:
 
 
 def remove_scratch(folder: Path) -> None:
-    """Delete what writers that were killed left behind in ``folder``; files of the last hour may be in use."""
+    """Delete what killed writers left behind in a folder, except files of the last hour, which may be in use.
+
+    Args:
+        folder: The folder.
+    """
     for path in folder.glob(f".*{_SCRATCH}"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > 3600:
@@ -74,10 +78,10 @@ def remove_scratch(folder: Path) -> None:
 
 
 def refusal(said: BaseException | str) -> int | None:
-    """The system's error number if a disk would not take a file, ``None`` for any other failure.
+    """The system's error number where a disk did not take a file; ``None`` for any other failure.
 
     Args:
-        said: An error, whichever library raised it, or what a program wrote.
+        said: An error of any library, or what a program printed.
     """
     number = said.errno if isinstance(said, OSError) else None
     if number is None:
@@ -87,13 +91,13 @@ def refusal(said: BaseException | str) -> int | None:
 
 
 def describe(number: int, path: Path, instead: str, needs: int = 0) -> str:
-    """One sentence each on what could not be written, why, and what to do.
+    """The error message for a file that could not be written: what, why, and what to do.
 
     Args:
-        number: The system's, from :func:`refusal`.
-        path: What was to be written.
-        instead: What to do where there is no room to be made.
-        needs: Bytes that it takes, where they are known.
+        number: The system's error number, from :func:`refusal`.
+        path: Path of the file.
+        instead: What to do where no room can be made.
+        needs: Bytes that the file takes; 0 where they are not known.
     """
     free = f"{_size(free_near(path))} are free in {existing(path)}"
     needed = f"it takes {_size(needs)}, {free}" if needs else free
@@ -104,12 +108,20 @@ def describe(number: int, path: Path, instead: str, needs: int = 0) -> str:
 
 
 def free_near(path: Path) -> int:
-    """Bytes that are free where ``path`` lies or would lie."""
+    """Bytes that are free on the disk of a file.
+
+    Args:
+        path: Path of the file, which need not exist.
+    """
     return shutil.disk_usage(existing(path)).free
 
 
 def existing(path: Path) -> Path:
-    """``path``, or the nearest folder above it that is there."""
+    """The nearest folder that exists at or above a path.
+
+    Args:
+        path: The path.
+    """
     path = Path(os.path.abspath(path))  # noqa: PTH100  a link that leads nowhere has no resolved path
     return path if path.is_dir() else existing(path.parent)
 
@@ -119,12 +131,12 @@ def _size(count: int) -> str:
 
 
 def write_text(path: Path, text: str, instead: str = "write elsewhere") -> None:
-    """Write a text file, in UTF-8, that is there whole, under its name, or not at all.
+    """Write a text file, in UTF-8, that is there whole or not at all.
 
     Args:
-        path: Where to; folders are made as needed.
-        text: Its content.
-        instead: What to do where there is no room, for the message.
+        path: Path of the file to write; folders are made as needed.
+        text: The content of the file.
+        instead: What to do where there is no room, for the error message.
 
     Raises:
         DiskError: The disk is full, or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""Folders whose files are those that their manifest of hashes names, written whole by one process or not at all."""
+"""Folders of files with a manifest of their hashes, written whole by one process or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INSTEAD = "set SRT_CACHE to a folder elsewhere"
 
 
 class CacheError(disk.DiskError):
-    """A packaged model could not be fetched, converted or written; the cache holds nothing half-done."""
+    """A packaged model could not be fetched, converted or written. Nothing half-written is in the cache."""
 
 
 def cache_root() -> Path:
@@ -34,18 +34,18 @@ def cache_root() -> Path:
 
 
 def write_verified(directory: Path, write: Callable[[Path], None], needs: int = 0) -> Path:
-    """Fill ``directory`` by ``write`` so that it is either complete, with a manifest of hashes, or not there.
+    """Make a folder that is either complete, with a manifest of hashes, or not there.
 
-    The files are made in a sibling folder and appear under their name by one rename. Of several processes one writes;
-    the others wait and use its copy. What is there but damaged, or was left by a process that was killed, is replaced.
+    The files are made in a sibling folder, which is renamed at the end. Of several processes one writes; the others
+    wait and use its copy. A damaged folder, or one that a killed process left, is replaced.
 
     Args:
         directory: The folder to make.
-        write: Called with the empty folder to fill.
+        write: Function that fills an empty folder, with which it is called.
         needs: Bytes that must be free before anything is written.
 
     Raises:
-        CacheError: Not enough room, or writing failed; what was written so far is gone.
+        CacheError: There is not enough room, or writing failed. What was written so far is deleted.
     """
     lock = directory.parent / f".{directory.name}.lock"
     try:
@@ -82,7 +82,11 @@ def _write_alone(directory: Path, write: Callable[[Path], None], needs: int) -> 
 
 
 def damage(directory: Path) -> str | None:
-    """What is wrong with a cache folder, in words, or ``None`` when every file is as its manifest says."""
+    """What is wrong with a cache folder, in words; ``None`` where every file is as its manifest says.
+
+    Args:
+        directory: The folder.
+    """
     try:
         hashes = json.loads((directory / MANIFEST).read_text())
     except (FileNotFoundError, NotADirectoryError):
@@ -99,16 +103,24 @@ def damage(directory: Path) -> str | None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """SHA-256 of a file's content, in hexadecimal.
+
+    Args:
+        path: The file.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pip_download(requirement: str, folder: Path) -> Path:
-    """The archive of one pinned requirement, fetched into ``folder`` by pip with the user's own index and proxy.
+    """The archive of one requirement, fetched by pip with the user's own index and proxy.
+
+    Args:
+        requirement: The pinned requirement.
+        folder: An empty folder for the archive.
 
     Raises:
-        CacheError: pip could not fetch it.
+        CacheError: The archive could not be fetched.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -126,8 +138,12 @@ def pip_download(requirement: str, folder: Path) -> Path:
 def check_hash(path: Path, expected: str) -> None:
     """Refuse a file whose SHA-256 is not the expected one.
 
+    Args:
+        path: The file.
+        expected: The expected SHA-256, in hexadecimal.
+
     Raises:
-        CacheError: Another content.
+        CacheError: The SHA-256 is another one.
     """
     found = file_sha256(path)
     if found != expected:

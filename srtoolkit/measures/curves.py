@@ -60,33 +60,36 @@ def interpolate(
     method: str = "auto",
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Distance of the output from A's while the activation goes from A to B, for every pair; ``d(alpha)`` of Section 3.
+    """Distance of the output from A's output while the activation moves from A to B, for every pair of prompts.
+
+    This is ``d(alpha)`` of Section 3 of the paper, an L2 distance after the final norm.
 
     A and B are the residual streams of the pair's prompts after block ``layer`` at the last position; every point of
-    the path is put into prompt A's context, B included.
+    the path is patched into prompt A's context, B included.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text).
+        pairs: Pairs of prompts, or a list of their texts (A, B).
         layer: Block whose output is replaced; 0 is the paper's.
-        steps: Points of the path, both ends included; the paper's 50 make steps of 1/49.
-        path: ``"linear"``, or a function of (A, B, alphas).
-        reads: What to measure at. ``"final_norm"`` (the paper's) gives ``distance`` and ``relative_distance``;
-            ``"resid"`` the same before the norm; ``"logits"`` gives ``kl``, ``jsd``, ``logit_difference``,
-            ``top_token``, ``top_probability``. Leaving ``"logits"`` out is faster.
-        top: How many of the likeliest next tokens to keep at every point, as ``token``, ``text`` and ``probability``
-            along ``rank``; needs ``"logits"``.
-        method: Patching method.
-        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
-            shown where ``None``.
+        steps: Number of points of the path, both ends included; the paper's 50 make steps of 1/49.
+        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        reads: Outputs to measure, one or several. ``"final_norm"`` (the paper's) gives ``distance`` and
+            ``relative_distance``; ``"resid"`` gives both before the norm; ``"logits"`` gives ``kl``, ``jsd``,
+            ``logit_difference``, ``top_token`` and ``top_probability``. Leaving ``"logits"`` out is faster.
+        top: Number of likeliest next tokens to keep at every point, as ``token``, ``text`` and ``probability`` along
+            ``rank``; needs ``"logits"``.
+        method: Patching method, as :func:`srtoolkit.patch` takes it.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dims ``pair``, ``alpha``, with texts, token ids and provenance. Pairs whose ends give the same output are
-        flagged ``degenerate`` and have NaN for relative distances; those with outputs that are NaN or infinite, as an
-        overflowing half-precision model gives, are flagged ``non_finite``, and a token that is undefined is -1.
+        A Dataset with dims ``pair``, ``alpha``, and the prompts' texts, token ids and provenance. Pairs whose ends give
+        the same output are flagged ``degenerate``, and their relative distances are NaN. Pairs with outputs that are
+        NaN or infinite, as an overflowing half-precision model gives, are flagged ``non_finite``; their undefined
+        tokens are -1.
 
     Raises:
-        ValueError: Bad prompts, block, steps, path, read point, method or number of tokens.
+        ValueError: A prompt, block, number of steps, path, read point, method or number of tokens is not valid.
     """
     reads = check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")

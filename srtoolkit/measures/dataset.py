@@ -1,4 +1,4 @@
-"""A measurement's values as a labelled result that says which prompts and which model they are of."""
+"""A measurement's values as a Dataset that says from which prompts and which model they are."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from srtoolkit.version import __version__
 def pairs_dataset(
     model: Model, pairs: PromptPairs, data: Mapping[str, Any], coords: Mapping[str, Any] | None = None, **settings: Any
 ) -> xr.Dataset:
-    """Values along ``pair`` as a result, with the pairs' texts and token ids, and with the model in its attributes.
+    """A Dataset of values along ``pair``, with the pairs' texts and token ids, and with the model in its attributes.
 
     Args:
-        model: That was measured.
-        pairs: On which it was.
+        model: The model that was measured.
+        pairs: The pairs of prompts that it was measured on.
         data: Variables, as xarray takes them.
-        coords: Coordinates beside the pairs' own.
-        settings: Whatever else the values depend on.
+        coords: Coordinates in addition to the pairs' own.
+        settings: Further settings of the measurement, kept as attributes.
     """
     about = describe_pairs(pairs)
     own = {name: about.pop(name) for name in ("pair", "text_a", "text_b")}
@@ -33,10 +33,10 @@ def pairs_dataset(
 
 
 def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
-    """Coordinates and variables along ``pair`` that say what ran: texts, ids filled up with -1, prompt numbers.
+    """Coordinates and variables along ``pair`` that describe the prompts: texts, token ids padded with -1, numbers.
 
     Args:
-        pairs: That were measured.
+        pairs: The pairs of prompts that were measured.
     """
     prompts = [tuple(ids.tolist()) for ids in (*pairs.tokens_a, *pairs.tokens_b)]
     number = {prompt: index for index, prompt in enumerate(dict.fromkeys(prompts))}
@@ -57,23 +57,23 @@ def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
 
 
 def provenance(model: Model, pairs: PromptPairs, **settings: Any) -> dict[str, Any]:
-    """Attributes of a result: the model, the prompts' source and every setting, as numbers and strings.
+    """Attributes of a Dataset: the model, the prompts' source and every setting, as numbers and strings.
 
     Args:
-        model: That was measured.
-        pairs: On which it was.
-        settings: Whatever else the values depend on.
+        model: The model that was measured.
+        pairs: The pairs of prompts that it was measured on.
+        settings: Further settings of the measurement.
     """
     return _about(model, {"prompts": pairs.source, "bos": int(pairs.bos), **settings})
 
 
 def triple_provenance(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], **settings: Any) -> dict[str, Any]:
-    """Attributes of a result on single prompts: the model, the token ids, and every setting.
+    """Attributes of a Dataset of single prompts: the model, the token ids, and every setting.
 
     Args:
-        model: That was measured.
-        prompts: Token ids.
-        settings: Whatever else the values depend on.
+        model: The model that was measured.
+        prompts: Token ids of each prompt.
+        settings: Further settings of the measurement.
     """
     ids = {f"tokens_{number}": " ".join(map(str, prompt.tolist())) for number, prompt in enumerate(prompts)}
     return _about(model, {**ids, **settings})
@@ -85,7 +85,7 @@ def _about(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_attribute(value: Any) -> Any:
-    """As netCDF keeps it: no truth values, and names in one string."""
+    """A value as netCDF can keep it: without truth values, and with names in one string."""
     if isinstance(value, bool):
         return int(value)
     return ", ".join(value) if isinstance(value, tuple) else value

@@ -1,6 +1,6 @@
 """How far the output has moved: each measure compares points of a path with the path's two ends.
 
-Everywhere the first two points are the ends, A and B; what comes back has one value for every point, the ends included.
+The first two points are always the ends, A and B; every function returns one value for each point, the ends included.
 """
 
 from __future__ import annotations
@@ -13,12 +13,20 @@ from torch import Tensor
 
 
 def l2_from_first(outputs: Float[Tensor, "point width"]) -> Float[Tensor, " point"]:
-    """L2 distance of every output from the first, ``d(alpha)``, in the read point's units; Section 3 of the paper."""
+    """L2 distance of every output from the first, ``d(alpha)``, in the read point's units; Section 3 of the paper.
+
+    Args:
+        outputs: Outputs at each point.
+    """
     return (outputs - outputs[:1]).norm(dim=-1)
 
 
 def kl_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
-    """Kullback-Leibler divergence KL(first || point) of next-token distributions, in nats."""
+    """Kullback-Leibler divergence KL(first || point) of next-token distributions, in nats.
+
+    Args:
+        logprobs: Log-probabilities of the next token at each point.
+    """
     first = logprobs[0]
     weight = first.exp()
     # sum p (log p - log q), as one product with all points; rounding can leave a tiny negative number.
@@ -26,14 +34,23 @@ def kl_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " p
 
 
 def jsd_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
-    """Jensen-Shannon divergence of next-token distributions from the first, in nats: from 0 to log 2."""
+    """Jensen-Shannon divergence of next-token distributions from the first, in nats, from 0 to log 2.
+
+    Args:
+        logprobs: Log-probabilities of the next token at each point.
+    """
     return jsd_between(logprobs[:1], logprobs)
 
 
 def jsd_between(
     first: Float[Tensor, "#point d_vocab"], second: Float[Tensor, "#point d_vocab"]
 ) -> Float[Tensor, " point"]:
-    """Jensen-Shannon divergence of next-token distributions, row by row, in nats: from 0 to log 2."""
+    """Jensen-Shannon divergence between next-token distributions, row by row, in nats, from 0 to log 2.
+
+    Args:
+        first: Log-probabilities of the next token at each point.
+        second: Log-probabilities to compare them with.
+    """
     p, q = first.exp(), second.exp()
     entropies = (-(p * first).sum(dim=-1), -(q * second).sum(dim=-1))
     middle = (p + q).mul_(0.5)
@@ -47,6 +64,9 @@ def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, 
     With ``ld = logit[top token at A] - logit[top token at B]``, this is ``1 - (ld - ld_B) / (ld_A - ld_B)``, the
     paper's Fig. 2c. NaN where both ends predict the same token. Log-probabilities serve as well as logits: their shift
     cancels.
+
+    Args:
+        logprobs: Log-probabilities of the next token at each point.
     """
     top_a, top_b = logprobs[0].argmax(), logprobs[1].argmax()
     difference = logprobs[:, top_a] - logprobs[:, top_b]
@@ -56,6 +76,10 @@ def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, 
 def top_token(
     logprobs: Float[Tensor, "point d_vocab"],
 ) -> tuple[Int[Tensor, " point"], Float[Tensor, " point"]]:
-    """The most probable next token of every point, and its probability; -1 and NaN where probabilities are NaN."""
+    """Id of the most probable next token of every point, and its probability; -1 and NaN where it is undefined.
+
+    Args:
+        logprobs: Log-probabilities of the next token at each point.
+    """
     values, tokens = logprobs.max(dim=-1)
     return tokens.where(~values.isnan(), -1), values.exp()

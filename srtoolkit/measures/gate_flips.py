@@ -30,7 +30,7 @@ from srtoolkit.validation import check_whole, former_spellings, listed
 #: Maps whose output is multiplied by another's; the other maps of :data:`srtoolkit.models.anatomy.GATES` stand alone.
 GATED = ("gate_proj", "gate_up_proj", "w1")
 
-#: Gates that are held at one time, a byte each.
+#: Number of gates that are held at one time, a byte each.
 GATES_AT_ONCE = 2**27
 
 
@@ -46,31 +46,33 @@ def count_gate_flips(
     path: str | Path = "linear",
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Number of MLP gates that change sign in each step of each pair's path, in every block behind the patch.
+    """Number of MLP gates that change sign in each step of each pair's path, in every block after the patched one.
 
     Every gate is a boundary of its own: ten that change sign within one step are ten polytope boundaries.
 
-    The paper (Appendix F, Fig. 25) compares the two ends of the path in one block, which misses every gate that flips
-    and flips back: that is ``ends_differ``. ``flips`` counts along the way; what flips twice within one step is missed
-    still, so more steps find more, and :func:`locate_gate_flips` finds where.
+    The paper (Appendix F, Fig. 25) compares the two ends of the path in one block, which misses gates that flip and
+    flip back: this is ``ends_differ``. ``flips`` counts along the path. It still misses gates that flip twice within
+    one step, so more steps find more; :func:`locate_gate_flips` finds where they flip.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text); every point is put into prompt A's context.
+        pairs: Pairs of prompts, or a list of their texts (A, B); every point is patched into prompt A's context.
         layer: Block whose output is replaced.
-        blocks: ``"all"`` behind it, or some of them; the gates of the others are not read.
-        steps: Points of the path, both ends included.
-        path: ``"linear"``, or a function of (A, B, alphas).
-        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
-            shown where ``None``.
+        blocks: Blocks whose gates are read: ``"all"`` after ``layer``, or a list of some of them.
+        steps: Number of points of the path, both ends included.
+        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dims ``pair``, ``alpha``, ``block``: ``flips`` in the step that ends at alpha (0 at the first);
-        ``ends_differ`` (``pair``, ``block``), ``gates`` (``block``), with texts, token ids and provenance;
-        ``attrs["counted"]`` says whether a gate is one, or the pre-activation of an MLP that has none.
+        A Dataset with dims ``pair``, ``alpha``, ``block``: ``flips`` in the step that ends at alpha (0 at the first
+        point), ``ends_differ`` (``pair``, ``block``), ``gates`` (``block``, the number of gates), and the prompts'
+        texts, token ids and provenance. Pairs with outputs that are NaN or infinite are flagged ``non_finite`` and have
+        -1 for counts. ``attrs["counted"]`` says whether gates were counted, or the pre-activations of an MLP without
+        gates.
 
     Raises:
-        ValueError: Bad prompts, blocks, steps or path, or a model whose MLPs are not known.
+        ValueError: A prompt, block, number of steps or path is not valid, or the model's MLPs are not known.
     """
     layer = check_layer(model, layer)
     check_gates(model, layer)
@@ -112,23 +114,25 @@ def locate_gate_flips(
     halvings: int = 7,
     path: str | Path = "linear",
 ) -> xr.Dataset:
-    """Where on one pair's path each gate of one block changes sign, in alpha, by bisection between steps.
+    """Places on one pair's path, in alpha, where each gate of one block changes sign, found by bisection of steps.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pair: One pair of prompts.
-        block: Block whose gates are looked at.
+        pair: One pair of prompts, or a list of the texts (A, B) of one.
+        block: Block whose gates are read.
         layer: Block whose output is replaced, before ``block``.
-        steps: Points of the path that are compared first; a gate that flips twice between two of them is missed.
-        halvings: How often each step with a flip is halved: the place is exact to 1 / (steps - 1) / 2 ** halvings.
-        path: ``"linear"``, or a function of (A, B, alphas).
+        steps: Number of points of the path that are compared first; a gate that flips twice between two of them is
+            missed.
+        halvings: Number of times that each step with a flip is halved; the place is exact to ``0.5 ** halvings`` of a
+            step.
+        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
 
     Returns:
-        Dim ``flip``, in the order of the path: ``alpha`` (middle of the last interval), ``gate`` (index), ``sign`` (1
-        where the gate opens, -1 where it closes). None where no gate changes sign.
+        A Dataset with dim ``flip``, in the order of the path: ``alpha`` (middle of the last interval), ``gate`` (its
+        index), ``sign`` (1 where the gate opens, -1 where it closes). It is empty where no gate changes sign.
 
     Raises:
-        ValueError: Not one pair, bad prompts, blocks, steps or path.
+        ValueError: There is not exactly one pair, or a prompt, block, number of steps or path is not valid.
     """
     layer = check_layer(model, layer)
     check_gates(model, layer)
@@ -162,25 +166,25 @@ def locate_gate_flips(
 
 
 def counted(model: Model) -> str:
-    """What this model's MLPs have for gates: ``"gate pre-activations"`` or ``"MLP pre-activations (no gate)"``.
+    """What is counted in this model's MLPs: ``"gate pre-activations"`` or ``"MLP pre-activations (no gate)"``.
 
     Args:
-        model: One with an MLP that is known.
+        model: A model whose MLPs are known.
     """
     gated = (model.anatomy.gate or "").split(".")[-1] in GATED
     return "gate pre-activations" if gated else "MLP pre-activations (no gate)"
 
 
 def find_blocks(model: Model, layer: int, blocks: str | Sequence[int]) -> Int[np.ndarray, " block"]:
-    """Indices of the blocks whose gates are asked for.
+    """Indices of the blocks whose gates are to be read.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         layer: Block whose output is replaced.
-        blocks: ``"all"`` that are behind it, or some of them.
+        blocks: ``"all"`` after ``layer``, or a list of some of them.
 
     Raises:
-        ValueError: A block that is not behind ``layer``.
+        ValueError: A block is not after ``layer``.
     """
     behind = range(layer + 1, model.n_layers)
     chosen = list(behind) if isinstance(blocks, str) and blocks == "all" else listed(blocks) or []
@@ -197,7 +201,7 @@ def find_blocks(model: Model, layer: int, blocks: str | Sequence[int]) -> Int[np
 
 
 def points_at_once(model: Model, n_blocks: int) -> int:
-    """Points whose gates, those of all blocks that are read, fit into ``GATES_AT_ONCE``.
+    """Number of points whose gates, in all blocks that are read, are held at one time.
 
     Args:
         model: From :func:`srtoolkit.load_model`.

@@ -21,7 +21,7 @@ def fill_grid(
     bends: str,
     label: str | None,
 ) -> tuple[Values, Bool[np.ndarray, "row column"]]:
-    """Values of ``measure`` on an ``n`` x ``n`` grid, measured where needed and interpolated elsewhere.
+    """Values of a function on a square grid, measured where needed and interpolated elsewhere.
 
     Starts on a coarse grid, and halves its spacing twice. A point half-way between two known ones is measured where
     the second difference of ``bends`` at either says that a straight line would be off by more than ``tolerance`` of
@@ -31,15 +31,15 @@ def fill_grid(
     was not measured.
 
     Args:
-        measure: Takes flat indices into the grid, row by row.
-        n: Points along each side.
+        measure: The function; it takes flat indices into the grid, row by row, and returns values by name.
+        n: Number of points along each side.
         tolerance: Largest error of a straight line between known points that is left to interpolation, as a share of
             the largest value; nothing is interpolated where ``None``.
-        bends: Which of the values decides.
-        label: Which of them changes in jumps, if one does.
+        bends: Name of the value whose bending decides where to measure.
+        label: Name of the value that changes in jumps, if there is one.
 
     Returns:
-        The values, [row, column], and which points were measured.
+        The values by name, [row, column], and which points were measured.
     """
     strides = [stride for stride in STRIDES if (n - 1) % stride == 0 and (n - 1) // stride >= 2]
     strides = [1] if tolerance is None or not strides else strides

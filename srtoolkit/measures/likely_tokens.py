@@ -17,11 +17,11 @@ def likeliest(
     """The most probable next tokens of every point and their probabilities, the likeliest first.
 
     Args:
-        logits: Of every token, or log-probabilities.
-        top: How many tokens.
+        logits: Logits or log-probabilities of every token at each point.
+        top: Number of tokens to keep.
 
     Returns:
-        Ids and probabilities; -1 and NaN at points where a logit is NaN.
+        Token ids and probabilities; -1 and NaN at points where a logit is NaN.
     """
     values, tokens = logits.topk(top)
     total = logits.logsumexp(-1, keepdim=True)  # NaN where a logit is
@@ -32,8 +32,8 @@ def texts_of(model: Model, tokens: Int[np.ndarray, "*point"]) -> Shaped[np.ndarr
     """The text of every token id; empty for -1.
 
     Args:
-        model: Whose tokenizer is used.
-        tokens: Ids.
+        model: The model whose tokenizer is used.
+        tokens: Token ids.
     """
     ids, places = np.unique(tokens, return_inverse=True)
     texts = np.array([model.token_text(token) if token >= 0 else "" for token in ids.tolist()])
@@ -41,14 +41,14 @@ def texts_of(model: Model, tokens: Int[np.ndarray, "*point"]) -> Shaped[np.ndarr
 
 
 def check_top(model: Model, top: int, least: int = 1) -> int:
-    """``top`` as a number of tokens that the model has.
+    """A number of likeliest tokens, after a check that the model has so many.
 
     Args:
-        model: Whose vocabulary counts.
-        top: As the caller gave it.
-        least: The smallest number that makes sense.
+        model: The model, whose vocabulary counts.
+        top: Number of tokens, to be checked.
+        least: Smallest number that is allowed.
 
     Raises:
-        ValueError: No whole number, or more tokens than the vocabulary has.
+        ValueError: ``top`` is no whole number, or is more than the vocabulary has.
     """
     return check_whole(top, "top", least, check_model(model).vocab_size)

@@ -1,4 +1,4 @@
-"""How well a model knows a text: the loss of its next tokens."""
+"""How well a model predicts a text: the cross-entropy of its next tokens."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ def text_loss(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> x
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text), of two tokens or more; their A is what counts.
+        pairs: Pairs of prompts, or a list of their texts (A, B). Only the prompts A are used; each has two tokens or
+            more.
 
     Returns:
-        Dim ``pair``: ``loss``.
+        A Dataset with dim ``pair``: ``loss``.
 
     Raises:
-        ValueError: Bad prompts, or one of a single token.
+        ValueError: A prompt is not valid, or has a single token.
         RemoteError: The model runs remotely.
     """
     check_here(model, "text_loss")

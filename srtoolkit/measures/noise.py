@@ -1,4 +1,4 @@
-"""What a result must be held against: how far numbers move for reasons that are not the model's."""
+"""What a result must exceed: how far outputs move by rounding alone, and how far they spread over prompts."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ def noise_floor(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """How far A's output moves when nothing but its company in the batch changes, over ``d(1)``: a number without unit.
+    """Largest distance by which rounding moves A's output, L2 after the final norm, and its share of ``d(1)``.
 
-    Each A is patched into its own prompt as that prompt's only point and again among ``neighbours`` random points, by
-    the full path and by the method that ``"auto"`` takes. In exact arithmetic all four agree. Curves mean nothing below
-    this floor; it is what half precision costs.
+    Each A is patched into its own prompt twice, alone and among ``neighbours`` random points, both by the full path and
+    by the method that ``"auto"`` chooses. In exact arithmetic all four outputs agree. Curves mean nothing below this
+    floor; it is what half precision costs.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text); a few dozen are enough.
+        pairs: Pairs of prompts, or a list of their texts (A, B); a few dozen are enough.
         layer: Block whose output is replaced.
-        neighbours: Random points beside A.
-        seed: Of the random points.
-        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
-            shown where ``None``.
+        neighbours: Number of random points beside A in its batch.
+        seed: Seed of the random points.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dim ``pair``: ``noise`` (largest distance between the four outputs), ``d1``, ``relative_noise``, which is NaN
-        where ``d1`` is 0.
+        A Dataset with dim ``pair``: ``noise`` (largest distance between the four outputs), ``d1`` (distance between A's
+        and B's outputs), and ``relative_noise`` (their ratio, without unit; NaN where ``d1`` is 0).
 
     Raises:
-        ValueError: Bad prompts, block, number of neighbours or seed.
+        ValueError: A prompt, block, number of neighbours or seed is not valid.
     """
     neighbours, seed = check_whole(neighbours, "neighbours", 0, 10**6), check_whole(seed, "seed", 0, 2**63)
     walk = set_out(model, pairs, layer=layer, alphas=torch.tensor([0.0, 1.0]), path="linear")
@@ -90,18 +90,19 @@ def _outputs(
 
 @torch.no_grad()
 def output_spread(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> xr.Dataset:
-    """How far each prompt's output lies from the mean of all prompts' outputs: L2 after the final norm.
+    """Distance of each prompt's output from the mean of all prompts' outputs, L2 after the final norm.
 
     Where prompts hardly differ in their outputs, ``d(1)`` is small for every pair, and a large slope of ``d / d(1)``
     says little: an early checkpoint that knows frequencies of tokens and nothing of context is like that.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text); their A is what counts.
+        pairs: Pairs of prompts, or a list of their texts (A, B). Only the prompts A are used.
 
     Returns:
-        Dim ``pair``: ``from_mean``, ``output_norm``, and ``relative_spread``, their ratio, without unit. Outputs that
-        are NaN or infinite are flagged ``non_finite``, have NaN, and do not count towards the mean.
+        A Dataset with dim ``pair``: ``from_mean``, ``output_norm``, and ``relative_spread``, their ratio, without unit.
+        Outputs that are NaN or infinite are flagged ``non_finite``, have NaN as values, and do not count towards the
+        mean.
     """
     pairs = as_pairs(model, pairs)
     last = model.n_layers - 1

@@ -22,11 +22,16 @@ Path = Callable[
 def linear(
     a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
 ) -> Float[Tensor, "pair alpha d_model"]:
-    """``X(alpha) = A + alpha (B - A)``; Janiak et al. 2024, Section 3. Both ends come out exactly.
+    """The straight line ``X(alpha) = A + alpha (B - A)``, which meets both ends exactly; Janiak et al. 2024, Section 3.
+
+    Args:
+        a: Activations A, where the paths start.
+        b: Activations B, where the paths end.
+        alphas: Places on the path, from A (0) to B (1).
 
     Raises:
-        TypeError: Not three tensors of real numbers.
-        ValueError: A and B of different shapes, or alphas that are no list of numbers.
+        TypeError: The arguments are not tensors of real numbers.
+        ValueError: A and B have different shapes, or ``alphas`` has not one dimension.
     """
     _check_ends(a, b, alphas)
     return torch.lerp(a[:, None], b[:, None], alphas.to(a)[None, :, None])
@@ -37,19 +42,22 @@ PATHS: dict[str, Path] = {"linear": linear}
 
 
 def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: str = "a", seed: int = 0) -> Path:
-    """Paths from A in a random direction, as long as the way from A to B: a null for the direction towards B.
+    """A path from A in a random direction, as long as that from A to B: a null for the direction towards B.
 
     Heimersheim & Mendel 2024 ("Interim report: Activation plateaus in residual stream activations of GPT2") perturb
     activations so.
 
     Args:
-        like: Activations that fix the covariance of the directions; all directions are equally likely where ``None``.
-        base: ``"a"`` starts at A. ``"random"`` starts at a draw with the mean and covariance of ``like``, scaled to A's
-            norm: a null for the place, which no prompt leads to.
-        seed: Of the draws.
+        like: Activations whose covariance the directions have; all directions are equally likely where ``None``.
+        base: Where the path starts: ``"a"`` at A, ``"random"`` at a random point with the mean and covariance of
+            ``like``, scaled to A's norm. The latter is a null for the place, which no prompt leads to.
+        seed: Seed of the random draws.
+
+    Returns:
+        The path, a function of (A, B, alphas) that measurements take as ``path``.
 
     Raises:
-        ValueError: An unknown base, or a random one without ``like``.
+        ValueError: ``base`` is unknown, or it is random without ``like``.
     """
     if not isinstance(base, str) or base not in ("a", "random") or (base == "random" and like is None):
         raise ValueError(f"base={base!r}: expected 'a', or 'random' together with activations that it is to be like.")
@@ -94,10 +102,13 @@ def _draws(
 
 
 def find_path(path: str | Path) -> tuple[str, Path]:
-    """Name and function of ``path``, which is a name in ``PATHS`` or a function of (A, B, alphas).
+    """Name and function of a path.
+
+    Args:
+        path: A name in ``PATHS``, or a function of (A, B, alphas).
 
     Raises:
-        ValueError: An unknown name.
+        ValueError: The name is unknown.
     """
     if callable(path) and not isinstance(path, type):
         return name_of(path), _checked(path)
@@ -107,8 +118,10 @@ def find_path(path: str | Path) -> tuple[str, Path]:
 
 
 def name_of(path: Path) -> str:
-    """A name that two different functions do not share: a lambda's own says nothing, and that of a function that was
-    made by another does not say what it was made with.
+    """Name of a path that no different path has.
+
+    A lambda, and a function that was made by another, gets a hash of what it does and of the values that it was made
+    with.
 
     Args:
         path: A function of (A, B, alphas).

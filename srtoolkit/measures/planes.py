@@ -27,10 +27,10 @@ class Plane(NamedTuple):
     """The plane ``A + alpha u + beta v``.
 
     Attributes:
-        origin: A.
+        origin: Activation A.
         u: B - A.
-        v: Across u, towards C.
-        c: alpha and beta of C.
+        v: Direction across u, towards C.
+        c: Coordinates alpha and beta of C.
     """
 
     origin: Float[Tensor, " d_model"]
@@ -40,16 +40,16 @@ class Plane(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where a slice is measured. Made by :func:`srtoolkit.lay_out`, and taken by all that measures on a plane.
+    """The plane that a slice is measured on. :func:`srtoolkit.lay_out` makes it, and every slice measurement takes it.
 
     Attributes:
-        tokens: The three prompts' token ids, [1, pos] each.
-        texts: What they say.
-        corners: Their activations: A, B and C.
-        plane: Through these.
-        axis: Places along alpha, and along beta.
+        tokens: Token ids of the three prompts, [1, pos] each.
+        texts: Texts of the three prompts.
+        corners: Activations of the three prompts: A, B and C.
+        plane: The plane through them.
+        axis: Coordinates of the points along alpha, which are those along beta, too.
         layer: Block whose output is replaced.
-        attrs: Model, token ids and settings, for the result.
+        attrs: Model, token ids and settings, which become attributes of the result.
     """
 
     tokens: list[Int[Tensor, "context _pos"]]
@@ -75,22 +75,22 @@ def lay_out(
     margin: float = 0.25,
     orthonormal: bool = False,
 ) -> Layout:
-    """The plane through three prompts' activations, and where on it to measure.
+    """The plane through three prompts' activations, and the points on it to measure.
 
-    What is measured on one plane several times (distances, gates, predictions) takes the plane in place of the three
-    prompts, whose activations are then captured once.
+    Several measurements on one plane (distances, gates, predictions) take it in place of the three prompts, whose
+    activations are then captured only once.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        triple: Three prompts, as texts or as token ids, of any lengths; a plane is given back as it is.
+        triple: Three prompts, as texts or as token ids, of any lengths; a plane is returned as it is.
         layer: Block whose output is replaced.
-        resolution: Points along each axis.
-        margin: How far the plane reaches beyond the anchors.
+        resolution: Number of points along each axis.
+        margin: How far the plane reaches beyond the anchors, in alpha and beta.
         orthonormal: Give beta the unit of alpha, which is ``|B - A|``.
 
     Raises:
-        ValueError: Not three prompts, bad prompts or settings, activations that span no plane, or a plane of another
-            model.
+        ValueError: There are not three prompts, a prompt or setting is not valid, the activations span no plane, or the
+            plane is of another model.
     """
     if isinstance(triple, Layout):
         if triple.attrs["fingerprint"] != check_model(model).fingerprint:
@@ -121,8 +121,8 @@ def span_plane(corners: Float[Tensor, "anchor d_model"], name: str, orthonormal:
     """The plane through three activations.
 
     Args:
-        corners: A, B and C.
-        name: The model's name, for messages.
+        corners: Activations A, B and C.
+        name: Name of the model, for error messages.
         orthonormal: Give v the length of u.
 
     Raises:
@@ -147,7 +147,7 @@ def points_at(layout: Layout, flat: Int[np.ndarray, " point"]) -> Float[Tensor, 
 
     Args:
         layout: From :func:`lay_out`.
-        flat: ``beta`` index times the number of places, plus ``alpha`` index.
+        flat: Index along beta, times the number of points along an axis, plus the index along alpha.
     """
     plane, axis = layout.plane, layout.axis
     beta, alpha = (axis[torch.from_numpy(place)].to(plane.u)[:, None] for place in divmod(flat, len(axis)))
@@ -155,12 +155,12 @@ def points_at(layout: Layout, flat: Int[np.ndarray, " point"]) -> Float[Tensor, 
 
 
 def on_plane(layout: Layout, data: dict[str, Any], **settings: Any) -> xr.Dataset:
-    """Values on the plane as a Dataset, with where its anchors lie.
+    """A Dataset of values on the plane, with the coordinates of its anchors.
 
     Args:
         layout: From :func:`lay_out`.
-        data: Variables over ``beta`` and ``alpha``, and ``anchor`` if they differ by context.
-        settings: More attributes.
+        data: Variables over ``beta`` and ``alpha``, and over ``anchor`` where they differ by context.
+        settings: Further attributes.
     """
     place = layout.axis.double().numpy()
     coords = {"anchor": list(ANCHORS), "beta": place, "alpha": place, "text": ("anchor", layout.texts)}

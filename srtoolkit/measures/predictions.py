@@ -1,4 +1,4 @@
-"""What the model would say next, at points of a path and between them."""
+"""Next-token predictions at points of a path, and how they differ between points."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ def next_tokens(
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text).
+        pairs: Pairs of prompts, or a list of their texts (A, B).
         alphas: Places on the path, from A (0) to B (1).
-        top: How many tokens.
+        top: Number of tokens to keep at each point.
         layer: Block whose output is replaced.
-        path: ``"linear"``, or a function of (A, B, alphas).
-        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
-            shown where ``None``.
+        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dims ``pair``, ``alpha``, ``rank``: ``token`` (id), ``text``, ``probability``.
+        A Dataset with dims ``pair``, ``alpha``, ``rank`` (1 is the likeliest): ``token`` (its id), ``text``,
+        ``probability``.
 
     Raises:
-        ValueError: Bad prompts, block, alphas, path, or more tokens than the vocabulary has.
+        ValueError: A prompt, block, alpha or path is not valid, or ``top`` is more than the vocabulary has.
     """
     places = [check_number(alpha, "alphas") for alpha in listed(alphas) or []]
     if not places:
@@ -91,27 +92,27 @@ def divergence(
     path: str | Path = "linear",
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """How much next-token predictions differ between points of a path: Jensen-Shannon divergence in nats, 0 to log 2.
+    """Jensen-Shannon divergence between next-token predictions at two points of a path, in nats, from 0 to log 2.
 
     Points that are ``lag`` steps apart are ``lag / (steps - 1) |A - B|`` apart in the residual stream, wherever on the
-    path they lie: what is compared within one pair and lag is at equal input distance.
+    path they lie: within one pair and lag, all compared points are at equal input distance.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text); every point is put into prompt A's context.
-        lags: Steps between the two points.
-        steps: Points of the path, both ends included.
+        pairs: Pairs of prompts, or a list of their texts (A, B); every point is patched into prompt A's context.
+        lags: Numbers of steps between the two points.
+        steps: Number of points of the path, both ends included.
         layer: Block whose output is replaced.
-        path: ``"linear"``, or a function of (A, B, alphas).
-        progress: Called with the points done and those of all pairs; what it raises ends the measurement. A bar is
-            shown where ``None``.
+        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dims ``pair``, ``lag``, ``alpha``: ``jsd`` and ``same_token`` (1 where the most probable token is the same, else
-        0), between the predictions at alpha and ``lag`` steps further; NaN where that is beyond B.
+        A Dataset with dims ``pair``, ``lag``, ``alpha``: ``jsd`` and ``same_token`` (1 where the most probable token is
+        the same, else 0), between the predictions at alpha and ``lag`` steps further; NaN where that is beyond B.
 
     Raises:
-        ValueError: Bad prompts, block, steps, path, or a lag that is not between 1 and ``steps - 1``.
+        ValueError: A prompt, block, number of steps or path is not valid, or a lag is not between 1 and ``steps - 1``.
     """
     steps = check_whole(steps, "steps", 2, 10**6)
     given, lags = lags, [check_whole(lag, "lags", 1, steps - 1) for lag in listed(lags) or []]

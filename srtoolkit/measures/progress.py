@@ -1,4 +1,4 @@
-"""How far a measurement is: a bar, or whatever the caller makes of it."""
+"""Progress of a measurement: a bar, or calls of the user's own function."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from srtoolkit.patching.batches import Progress
 
 @contextlib.contextmanager
 def reporting(progress: Progress | None, total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Within this, the function that it gives is to be called with the number of points done so far.
+    """A context that gives a function, which the measurement calls with the number of points done so far.
 
     Args:
-        progress: Called with the points done and those of all. What it raises ends the measurement, which is how one is
-            cancelled. A bar is shown where ``None``.
-        total: Points of the whole measurement.
-        what: Is being measured, for the bar.
+        progress: Called with the number of points done and that of all points. What it raises ends the measurement,
+            which is how to cancel one. Where ``None``, a progress bar is shown.
+        total: Number of points of the whole measurement.
+        what: What is being measured, as the bar says.
     """
     if progress is not None:
         progress(0, total)

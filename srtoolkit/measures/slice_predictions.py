@@ -38,20 +38,20 @@ def slice_predictions(
     Args:
         model: From :func:`srtoolkit.load_model`.
         triple: Three prompts, as texts or as token ids, of any lengths; or a plane from :func:`srtoolkit.lay_out`,
-            whose block, resolution and margin are then those that count.
-        anchor: Whose prompt is the context: ``"A"``, ``"B"`` or ``"C"``.
-        top: How many tokens.
+            whose block, resolution and margin then hold.
+        anchor: The prompt whose context is used: ``"A"``, ``"B"`` or ``"C"``.
+        top: Number of tokens to keep at each point.
         layer: Block whose output is replaced.
-        resolution: Points along each axis.
-        margin: How far the plane reaches beyond the anchors.
-        progress: Called with the points done and those of the plane; what it raises ends the measurement. A bar is
-            shown where ``None``.
+        resolution: Number of points along each axis.
+        margin: How far the plane reaches beyond the anchors, in alpha and beta.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dims ``beta``, ``alpha``, ``rank``: ``token`` (id) and ``probability``.
+        A Dataset with dims ``beta``, ``alpha``, ``rank`` (1 is the likeliest): ``token`` (its id) and ``probability``.
 
     Raises:
-        ValueError: Bad prompts or settings, no such anchor, or more tokens than the vocabulary has.
+        ValueError: A prompt, setting or anchor is not valid, or ``top`` is more than the vocabulary has.
     """
     check_names(anchor, ANCHORS, "anchor")
     top = check_top(model, top)
@@ -74,19 +74,19 @@ def slice_predictions(
 
 
 def line_on_plane(model: Model, triple: Triple, alpha: float, beta: float, *, layer: int = 0) -> Path:
-    """The line from a prompt's activation to a point of the plane, as a path for :func:`srtoolkit.interpolate`.
+    """The line from prompt A's activation to a point of the plane, as a path for :func:`srtoolkit.interpolate`.
 
-    Of the pair that it is used with, the first prompt is where the line starts; the second has no part in it.
+    The line starts at prompt A of the pair that is measured with it; prompt B has no part in it.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         triple: The three prompts of the plane, or a plane from :func:`srtoolkit.lay_out`.
-        alpha: Place of the point along AB.
-        beta: Place across it.
+        alpha: Coordinate of the point along AB.
+        beta: Coordinate of the point across AB.
         layer: Block whose output spans the plane.
 
     Raises:
-        ValueError: Bad prompts or block, or activations that span no plane.
+        ValueError: A prompt or block is not valid, or the activations span no plane.
     """
     plane = lay_out(model, triple, layer=layer, resolution=2, margin=0.0).plane
     end = plane.origin + alpha * plane.u + beta * plane.v

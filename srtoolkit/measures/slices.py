@@ -1,6 +1,4 @@
-"""Planes through three prompts' activations: how far the output is from each prompt's own, what it says, and which
-gates are open, point by point.
-"""
+"""Planes through three prompts' activations: distances of the output from each prompt's own, top tokens, gates."""
 
 from __future__ import annotations
 
@@ -62,8 +60,9 @@ def slice_plane(
     method: str = "auto",
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Distance of the output from that of each of three prompts, in each prompt's own context, over the plane through
-    their activations; L2 after the final norm. The paper's Appendix C.
+    """Distance of the output from that of each of three prompts over the plane through their activations.
+
+    It is an L2 distance after the final norm, in each prompt's own context; the paper's Appendix C.
 
     The plane is ``X = A + alpha (B - A) + beta (C - P)``, where P is the foot of the perpendicular from C to the line
     AB: A lies at (0, 0), B at (1, 0), C at (``c_alpha``, ``c_beta``), and ``c_beta`` is 1.
@@ -71,31 +70,31 @@ def slice_plane(
     Args:
         model: From :func:`srtoolkit.load_model`.
         triple: Three prompts, as texts or as token ids, of any lengths; or a plane from :func:`srtoolkit.lay_out`,
-            whose block, resolution, margin and units are then those that count.
+            whose block, resolution, margin and units then hold.
         layer: Block whose output is replaced.
-        resolution: Points along each axis; the paper's pictures have 61.
+        resolution: Number of points along each axis; the paper's pictures have 61.
         margin: How far the plane reaches beyond the anchors; the paper's is 0.25 beyond 0 and 1.
-        reads: ``"final_norm"`` gives distances and colours, ``"logits"`` what the model would say next.
-        top: How many of the likeliest next tokens to keep at every point, as ``token`` and ``probability`` along
-            ``rank``; needs ``"logits"``.
+        reads: Outputs to measure: ``"final_norm"`` gives distances and colours, ``"logits"`` gives top tokens; or both.
+        top: Number of likeliest next tokens to keep at every point, as ``token`` and ``probability`` along ``rank``;
+            needs ``"logits"``.
         orthonormal: Give beta the unit of alpha, which is ``|B - A|``, so that the picture keeps angles and lengths.
         tolerance: Measure at full resolution only where a straight line would be off by more than this share of the
-            largest distance, or where the top token changes; everywhere where ``None``. With 0.01, a quarter of the
-            points gave three of SmolLM2's pictures to 0.04 of a colour.
-        method: Patching method.
-        progress: Called with the points done and those of the three contexts; what it raises ends the measurement. A
-            bar is shown where ``None``.
+            largest distance, or where the top token changes; where ``None``, measure everywhere. With 0.01, a quarter
+            of the points gave three of SmolLM2's pictures to 0.04 of a colour.
+        method: Patching method, as :func:`srtoolkit.patch` takes it.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dims ``anchor``, ``beta``, ``alpha``. With ``"final_norm"``: ``distance`` from the anchor's own output,
-        ``largest_distance`` (dim ``anchor``, over the plane), ``rgb`` (the paper's colours), ``region`` (dims ``beta``,
-        ``alpha``: index of the anchor whose output is nearest, -1 for none of the three). With ``"logits"``:
+        A Dataset with dims ``anchor``, ``beta``, ``alpha``. With ``"final_norm"``: ``distance`` from the anchor's
+        output, ``largest_distance`` (dim ``anchor``, over the plane), ``rgb`` (the paper's colours), ``region`` (dims
+        ``beta``, ``alpha``: index of the anchor whose output is nearest, -1 for none of the three). With ``"logits"``:
         ``top_token`` and ``margin``, its log-probability less the second's, in nats; ``anchor_token`` (dim ``anchor``).
         With ``top``: ``token`` and ``probability`` along ``rank``, -1 and NaN where the model did not run. ``measured``
         says where the model ran, ``c_alpha`` and ``c_beta`` where C is.
 
     Raises:
-        ValueError: Not three prompts, bad prompts or settings, or activations that span no plane.
+        ValueError: There are not three prompts, a prompt or setting is not valid, or the activations span no plane.
     """
     reads = check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")
@@ -139,30 +138,31 @@ def slice_gates(
 ) -> xr.Dataset:
     """Pre-activations of one block's MLP gates over the plane of :func:`slice_plane`, in the context of one anchor.
 
-    Their signs are the polytopes: between two points whose gates all have the same sign lies no boundary of this block.
+    Their signs tell polytopes apart: between two points whose gates have the same signs, no boundary of this block is
+    seen.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         triple: Three prompts, as texts or as token ids, of any lengths; or a plane from :func:`srtoolkit.lay_out`,
-            whose block, resolution, margin and units are then those that count.
-        block: Block whose gates are read, behind ``layer``.
+            whose block, resolution, margin and units then hold.
+        block: Block whose gates are read, after ``layer``.
         layer: Block whose output is replaced.
-        resolution: Points along each axis.
-        margin: How far the plane reaches beyond the anchors.
+        resolution: Number of points along each axis.
+        margin: How far the plane reaches beyond the anchors, in alpha and beta.
         orthonormal: Give beta the unit of alpha, which is ``|B - A|``.
-        anchor: Whose prompt is the context: ``"A"``, ``"B"`` or ``"C"``.
-        progress: Called with the points done and those of the plane; what it raises ends the measurement. A bar is
-            shown where ``None``.
+        anchor: The prompt whose context is used: ``"A"``, ``"B"`` or ``"C"``.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
 
     Returns:
-        Dims ``beta``, ``alpha``, ``gate``: ``pre_activation``; ``crossings`` (``beta``, ``alpha``), the number of gates
-        whose sign differs at the next point along alpha or along beta; ``non_finite``, where a pre-activation is NaN or
-        infinite, and ``crossings`` to or from there are -1; ``c_alpha``, ``c_beta``. ``attrs["counted"]`` says whether
-        these are gates, or the pre-activations of an MLP that has none.
+        A Dataset with dims ``beta``, ``alpha``, ``gate``: ``pre_activation``; ``crossings`` (``beta``, ``alpha``), the
+        number of gates whose sign differs at the next point along alpha or along beta; ``non_finite``, where a
+        pre-activation is NaN or infinite, and ``crossings`` to or from there are -1; ``c_alpha`` and ``c_beta``, where
+        C is. ``attrs["counted"]`` says whether gates were read, or the pre-activations of an MLP without gates.
 
     Raises:
-        ValueError: Not three prompts, bad prompts or settings, no such anchor or gates, or activations that span no
-            plane.
+        ValueError: There are not three prompts, a prompt, setting or anchor is not valid, there are no gates to read,
+            or the activations span no plane.
     """
     layer = check_layer(model, triple.layer if isinstance(triple, Layout) else layer)
     check_gates(model, layer)
@@ -207,14 +207,14 @@ class _InContext:
     """The measurement of a plane in the context of one of its anchors.
 
     Attributes:
-        model: That is measured.
+        model: The model that is measured.
         layout: The plane.
-        index: Which anchor.
-        reads: What to measure at.
+        index: Index of the anchor.
+        reads: Outputs to measure.
         method: Patching method.
-        top: Likeliest tokens to keep at every point.
-        report: Takes the number of points done, those of the anchors before included.
-        done: Points of this context that are done.
+        top: Number of likeliest tokens to keep at every point.
+        report: Called with the number of points done, those of earlier anchors included.
+        done: Number of points of this context that are done.
     """
 
     model: Model

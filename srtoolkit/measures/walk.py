@@ -1,7 +1,7 @@
-"""The skeleton of every measurement on pairs: check, capture both ends, walk the paths in batches, say what ran.
+"""The steps that all measurements on pairs share: check, capture both ends, walk the paths in batches, label values.
 
-A measurement gives the two things that are its own: what it makes of the points of a batch, and what its values are
-called. Prompts of any lengths, one way of showing progress, provenance and overflow are the same for all.
+A measurement adds what is its own: what it computes from the points of a batch, and the names of its values. Prompts of
+any lengths, progress, provenance and overflow are handled here for all of them.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Batch(NamedTuple):
     """Some pairs whose prompts A are of one length, and the points of their paths.
 
     Attributes:
-        rows: Which pairs, by their places in the measurement.
-        context: Token ids of their prompts A.
-        points: What is put into these contexts.
-        method: The patching method, settled.
-        progress: To be given to :func:`srtoolkit.patch`.
+        rows: Indices of the pairs in the measurement.
+        context: Token ids of the prompts A.
+        points: Points of the paths, to be patched into these contexts.
+        method: Name of the patching method; never ``"auto"``.
+        progress: The argument ``progress`` for :func:`srtoolkit.patch`.
     """
 
     rows: list[int]
@@ -67,8 +67,8 @@ class Rows(dict[str, np.ndarray]):
         """Fill in what was measured of some pairs.
 
         Args:
-            rows: Places of the pairs.
-            values: Tensors whose first dimension is the pair.
+            rows: Indices of the pairs in the measurement.
+            values: Tensors by name, whose first dimension is the pair.
         """
         for name, value in values.items():
             found = value.cpu().numpy()
@@ -82,12 +82,12 @@ class Walk:
     """The paths of some pairs, with both ends captured. Made by :func:`set_out`.
 
     Attributes:
-        model: That is measured.
-        pairs: Whose paths are walked, each in its prompt A's context.
+        model: The model that is measured.
+        pairs: The pairs of prompts; each path runs in its prompt A's context.
         layer: Block whose output is replaced.
         alphas: Places on every path, from A (0) to B (1).
         path: Name of the kind of path.
-        points_on: The path itself.
+        points_on: The path as a function of (A, B, alphas).
         a: Activations of the prompts A.
         b: Activations of the prompts B.
         methods: Patching methods that were used, in the order of their first use.
@@ -107,9 +107,10 @@ class Walk:
         """The pairs in batches of prompts of one length, shortest first.
 
         Args:
-            at_once: Pairs of a batch, at most.
-            method: Patching method; ``"auto"`` is settled once for each length.
-            progress: Called with the points done and those of all pairs; a bar is shown where ``None``.
+            at_once: Most pairs in one batch.
+            method: Patching method; for ``"auto"``, one is chosen for each length of prompts.
+            progress: Called with the number of points done and that of all points. Where ``None``, a progress bar is
+                shown.
         """
         each, steps = len(self.pairs) * len(self.alphas), len(self.alphas)
         with reporting(progress, each, f"after block {self.layer}") as report:
@@ -133,13 +134,13 @@ class Walk:
         undefined: Bool[np.ndarray, " pair"],
         **settings: Any,
     ) -> xr.Dataset:
-        """The measured values as a result, with what they are of; says where activations overflowed.
+        """The measured values as a Dataset with prompts and provenance; logs a warning where activations overflowed.
 
         Args:
             data: Variables, as xarray takes them.
-            coords: Coordinates beside the pairs' own.
-            undefined: Pairs with an output that is NaN or infinite.
-            settings: What else the result depends on.
+            coords: Coordinates in addition to the pairs' own.
+            undefined: Whether each pair has an output that is NaN or infinite.
+            settings: Further settings of the measurement, kept as attributes.
         """
         method = {"method": ", ".join(self.methods)} if self.methods else {}
         about = {"layer": self.layer, "path": self.path, **method, **settings}
@@ -156,17 +157,17 @@ def set_out(
     alphas: Float[Tensor, " alpha"],
     path: str | Path,
 ) -> Walk:
-    """Check what a measurement was given, and capture both ends of every path.
+    """Check the arguments of a measurement, and capture both ends of every path.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        pairs: Pairs of prompts, or a list of (text, text).
+        pairs: Pairs of prompts, or a list of their texts (A, B).
         layer: Block whose output is replaced.
-        alphas: Places on every path.
+        alphas: Places on every path, from A (0) to B (1).
         path: Name of a kind of path, or a function of (A, B, alphas).
 
     Raises:
-        ValueError: Bad prompts, block or path; said before the model runs.
+        ValueError: A prompt, block or path is not valid; this is checked before the model runs.
     """
     layer, (path_name, points_on) = check_layer(model, layer), find_path(path)
     pairs = as_pairs(model, pairs)
@@ -175,15 +176,15 @@ def set_out(
 
 
 def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
-    """Activations of prompts of any lengths after block ``layer``, at their last positions, in their order.
+    """Residual streams of prompts of any lengths after block ``layer`` at their last positions, in the prompts' order.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        prompts: Token ids.
+        prompts: Token ids of each prompt.
         layer: Block whose output is read.
 
     Raises:
-        ValueError: Bad prompts or block, or activations that are NaN or infinite.
+        ValueError: A prompt or block is not valid, or activations are NaN or infinite.
     """
     out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
     for places, tokens in by_length(prompts):
@@ -195,9 +196,9 @@ def pairs_that_fit(model: Model, steps: int, *, with_logprobs: bool) -> int:
     """Number of pairs in one batch, so that the log-probabilities of all their points can be held.
 
     Args:
-        model: Whose vocabulary counts.
-        steps: Points of each path.
-        with_logprobs: Whether they are held at all.
+        model: The model, whose vocabulary counts.
+        steps: Number of points of each path.
+        with_logprobs: Whether log-probabilities are held at all.
     """
     if not with_logprobs:
         return PAIRS_AT_ONCE
@@ -208,7 +209,7 @@ def points_held(model: Model) -> int:
     """Number of points whose log-probabilities are held at one time.
 
     Args:
-        model: Whose vocabulary counts.
+        model: The model, whose vocabulary counts.
     """
     return LOGPROB_BYTES // (4 * model.vocab_size)
 

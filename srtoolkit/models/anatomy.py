@@ -22,20 +22,20 @@ FUSED_GATES = ("gate_up_proj",)
 
 
 def narrowest_attention(config: Any) -> int | None:
-    """Tokens that the narrowest local attention of any block sees, or ``None`` where every block sees all.
+    """Number of tokens in the narrowest attention window of any block; ``None`` where attention is global.
 
     Args:
-        config: Of the decoder.
+        config: The decoder's transformers configuration.
     """
     windows = [getattr(config, name, None) for name in ("sliding_window", "window_size", "attention_chunk_size")]
     return min((int(window) for window in windows if window), default=None)
 
 
 def mlp_width(config: Any) -> int:
-    """Width of the MLP's hidden layer: as configured, or else four times that of the residual stream.
+    """Width of the MLP's hidden layer: as configured, or else four times the width of the residual stream.
 
     Args:
-        config: Of the model, or of its decoder alone.
+        config: The transformers configuration of the model, or of its decoder alone.
     """
     text = config.get_text_config()
     return int(getattr(text, "intermediate_size", None) or 4 * text.hidden_size)
@@ -50,8 +50,8 @@ class Anatomy:
         blocks: The list of decoder blocks.
         final_norm: The norm between the last block and the unembedding.
         unembedding: The map from the residual stream to logits.
-        gate: Path, inside one block, of the map that makes the MLP's gate pre-activations; ``None`` where the blocks
-            have no MLP (Mamba) or one we cannot name.
+        gate: Path, inside one block, of the map whose output is the MLP's gate pre-activations; ``None`` where the
+            blocks have no MLP (Mamba) or one that is not known.
         gate_is_fused: Whether only the first half of the gate map's output is the gate (Phi-3).
     """
 
@@ -64,12 +64,12 @@ class Anatomy:
 
 
 def find_anatomy(hf: nn.Module, n_layers: int, name: str) -> Anatomy:
-    """Paths of the parts of ``hf`` that srtoolkit reads and writes.
+    """Module paths of the parts of a model that srtoolkit reads and writes.
 
     Args:
         hf: A transformers causal language model.
         n_layers: Number of decoder blocks, from the model's configuration.
-        name: The model's name, for messages.
+        name: Name of the model, for error messages.
 
     Raises:
         ValueError: A part cannot be found; the message lists what is there.

@@ -1,4 +1,4 @@
-"""The models that have a name of their own."""
+"""The models that srtoolkit knows by name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from srtoolkit.models.sources import known_sources
 
 
 def available_models() -> pd.DataFrame:
-    """The models with a name of their own: packaged ones, and those of the paper; any Hugging Face id loads as well.
+    """A table of the packaged models and those of the paper; any other Hugging Face id loads as well.
 
     Returns:
-        One row a model: ``name``, ``family``, ``parameters``, ``revisions``, ``source``, ``works_offline`` (now, on
-        this machine).
+        One row for each model: ``name``, ``family``, ``parameters`` (their number), ``revisions``, ``source``, and
+        ``works_offline`` (whether it loads without a network, on this machine as it is now).
     """
     rows = [
         {

@@ -9,15 +9,16 @@ from srtoolkit.validation import check_number, listed
 
 
 def checkpoints(name: str, near: Sequence[float] | None = None) -> dict[str, float]:
-    """Tokens of training that each checkpoint of a model has seen, by revision, earliest first.
+    """Number of training tokens that each checkpoint of a model has seen, by revision, earliest first.
 
     Args:
         name: A model of the nano suite, or a repository on the hub whose branches are named ``step<n>-tokens<n>B``, as
             OLMo's are; there the number of tokens is as exact as the name.
-        near: Take the checkpoints nearest to these numbers of tokens only.
+        near: Numbers of training tokens; only the checkpoints nearest to them are returned. Where ``None``, all are.
 
     Raises:
-        ValueError: A model without checkpoints, or a repository that cannot be reached.
+        TypeError: ``name`` is no string.
+        ValueError: The model has no checkpoints, or its repository cannot be reached.
     """
     if not isinstance(name, str):
         raise TypeError(f"name={name!r}: expected the name of a model as a string.")

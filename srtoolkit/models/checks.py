@@ -1,4 +1,4 @@
-"""Refusing bad input by name, before any model runs."""
+"""Checks of models, tokens, layers and points, before any model runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from srtoolkit.validation import check_whole
 
 
 def check_model(model: Any) -> Model:
-    """``model``, if it is one.
+    """The model itself, after a check that it is one.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
 
     Raises:
-        TypeError: It is something else, such as a model's name.
+        TypeError: ``model`` is something else, such as a model's name.
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: expected a srtoolkit.Model, got {type(model).__name__}; load_model(name) makes one.")
@@ -28,11 +31,17 @@ _IDS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def check_tokens(model: Model, tokens: Any, what: str = "tokens") -> Int[Tensor, "prompt pos"]:
-    """``tokens`` as a LongTensor [prompt, pos] that ``model`` can take.
+    """Token ids as a LongTensor on the model's device.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        tokens: Token ids of the prompts, to be checked.
+        what: Name of the argument, for error messages.
 
     Raises:
-        TypeError: Not a tensor of whole numbers.
-        ValueError: Wrong number of dimensions, empty, longer than the model's context, or ids outside the vocabulary.
+        TypeError: ``tokens`` is no tensor of whole numbers.
+        ValueError: ``tokens`` has not two dimensions, is empty, is longer than the model's context, or holds ids
+            outside the vocabulary.
     """
     model = check_model(model)
     if not isinstance(tokens, Tensor) or tokens.dtype not in _IDS or tokens.layout != torch.strided:
@@ -60,10 +69,14 @@ def check_tokens(model: Model, tokens: Any, what: str = "tokens") -> Int[Tensor,
 
 
 def check_layer(model: Model, layer: Any) -> int:
-    """``layer`` as the index of one of the model's blocks.
+    """The index of one of the model's blocks, after a check that it is one.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        layer: Index of a block, from 0 on.
 
     Raises:
-        ValueError: Not a whole number from 0 to ``n_layers - 1``.
+        ValueError: ``layer`` is not a whole number from 0 to ``n_layers - 1``.
     """
     model = check_model(model)
     try:
@@ -76,10 +89,14 @@ def check_layer(model: Model, layer: Any) -> int:
 
 
 def check_gates(model: Model, layer: int) -> None:
-    """Refuse to read MLP pre-activations where there are none behind block ``layer``.
+    """Refuse to read MLP gate pre-activations where no block after ``layer`` has any.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        layer: Index of the patched block.
 
     Raises:
-        ValueError: The blocks have no MLP that is known, or ``layer`` is the last.
+        ValueError: The blocks have no MLP that is known, or ``layer`` is the last block.
     """
     if model.anatomy.gate is None:
         raise ValueError(
@@ -93,11 +110,18 @@ def check_gates(model: Model, layer: int) -> None:
 def check_points(
     model: Model, points: Any, n_contexts: int, what: str = "points"
 ) -> Float[Tensor, "context point d_model"]:
-    """``points`` as a tensor [context, point, d_model] of numbers that are finite in the model's own format.
+    """Points of the residual stream, finite, in the model's number format and on its device.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        points: The points of each context, to be checked.
+        n_contexts: Number of contexts that ``points`` must have.
+        what: Name of the argument, for error messages.
 
     Raises:
-        TypeError: Not a tensor of real numbers.
-        ValueError: Wrong shape or width, no points, NaN or infinite values, or values too large for the model's format.
+        TypeError: ``points`` is no tensor of real numbers.
+        ValueError: ``points`` has the wrong shape, holds NaN or infinite values, or values too large for the model's
+            number format.
     """
     if not isinstance(points, Tensor) or not points.is_floating_point() or points.layout != torch.strided:
         kind = f"a {points.dtype} tensor" if isinstance(points, Tensor) else type(points).__name__

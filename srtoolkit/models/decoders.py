@@ -9,8 +9,8 @@ def check_decoder(config: Any, name: str) -> None:
     """Refuse a model that is no causal decoder.
 
     Args:
-        config: Its transformers configuration.
-        name: The model's name, for messages.
+        config: The model's transformers configuration.
+        name: Name of the model, for error messages.
 
     Raises:
         ValueError: The model is an encoder, an encoder-decoder, or no language model.

@@ -38,32 +38,35 @@ def load_model(
         revision: Branch, tag or commit of a Hugging Face id; training checkpoints are revisions, of the nano suite's
             models, too (``"step800"``).
         init: ``"pretrained"``, or ``"random"`` for the same architecture with fresh weights drawn from ``seed``.
-        dtype: ``"float32"`` as in the paper; ``"bfloat16"`` and ``"float16"`` trade exactness for memory, and
-            :func:`srtoolkit.noise_floor` says how much.
-        device: ``"auto"`` takes CUDA, then MPS, then the CPU; or any torch device.
+        dtype: Number format of weights and activations: ``"float32"`` as in the paper, ``"float64"``, ``"bfloat16"`` or
+            ``"float16"``. The last two trade exactness for memory; :func:`srtoolkit.noise_floor` measures how much.
+        device: A torch device, or ``"auto"`` for the first that is there of CUDA, MPS and the CPU.
         device_map: For pretrained models that need several devices, as transformers takes it: ``"auto"`` fills the GPUs
             in turn, then the memory, then the disk; a mapping from module paths to devices, ``"cpu"`` or ``"disk"``
             says what goes where. Weights that are not on a device are fetched for each pass, which is slow.
         max_memory: Most bytes of each device that ``device_map="auto"`` may fill, as ``{0: "20GiB", "cpu": "60GiB"}``.
-        offload_folder: Where weights go that are offloaded to the disk and cannot be read from where they lie.
-        seed: Seed of ``init="random"``.
-        remote: ``True`` runs a model of the hub on NDIF's servers: nothing but its configuration and tokenizer is
-            fetched, its number format is the server's own, and it works with every measurement that is made of
-            :func:`srtoolkit.capture` and :func:`srtoolkit.patch`; the others refuse. Needs a key in ``NDIF_API_KEY``,
-            and trusts the server: nnsight unpickles its answers. ``"local"`` rehearses the same path on this machine;
-            an address is that of another server of the kind.
+        offload_folder: Folder for weights that are offloaded to the disk and cannot be read from the model's own files.
+        seed: Seed of the random weights, where ``init="random"``.
+        remote: Where the model runs. ``True`` runs a model of the hub on NDIF's servers: only its configuration and
+            tokenizer are fetched, its number format is the server's own, and every measurement works that is made of
+            :func:`srtoolkit.capture` and :func:`srtoolkit.patch`; the others refuse. This needs a key in
+            ``NDIF_API_KEY``, and trust in the server: nnsight unpickles its answers. ``"local"`` rehearses the same
+            path on this machine; an address is that of another such server.
         trust_remote_code: Run Python files that the model's repository or directory brings along, where transformers
-            does not know the architecture. They may do whatever you may do: read your files, use your network. Only
-            for code that you have read, at a ``revision`` that is a commit, so that it stays what you have read.
+            does not know the architecture. They may do whatever you may do: read your files, use your network. Allow it
+            only for code that you have read, at a ``revision`` that is a commit, so that it stays what you have read.
+
+    Returns:
+        The model, in evaluation mode and without gradients.
 
     Raises:
         ValueError: The name, revision or an option is unknown, or the model is no causal decoder.
-        HubError: A ValueError of the hub: no such model or revision, no leave, no answer, or files that fail their
-            hash; the message says which and what to do.
-        RemoteError: A ValueError of ``remote``: no key, no connection, no such model there, or an option that the
-            server decides on.
-        DiskError: A cache is full or cannot be written; of a packaged model a CacheError, which says too that it cannot
-            be fetched. The message says how much is needed, where, and which variable moves it.
+        HubError: The hub has no such model or revision, does not allow access, does not answer, or gives files that
+            fail their hash; the message says which and what to do. It is a ValueError.
+        RemoteError: The server has no such model, or cannot be reached, there is no key, or an option is the server's
+            to decide. It is a ValueError.
+        DiskError: A cache is full or cannot be written; the message says how much is needed, where, and which variable
+            moves the cache. For a packaged model it is a CacheError, which also means that the model cannot be fetched.
     """
     placement = Placement(device, device_map, max_memory, offload_folder)
     options = Options(init, dtype, seed, trust_remote_code, placement)

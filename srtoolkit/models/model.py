@@ -28,22 +28,23 @@ class Model:
     Safe to use from several threads: every forward pass holds ``lock``.
 
     Attributes:
-        name: As given to :func:`srtoolkit.load_model` or :func:`srtoolkit.wrap`.
+        name: Name of the model, as given to :func:`srtoolkit.load_model` or :func:`srtoolkit.wrap`.
         hf: The transformers model.
         tokenizer: The transformers tokenizer; ``None`` for a model that takes token ids only.
-        revision: Branch, tag or commit asked for.
-        commit: The commit it resolved to, where the source has commits.
+        revision: Branch, tag or commit that was asked for.
+        commit: Commit that the revision resolved to; ``None`` where the source has no commits.
         init: ``"pretrained"``, ``"random"``, or ``"given"`` for weights that were given in memory.
-        seed: Seed of random weights.
+        seed: Seed of the random weights, where ``init="random"``.
         dtype: Name of the number format of weights and activations.
-        anatomy: Where the blocks, final norm, unembedding and gate are.
-        memory_budget: Bytes one batch may take beside the weights.
-        methods: Patching method chosen for each kind of context, filled by ``method="auto"``.
-        remote: Whether it runs elsewhere: ``True`` on NDIF, a server's address, ``"local"`` in rehearsal. ``hf`` then
-            has shapes and no weights.
-        nn: nnsight's view of ``hf``, made of it where none is given.
-        own_code: Whether Python files that the model's repository brings along ran.
-        known_fingerprint: The fingerprint, where the weights cannot be edited or are slow to read.
+        anatomy: Module paths of the blocks, the final norm, the unembedding and the MLP gate.
+        memory_budget: Bytes that one batch of a forward pass may take beside the weights.
+        methods: Patching method that ``method="auto"`` chose for each kind of context.
+        remote: Where the model runs: ``False`` for this machine, ``True`` for NDIF, the address of another server, or
+            ``"local"`` for a rehearsal. Unless it is ``False``, ``hf`` has shapes and no weights.
+        nn: nnsight's view of ``hf``; made from ``hf`` where none is given.
+        own_code: Whether the model runs Python code from its own repository.
+        lock: Lock that every forward pass holds.
+        known_fingerprint: The fingerprint, kept where the weights are offloaded or on a server; else ``None``.
     """
 
     name: str
@@ -103,12 +104,12 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go in and residual streams come out: this machine's CPU for a model that runs elsewhere."""
+        """Device of the token ids and residual streams; the CPU for a model that runs on a server."""
         return torch.device("cpu") if self.remote else input_device(self.hf)
 
     @property
     def place(self) -> str:
-        """Where it runs: a device, or what stands for it of a model that runs elsewhere."""
+        """Where the model runs, in words: a device, or the address of a server."""
         if self.remote == "local":
             return "this machine in rehearsal"
         if self.remote:
@@ -117,11 +118,10 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that two checkpoints share only when their weights are the same.
+        """Sixteen hexadecimal digits that tell models with different weights apart.
 
-        They are taken anew each time, of the weights as they are: whoever edits ``hf`` gets another fingerprint. Those
-        of weights that are offloaded are taken once; those of a model that runs elsewhere are taken of the weights as
-        the server holds them, in its number format.
+        They are computed anew each time, so that editing ``hf`` changes the fingerprint. For offloaded weights they are
+        computed once; for a model on a server, from the weights as the server holds them, in its number format.
         """
         if self.known_fingerprint is not None:
             return self.known_fingerprint
@@ -132,7 +132,7 @@ class Model:
 
     @cached_property
     def blocks_return_tuples(self) -> list[int]:
-        """Length of the tuple that each block returns, 0 where it returns the residual stream itself."""
+        """Length of the tuple that each block returns; 0 for a block that returns the residual stream itself."""
         return probe_block_outputs(self)
 
     @cached_property
@@ -141,10 +141,16 @@ class Model:
         return frozenset(inspect.signature(self.hf.forward).parameters)
 
     def tokenize(self, text: str, bos: bool = False) -> Int[Tensor, " pos"]:
-        """Token ids of ``text``, without special tokens except, on request, a leading BOS.
+        """Token ids of a text, without special tokens except, on request, a leading BOS token.
+
+        Args:
+            text: The prompt.
+            bos: Put the tokenizer's BOS token first.
 
         Raises:
-            ValueError: The model has no tokenizer, or ``bos`` is asked of a tokenizer that has none.
+            TypeError: ``text`` is no string.
+            ValueError: The model has no tokenizer, ``bos`` is asked of a tokenizer without a BOS token, or the text
+                holds a NUL or half a character.
         """
         if not isinstance(text, str):
             raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}")
@@ -160,6 +166,9 @@ class Model:
 
     def token_text(self, token: int) -> str:
         """The text of one token id.
+
+        Args:
+            token: The token id.
 
         Raises:
             ValueError: The model has no tokenizer.
@@ -212,12 +221,16 @@ class _Placed(nnsight.Envoy):
 
 
 class _PlacedModel(_Placed, nnsight.NNsight):
-    """The root of such a tree."""
+    """A model with offloaded weights as nnsight sees it."""
 
 
 @torch.no_grad()
 def probe_block_outputs(model: Model) -> list[int]:
-    """Length of the tuple each block returns (0: a tensor), read from a forward pass on one token."""
+    """Length of the tuple that each block returns (0 for a tensor), read from a forward pass on one token.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+    """
     with model.lock:
         blocks, lengths = model.nn.get(model.anatomy.blocks), [0] * model.n_layers
         token = torch.full((1, 1), model.vocab_size - 1, device=model.device)  # id 0 is often padding, which warns

@@ -1,7 +1,7 @@
-"""Models that run on NDIF's servers, or rehearse that here: what they can do, and their failures in words.
+"""Models that run on NDIF's servers, or rehearse that on this machine: what works there, and what failures mean.
 
-Weights and all that is as large stay on the server. What is sent is the source of one ``with`` block, token ids and
-points; what comes back is what was read at the last position. Each call of :func:`srtoolkit.capture` or
+The weights stay on the server, and so do the activations. What is sent is the source of one ``with`` block, token ids
+and points; what comes back is what was read at the last position. Each call of :func:`srtoolkit.capture` or
 :func:`srtoolkit.patch` is one session, one round trip, however many batches it has.
 """
 
@@ -19,7 +19,7 @@ from srtoolkit.models.hub import errors as hub_errors
 from srtoolkit.models.model import Model
 from srtoolkit.models.weights import DTYPES, digest
 
-#: What works on a model that runs elsewhere: whatever is made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
+#: Functions that work on a model on a server: those made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
 WORKS = (
     *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips"),
     *("lay_out", "slice_plane", "slice_gates", "slice_predictions", "line_on_plane"),
@@ -35,16 +35,17 @@ class RemoteError(ValueError):
 
 
 def check_options(name: str, remote: bool | str, on_hub: bool, **options: tuple[Any, Any]) -> None:
-    """Refuse what cannot be had of a model that runs elsewhere.
+    """Refuse options that a model on a server cannot have.
 
     Args:
-        name: The model's.
-        remote: Likewise, as :func:`srtoolkit.load_model` takes it.
+        name: Name of the model.
+        remote: Where the model runs, as :func:`srtoolkit.load_model` takes it.
         on_hub: Whether the name is a Hugging Face id.
-        options: What was given, and the only value that there is, by name.
+        options: By name of the option, the value that was given and the only value that a server allows.
 
     Raises:
-        RemoteError: The server has no such model, or decides itself on an option; or there is no key to it.
+        RemoteError: ``remote`` is no place to run, the model is not on the hub, the server decides on an option itself,
+            or there is no key.
     """
     address = isinstance(remote, str) and remote.startswith(("http://", "https://")) and "@" not in remote
     if remote is not True and remote != REHEARSAL and not address:
@@ -69,14 +70,14 @@ def check_options(name: str, remote: bool | str, on_hub: bool, **options: tuple[
 
 
 def check_here(model: Model, what: str) -> None:
-    """Refuse ``what`` where the model runs elsewhere.
+    """Refuse to do something with a model on a server that needs the weights on this machine.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        what: Function or option that needs the weights at hand.
+        what: The function or option that needs the weights, as the error message names it.
 
     Raises:
-        RemoteError: The model runs elsewhere.
+        RemoteError: The model runs on a server.
     """
     if model.remote:
         raise RemoteError(
@@ -87,10 +88,14 @@ def check_here(model: Model, what: str) -> None:
 
 
 def check_method(model: Model, method: str) -> None:
-    """Refuse patching methods that take a prompt apart, where the model runs elsewhere.
+    """Refuse patching methods that run a prompt in parts, for a model on a server.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        method: Name of the patching method.
 
     Raises:
-        RemoteError: It is one.
+        RemoteError: The model runs on a server, and the method is neither ``"full"`` nor ``"auto"``.
     """
     if method not in ("full", "auto"):
         check_here(model, f"method={method!r}, which runs a prompt in parts,")
@@ -99,16 +104,16 @@ def check_method(model: Model, method: str) -> None:
 def connect(
     name: str, revision: str | None, commit: str, config: Any, tokenizer: Any, dtype: str, remote: bool | str
 ) -> Any:
-    """A model that lies on a server, as nnsight sees it; here it has shapes and no weights.
+    """A model on a server as nnsight sees it, with shapes and no weights on this machine.
 
     Args:
-        name: Id on the hub.
-        revision: As asked for: a server knows a deployment by it.
-        commit: What that resolved to, for the rehearsal, whose files were checked.
+        name: Id of the repository on the hub.
+        revision: Branch, tag or commit that was asked for, by which a server knows a deployment.
+        commit: The commit that it resolved to, which a rehearsal loads.
         config: The model's configuration.
-        tokenizer: Its tokenizer.
-        dtype: Number format of the rehearsal; a server has its own.
-        remote: Where it runs.
+        tokenizer: The model's tokenizer.
+        dtype: Name of the number format of a rehearsal; a server has its own.
+        remote: Where the model runs, as :func:`srtoolkit.load_model` takes it.
 
     Raises:
         HubError: The hub, which nnsight asks how the name is spelled, does not answer.
@@ -123,7 +128,10 @@ def connect(
 
 
 def identify(model: Model) -> None:
-    """Ask the server what it holds, in one round trip: the model's ``dtype`` and fingerprint are those found there.
+    """Set a model's number format and fingerprint to those of the weights on the server, in one round trip.
+
+    Args:
+        model: A model that runs on a server.
 
     Raises:
         RemoteError: The server cannot be reached, does not have the model, or refuses.
@@ -138,12 +146,12 @@ def identify(model: Model) -> None:
 
 
 def ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:
-    """A question to the server, with failures in the reader's terms and without the key in them.
+    """The answer of a server to a question; failures say what to do, and never hold the key.
 
     Args:
-        model: One that runs elsewhere.
-        question: Takes the model and the arguments, and asks in one session.
-        arguments: Of the question.
+        model: A model that runs on a server.
+        question: Function that takes the model and the arguments, and asks the server in one session.
+        arguments: Further arguments of the question.
 
     Raises:
         RemoteError: The server cannot be reached, or failed.
@@ -173,15 +181,15 @@ def ask(model: Model, question: Callable[..., Any], *arguments: Any) -> Any:
 def served(
     name: str, revision: str | None, config: Any, tokenizer: Any, dtype: torch.dtype, ask_hub: bool = True
 ) -> nnsight.TransformersModel:
-    """A model that lies on a server, as nnsight sees it; here it has shapes and no weights.
+    """A model on a server as nnsight sees it, with shapes and no weights on this machine.
 
     Args:
-        name: Id on the hub.
-        revision: Branch, tag or commit: a server knows a deployment by it.
+        name: Id of the repository on the hub.
+        revision: Branch, tag or commit, by which a server knows a deployment.
         config: The model's configuration.
-        tokenizer: Its tokenizer.
-        dtype: Number format where it is loaded here after all, to rehearse.
-        ask_hub: Ask the hub how the name is spelled, which is part of what the server is asked for.
+        tokenizer: The model's tokenizer.
+        dtype: Number format in which a rehearsal loads the weights.
+        ask_hub: Ask the hub for the exact spelling of the name, by which a server knows the model.
     """
     # With a task, or else nnsight asks the hub for it.
     nn = nnsight.TransformersModel(
@@ -193,14 +201,22 @@ def served(
 
 
 def server_key(given: str | None = None) -> str | None:
-    """The key that nnsight shows to servers; ``given`` becomes it where there is none."""
+    """The key that nnsight sends to servers, or ``None``.
+
+    Args:
+        given: The key to use from now on where nnsight has none.
+    """
     nnsight.CONFIG.API.APIKEY = nnsight.CONFIG.API.APIKEY or given
     return nnsight.CONFIG.API.APIKEY
 
 
 def served_weights(model: Model) -> dict[str, tuple[tuple[int, ...], Tensor]]:
-    """Shape and up to 4,096 evenly spaced values of every parameter, as ``weight_fingerprint`` takes them, in one round
-    trip to the server, which has no srtoolkit.
+    """Shape and up to 4,096 evenly spaced values of every parameter by its path, in one round trip to the server.
+
+    The values are those that ``weight_fingerprint`` samples, which cannot run on the server: it has no srtoolkit.
+
+    Args:
+        model: A model that runs on a server.
     """
     nn, token = model.nn, torch.full((1, 1), model.vocab_size - 1)
     with nn.session(remote=model.remote):

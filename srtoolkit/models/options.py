@@ -1,4 +1,4 @@
-"""How a model is to be loaded, whatever its source is: with which weights, in which number format, and where to."""
+"""How to load a model, whatever its source: with which weights, in which number format, on which device."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Options:
     Attributes:
         init: ``"pretrained"``, or ``"random"`` for weights drawn from ``seed``.
         dtype: Name of the number format.
-        seed: Seed of random weights.
+        seed: Seed of the random weights, where ``init="random"``.
         trust_remote_code: Whether Python files that the model brings along may run.
-        placement: Where the weights go.
+        placement: On which devices the weights go.
 
     Raises:
         ValueError: ``init`` or ``dtype`` is unknown.
@@ -39,17 +39,17 @@ class Options:
             raise ValueError(f"dtype={self.dtype!r} is not one of {tuple(DTYPES)}.")
 
     def check(self) -> None:
-        """Refuse what says twice, or in vain, where the weights go.
+        """Refuse options that contradict each other, or that have no effect.
 
         Raises:
-            ValueError: It does.
+            ValueError: The placement contradicts itself, or random weights were to be spread over devices.
         """
         self.placement.check()
         if self.init == "random":
             self.placement.refuse_map("init='random'")
 
     def left_to_server(self) -> dict[str, tuple[Any, Any]]:
-        """The options that a server decides on itself: what was given, and the only value that there is, by name."""
+        """The options that a server decides on itself: by name, the value given and the only value allowed."""
         return {
             "init": (self.init, "pretrained"),
             "device": (self.placement.device, "auto"),

@@ -10,10 +10,10 @@ import torch
 
 
 def pick_device(device: str) -> torch.device:
-    """The torch device of this name; ``"auto"`` is CUDA, then MPS, then the CPU, whichever is there.
+    """The torch device of a name.
 
     Args:
-        device: ``"auto"``, or as torch takes it.
+        device: A torch device, or ``"auto"`` for the first that is there of CUDA, MPS and the CPU.
     """
     if device != "auto":
         return torch.device(device)
@@ -24,13 +24,13 @@ def pick_device(device: str) -> torch.device:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where weights go, as :func:`srtoolkit.load_model` is told.
+    """Where a model's weights go, as the arguments of :func:`srtoolkit.load_model` say.
 
     Attributes:
-        device: One device for everything.
-        device_map: Which module goes where, as transformers takes it.
+        device: The one device of all weights; ``"auto"`` picks it.
+        device_map: Which module goes to which device, as transformers takes it.
         max_memory: Most bytes of each device that ``device_map="auto"`` may fill.
-        offload_folder: Where weights go that are offloaded to the disk.
+        offload_folder: Folder for weights that are offloaded to the disk.
     """
 
     device: str = "auto"
@@ -39,10 +39,10 @@ class Placement:
     offload_folder: str | Path | None = None
 
     def check(self) -> None:
-        """Refuse what says twice, or in vain, where the weights go.
+        """Refuse arguments that contradict each other, or that have no effect.
 
         Raises:
-            ValueError: It does.
+            ValueError: Both a device and a device_map are given, or limits without a device_map.
         """
         if self.device_map is None and self._limits:
             raise ValueError(
@@ -52,10 +52,10 @@ class Placement:
             raise ValueError(f"device={self.device!r} and device_map={self.device_map!r}: give one of them.")
 
     def refuse_map(self, what: str) -> None:
-        """Refuse to spread a model that is made on one device.
+        """Refuse a device_map for a model that is always made on one device.
 
         Args:
-            what: The model or option that makes it so.
+            what: The model or option that needs one device, as the error message names it.
 
         Raises:
             ValueError: A device_map was given.
@@ -70,11 +70,11 @@ class Placement:
         return {"device_map": self.device_map, **self._limits}
 
     def put(self, hf: Any, name: str) -> Any:
-        """The model with its weights where they are to be.
+        """The transformers model, with its weights on their device.
 
         Args:
-            hf: As its source gave it; transformers has spread it already where there is a device_map.
-            name: The model's, for messages.
+            hf: The transformers model; where there is a device_map, transformers has placed its weights already.
+            name: Name of the model, for error messages.
 
         Raises:
             ValueError: Two modules that share a tensor were sent to different places.

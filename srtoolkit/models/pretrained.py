@@ -1,4 +1,4 @@
-"""A model's files as transformers reads them, with failures in the reader's terms."""
+"""Reading a model's files with transformers; failures say what to do."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _CACHE_HINT = "Its files were fetched as the hub lists them, or lie in the cache
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one version of a model, which are here.
+    """The files of one version of a model, on this machine.
 
     Attributes:
         name: The model's name.
-        what: The model and its revision, for messages.
-        location: A directory, or an id of the hub whose files lie in the cache.
-        code: Whether Python files among them may run.
-        commit: The commit to read from the hub's cache.
+        what: The model and its revision, as error messages name them.
+        location: A directory, or the id of a hub repository whose files lie in the cache.
+        code: Whether Python files that the model brings along may run.
+        commit: The commit to read from the hub's cache; ``None`` for a directory.
     """
 
     name: str
@@ -37,28 +37,28 @@ class Files:
     commit: str | None = None
 
     def configuration(self) -> Any:
-        """The model's configuration.
+        """The model's transformers configuration.
 
         Raises:
-            ValueError: It cannot be read.
+            ValueError: The configuration cannot be read.
         """
         return self._read(transformers.AutoConfig)
 
     def tokenizer(self) -> Any:
-        """The model's tokenizer.
+        """The model's transformers tokenizer.
 
         Raises:
-            ValueError: It cannot be read.
+            ValueError: The tokenizer cannot be read.
         """
         with without_bars():
             return self._read(transformers.AutoTokenizer)
 
     def load(self, options: Options, fetch_weights: Callable[[], None] | None = None) -> tuple[Any, Any]:
-        """The model and its tokenizer.
+        """The transformers model and its tokenizer.
 
         Args:
-            options: As the model is to be loaded.
-            fetch_weights: Called before the weights are read, where they are.
+            options: How to load the model: weights, number format, placement.
+            fetch_weights: Called before the weights are read; not called for random weights.
 
         Raises:
             ValueError: A file cannot be read, or the model is no causal decoder.

@@ -1,4 +1,4 @@
-"""Loading a model whose weights lie on a server: its configuration and tokenizer alone come here."""
+"""Loading a model whose weights stay on a server: only its configuration and tokenizer are fetched."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 def load_remote(source: Source, revision: str | None, options: Options, remote: bool | str) -> Model:
-    """A model that runs on a server, or rehearses that here.
+    """Load a model that runs on a server, or rehearses that on this machine.
 
     Args:
-        source: Where the model comes from; servers have models of the hub only.
-        revision: Branch, tag or commit.
-        options: As the model is to be loaded.
-        remote: Where it runs, as :func:`srtoolkit.load_model` takes it.
+        source: Source of the model; servers run models of the hub only.
+        revision: Branch, tag or commit; the main branch where ``None``.
+        options: How to load the model; what a server decides on itself must be left as it is.
+        remote: Where the model runs, as :func:`srtoolkit.load_model` takes it.
 
     Raises:
-        RemoteError: There is no key, no connection or no such model there, or an option is the server's own affair.
+        RemoteError: There is no key, no connection or no such model, or an option is the server's to decide.
         HubError: The hub does not give the configuration or the tokenizer.
     """
     name = source.name

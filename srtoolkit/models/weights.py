@@ -24,6 +24,9 @@ def weight_fingerprint(hf: nn.Module) -> str:
     One optimiser step moves nearly every value, so a sample tells checkpoints apart, and a large model takes no longer
     than its number of tensors. Tensors are the parameters, and the buffers that are saved with them: quantised models
     keep weights there.
+
+    Args:
+        hf: The transformers model.
     """
     tensors = [*hf.named_parameters(), *_saved_buffers(hf)]
     return digest((path, tuple(tensor.shape), _sample(hf, path)) for path, tensor in sorted(tensors))
@@ -36,7 +39,11 @@ def _saved_buffers(hf: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def digest(samples: Iterable[tuple[str, tuple[int, ...], Tensor]]) -> str:
-    """Sixteen hexadecimal digits of names, shapes and sampled values, in their order."""
+    """First sixteen hexadecimal digits of a SHA-256 over names, shapes and sampled values, in their order.
+
+    Args:
+        samples: Path, shape and sampled values of each tensor.
+    """
     found = hashlib.sha256()
     for path, shape, values in samples:
         found.update(f"{path}{shape}".encode())
@@ -60,12 +67,20 @@ def _fetched(module: nn.Module) -> contextlib.AbstractContextManager[None]:
 
 
 def is_offloaded(module: nn.Module) -> bool:
-    """Whether weights lie on a disk or in another memory, and are fetched for each pass."""
+    """Whether some weights are offloaded to a disk or another memory, and fetched for each forward pass.
+
+    Args:
+        module: The transformers model.
+    """
     return any(parameter.is_meta for parameter in module.parameters())
 
 
 def input_device(hf: Any) -> torch.device:
-    """Where the embedding runs: what accelerate has offloaded is on the device "meta", which is none to compute on."""
+    """Device on which the embedding runs; for offloaded weights, the one that accelerate computes on.
+
+    Args:
+        hf: The transformers model.
+    """
     embedding = hf.get_input_embeddings()
     where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
     return embedding.weight.device if where is None else torch.device(where)
@@ -73,7 +88,7 @@ def input_device(hf: Any) -> torch.device:
 
 @contextlib.contextmanager
 def without_bars() -> Iterator[None]:
-    """Without transformers' progress bars over weight tensors; downloads keep theirs."""
+    """A context without transformers' progress bars over weight tensors; downloads keep theirs."""
     from transformers.utils import logging as transformers_logging
 
     shown = transformers_logging.is_progress_bar_enabled()

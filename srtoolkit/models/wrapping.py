@@ -16,19 +16,18 @@ def wrap(hf_model: Any, tokenizer: Any, *, name: str, revision: str | None = Non
 
     The model is used as it is, where it is, and in its own number format. It is not copied: it is put into evaluation
     mode, and its parameters stop asking for gradients. You may go on editing its weights; the fingerprint in a result
-    is taken of the weights as they are when the measurement ends, so it is never that of an earlier state. It is a
-    sample of at most 4,096 evenly spaced values of each tensor, so an edit of a few single values can escape it.
+    is computed from the weights as they are when the measurement ends. It samples at most 4,096 evenly spaced values of
+    each tensor, so an edit of a few single values can escape it.
 
     Args:
         hf_model: A ``transformers.PreTrainedModel`` with a language modelling head.
-        tokenizer: Its transformers tokenizer; ``None`` if you only ever give token ids.
-        name: What results call the model.
-        revision: What results call this version of it, such as ``"edited"`` or ``"step400"``.
+        tokenizer: The model's transformers tokenizer; ``None`` if you only ever give token ids.
+        name: Name of the model in results.
+        revision: Name of this version of the model in results, such as ``"edited"`` or ``"step400"``.
 
     Returns:
-        The model. Its results say ``init="given"``, for its weights can be had from no source by its name.
-        :func:`srtoolkit.sweep` loads models by name, so it cannot take this one: save it with ``save_pretrained``, and
-        give the folder.
+        The model. Its results say ``init="given"``: its weights cannot be loaded by its name. :func:`srtoolkit.sweep`
+        loads models by name; to sweep over this one, save it with ``save_pretrained`` and give the folder.
 
     Raises:
         TypeError: ``hf_model`` is no transformers model, ``tokenizer`` is no tokenizer, or ``name`` is no string.
@@ -52,14 +51,14 @@ def wrap(hf_model: Any, tokenizer: Any, *, name: str, revision: str | None = Non
 
 
 def as_model(hf: Any, tokenizer: Any, *, name: str, dtype: str | None = None, **known: Any) -> Model:
-    """The model around ``hf``, which is put into evaluation mode and asks for no gradients from now on.
+    """A :class:`srtoolkit.Model` of a transformers model, which is put into evaluation mode, without gradients.
 
     Args:
-        hf: A transformers model that is known to be a causal decoder.
-        tokenizer: Its tokenizer, or ``None``.
-        name: The model's name.
-        dtype: Name of its number format; found where ``None``.
-        known: Whatever else is known of it, as the fields of :class:`srtoolkit.Model`.
+        hf: The transformers model, already known to be a causal decoder.
+        tokenizer: The model's tokenizer, or ``None``.
+        name: Name of the model.
+        dtype: Name of the number format; where ``None``, that of the weights.
+        known: Further fields of :class:`srtoolkit.Model`, such as ``revision``.
 
     Raises:
         ValueError: A part of the model cannot be found.

@@ -1,7 +1,7 @@
-"""Widget panels: thin shells over the library, to play with a measurement instead of reading about it.
+"""Widget panels: thin shells over the library, to explore a measurement interactively.
 
-All show a picture that says its numbers in words, and give the measurement as ``result``, the calls that make it as
-``code()``, and the picture as a file by ``save(path)``.
+Every panel shows a picture and its numbers in words. ``result`` is the measurement, ``code()`` returns the calls that
+make it, and ``save(path)`` writes the picture.
 """
 
 from __future__ import annotations

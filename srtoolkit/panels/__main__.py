@@ -11,7 +11,7 @@ from srtoolkit.panels.slice.panel import SliceExplorer
 
 
 def main() -> None:
-    """Write the pictures."""
+    """Write the pictures of the panels into a folder."""
     parser = argparse.ArgumentParser(prog="python -m srtoolkit.panels", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("docs"), help="where they are written")
     folder = parser.parse_args().folder

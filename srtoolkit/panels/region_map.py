@@ -1,4 +1,4 @@
-"""Prompts on a map, whose distances are the slopes of the paths between them; two of them picked show their path."""
+"""A map of prompts, whose distances are the slopes of the paths between them; any path can be shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from srtoolkit.plot.slice_plots import TOKEN_COLOURS
 from srtoolkit.prompts.pairs import all_pairs
 from srtoolkit.stimuli import sets
 
-#: Of the sentence frames of :func:`srtoolkit.stimuli.classes`, those whose prompts a map has where none are given.
+#: Number of sentence frames of :func:`srtoolkit.stimuli.classes` whose prompts a map shows by default.
 FRAMES = 3
 
 _WIDE = {"description_width": "70px"}
@@ -33,29 +33,29 @@ _NEUTRAL = (0.25, 0.25, 0.25)
 
 
 class RegionMap(ModelPanel):
-    """Prompts on a plane, an edge where no jump lies between two, and the curve of any path that is picked.
+    """A map of prompts, with an edge where no jump lies between two of them, and the curve of the path that is picked.
 
-    Every path between two prompts is measured once for a model and block. Moving the threshold, and picking prompts,
-    only looks up.
+    Every path between two prompts is measured once for a model and block. Moving the threshold, or picking prompts,
+    measures nothing.
 
     Args:
-        model: From :func:`srtoolkit.load_model`, or the name of one; a small packaged one by default.
-        prompts: Two or more different ones; by default some that the package ships, of eight classes.
-        classes: A class for each prompt.
-        curves: From :func:`srtoolkit.interpolate` on :func:`srtoolkit.all_pairs` of ``prompts``, where these are
+        model: From :func:`srtoolkit.load_model`, or the name of a model; a small packaged model by default.
+        prompts: Two or more different prompts; by default, prompts of eight classes that the package ships.
+        classes: Name of the class of each prompt.
+        curves: From :func:`srtoolkit.interpolate` on :func:`srtoolkit.all_pairs` of ``prompts``, where they are
             measured already; then no model is needed.
         layer: Block whose output is replaced.
-        steps: Points of a path.
-        threshold: Slope above which a path has a jump; :func:`srtoolkit.null_threshold` gives one for a model.
+        steps: Number of points of a path.
+        threshold: Slope above which a path has a jump; :func:`srtoolkit.null_threshold` finds one for a model.
 
     Attributes:
-        start: Control of one of the two prompts that are picked.
-        end: Control of the other.
-        colour: Control of what the dots' colours say: ``"class"`` or ``"component"``.
+        start: Control of the prompt at which the shown path starts.
+        end: Control of the prompt at which the shown path ends.
+        colour: Control of the meaning of the dots' colours: ``"class"`` or ``"component"``.
         threshold: Control of the slope above which a path has a jump.
 
     Raises:
-        ValueError: The prompts and classes are not of one number.
+        ValueError: The numbers of prompts and classes differ.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class RegionMap(ModelPanel):
         """Submit the job that measures the paths between all prompts.
 
         Args:
-            model: What is measured.
+            model: The model to measure.
         """
         layer = self.layer.value
 
@@ -243,7 +243,7 @@ class RegionMap(ModelPanel):
         self._alt = f"{self._words[0].upper()}{self._words[1:]}. {picked}"
 
     def code(self) -> str:
-        """The library calls that give ``result``; where ``curves`` were given, those from ``curves`` on."""
+        """The library calls that make ``result``; where ``curves`` were given, those that follow them."""
         if self.result is None:
             raise ValueError("nothing is shown yet.")
         settings = f"layer={self.result.attrs['layer']}, steps={self._steps}"

@@ -1,4 +1,4 @@
-"""The former place of what is public now as ``srtoolkit.slice_predictions`` and ``srtoolkit.line_on_plane``."""
+"""The former place of ``srtoolkit.slice_predictions`` and ``srtoolkit.line_on_plane``, for one release."""
 
 import warnings
 

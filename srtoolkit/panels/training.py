@@ -1,4 +1,4 @@
-"""How a curve and a slice change in training: one checkpoint after the other, computed once."""
+"""The panel of a model's training: how a curve and a slice change from checkpoint to checkpoint."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ class TrainingPanel(Panel):
     slice's colours have one scale for all checkpoints.
 
     Args:
-        name: A model with checkpoints; see :func:`srtoolkit.checkpoints`.
-        prompts: Three of them: A, B and C.
-        near: Take the checkpoints nearest to these numbers of tokens only; see :func:`srtoolkit.checkpoints`.
+        name: Name of a model with checkpoints; see :func:`srtoolkit.checkpoints`.
+        prompts: Three prompts A, B and C.
+        near: Numbers of training tokens; only the checkpoints nearest to them are measured. All are where ``None``.
         layer: Block whose output is replaced.
-        steps: Points of the path.
-        resolution: Points along each axis of the slice.
-        keep: Keep what was downloaded from the hub, so that other prompts need not wait for it again; else a checkpoint
-            that was not there before is dropped as soon as it is measured, as :func:`srtoolkit.sweep` does.
+        steps: Number of points of the path.
+        resolution: Number of points along each axis of the slice.
+        keep: Keep what was downloaded from the hub, so that other prompts need not wait for it again; otherwise, a
+            checkpoint that was not in the cache before is deleted once it is measured, as :func:`srtoolkit.sweep` does.
 
     Attributes:
-        prompts: Controls of A, B and C.
-        checkpoint: Slider of the checkpoints; its ``index`` is the place of the one that is shown.
-        play: Moves the slider.
+        prompts: Controls of the prompts A, B and C.
+        checkpoint: Slider of the checkpoints; its ``index`` is that of the checkpoint that is shown.
+        play: Play button that moves the slider.
 
     Raises:
-        ValueError: The prompts are not three.
+        ValueError: There are not three prompts.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class TrainingPanel(Panel):
             return self._picture.frame(f"{where}: {curve_words}; {slice_words}.")
 
     def code(self) -> str:
-        """The library calls that give ``result``."""
+        """The library calls that make ``result``."""
         if self.result is None:
             raise ValueError("nothing is shown yet.")
         settings = self._settings
@@ -201,18 +201,18 @@ def measure(
     resolution: int,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """The slice through three prompts, and the curve from the first to the second, of one checkpoint.
+    """The slice through three prompts and the curve from A to B, for one checkpoint.
 
     Args:
         model: The checkpoint.
-        prompts: A, B and C.
+        prompts: The prompts A, B and C.
         layer: Block whose output is replaced.
-        steps: Points of the path.
-        resolution: Points along each axis of the slice.
+        steps: Number of points of the path.
+        resolution: Number of points along each axis of the slice.
         progress: Called after each batch of points; what it raises ends the measurement.
 
     Returns:
-        As :func:`srtoolkit.slice_plane`, and ``relative_distance`` over ``along``, the path's alpha.
+        The Dataset of :func:`srtoolkit.slice_plane`, with ``relative_distance`` over ``along``, the path's alpha.
     """
     for name, text in zip(ANCHORS, prompts, strict=True):
         check_tokens(model, model.tokenize(text)[None], f"prompt {name}")
@@ -224,18 +224,18 @@ def measure(
 
 
 def join(parts: Sequence[xr.Dataset], tokens: Mapping[str, float]) -> xr.Dataset:
-    """The checkpoints along ``model``.
+    """The checkpoints' results joined along ``model``.
 
     Args:
-        parts: From :func:`measure`, one a checkpoint.
-        tokens: Of training that each checkpoint has seen, by revision.
+        parts: From :func:`measure`, one for each checkpoint.
+        tokens: Number of training tokens that each checkpoint has seen, by revision.
     """
     joined = xr.concat(parts, "model", **_JOIN)
     return joined.assign_coords(model=list(tokens), tokens=("model", list(tokens.values())))
 
 
 def texts(result: xr.Dataset) -> list[str]:
-    """The prompts A, B and C.
+    """Texts of the prompts A, B and C.
 
     Args:
         result: From :func:`join`.
@@ -244,22 +244,22 @@ def texts(result: xr.Dataset) -> list[str]:
 
 
 def label(result: xr.Dataset, index: int) -> str:
-    """A checkpoint's revision and tokens of training.
+    """A checkpoint's revision and its number of training tokens, in words.
 
     Args:
         result: From :func:`join`.
-        index: Place of the checkpoint.
+        index: Index of the checkpoint along ``model``.
     """
     seen = EngFormatter(sep="", places=1)(float(result["tokens"].values[index])) if result["tokens"][index] else "0"
     return f"{result['model'].values[index]} ({seen} tokens)"
 
 
 def describe(result: xr.Dataset, index: int) -> tuple[str, str]:
-    """What a checkpoint's curve, and its slice, show in words.
+    """What a checkpoint's curve and its slice show, in words.
 
     Args:
         result: From :func:`join`.
-        index: Place of the checkpoint.
+        index: Index of the checkpoint along ``model``.
     """
     along, values = result["along"].values, result["relative_distance"].values[index]
     if np.isfinite(values).all():

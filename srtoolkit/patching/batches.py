@@ -27,21 +27,21 @@ RunBatch = Callable[[Int[Tensor, " row"], Float[Tensor, "row point d_model"]], R
 
 
 def tokens_that_fit(model: Model) -> int:
-    """Number of tokens of one pass that reads nothing: within the model's memory budget, and on a CPU in its caches.
+    """Number of tokens of one forward pass that fit in the model's memory budget, and on a CPU in its caches.
 
     Args:
-        model: Whose widths and budget count.
+        model: The model, which has widths and a memory budget.
     """
     fitting = max(1, model.memory_budget // bytes_per_token(model, Readout((), 0)))
     return min(CPU_TOKENS, fitting) if model.device.type == "cpu" and not model.remote else fitting
 
 
 def bytes_per_token(model: Model, readout: Readout) -> int:
-    """Rough peak, in bytes, of one token's activations inside a block, and of what is read of it.
+    """Bytes that one token takes at the peak, roughly: its activations inside a block, and what is read of it.
 
     Args:
-        model: Whose widths count.
-        readout: What is read; logits are the widest.
+        model: The model, whose widths count.
+        readout: What is read of the token; logits take most memory.
     """
     mlp = mlp_width(model.hf.config)
     logits = model.vocab_size if wants_logits(readout.reads) else 0
@@ -55,7 +55,7 @@ def bytes_per_key(model: Model) -> int:
     """Bytes of one token's keys and values over all blocks.
 
     Args:
-        model: Whose widths count.
+        model: The model, whose widths count.
     """
     config = model.hf.config.get_text_config()
     query_heads = int(getattr(config, "num_attention_heads", 1))
@@ -72,18 +72,18 @@ def in_batches(
     on_shrink: Callable[[], None] = lambda: None,
     progress: Progress | None = None,
 ) -> Reads:
-    """``run`` over all points, put together again as [context, point, width].
+    """Run all points in batches, and put what was read together again as ``[context, point, width]``.
 
     The points of a context are cut into equal rows of at most ``per_row``; a batch is as many rows as hold
     ``per_batch`` points together, at least one.
 
     Args:
-        run: Takes the context index of each row, and the rows.
-        points: All points.
-        per_batch: Points that fit in memory together.
+        run: Function that runs one batch; it takes the context index of each row, and the rows of points.
+        points: All points of all contexts.
+        per_batch: Number of points that fit in memory together.
         per_row: Most points of one context in one row.
-        on_shrink: Called each time that a batch ran out of memory and was halved.
-        progress: Called after each batch with the points done and those of all contexts.
+        on_shrink: Called each time that a batch ran out of memory and is halved.
+        progress: Called after each batch with the number of points done and that of all points.
     """
     n, k, width = points.shape
     per_batch = max(1, per_batch)
@@ -147,7 +147,7 @@ def _try(run: RunBatch, contexts: Tensor, rows: Tensor) -> Reads | None:
 
 @contextlib.contextmanager
 def named() -> Iterator[None]:
-    """Within this, memory that runs out beside the batches is a MemoryError that says what to do."""
+    """A context in which memory that runs out, other than in a batch, raises a MemoryError that says what to do."""
     try:
         yield
         return
@@ -166,7 +166,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out.
 
     Args:
-        error: Of any type.
+        error: An error of any type.
     """
     # The CPU allocator raises a plain RuntimeError, and so does what C++ could not allocate beside tensors.
     no_memory = ("can't allocate memory", "std::bad_alloc")

@@ -1,4 +1,4 @@
-"""Choosing among the methods of patching: the fastest that gives what whole prompts give, on the model at hand."""
+"""Choosing a patching method: the fastest that agrees with whole prompts on the model at hand."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ logger = logging.getLogger(__name__)
 AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
-#: What a method fails with where the model is not made for it; anything else may pass.
+#: Errors that show that a method does not work on this model; any other may be passing.
 _OF_THE_MODEL = (Unsupported, TypeError, AttributeError, LookupError, NotImplementedError)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The patching method that ``"auto"`` settled on for one kind of context.
+    """The patching method that ``"auto"`` chose for one kind of context.
 
     Attributes:
-        method: One of ``METHODS``.
-        why: The measured agreement, and what was refused before it.
-        difference: Largest difference from the full path, relative to the largest value.
-        lasts: Whether it holds for the next context of the kind; not where this one overflows, or where a method failed
-            in a way that says nothing of the model.
+        method: Name of the method, one of ``METHODS``.
+        why: In words, the measured agreement, and why faster methods were refused.
+        difference: Largest difference of the outputs from the full path's, relative to the largest output value.
+        lasts: Whether the choice holds for the next context of the kind. It does not where this context's outputs
+            overflow, or where a method failed for a reason other than the model.
     """
 
     method: str
@@ -53,8 +53,8 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        context: Token ids of the contexts, of which the first is tried.
-        n_points: Points of each context.
+        context: Token ids of the contexts; the first one is tried.
+        n_points: Number of points of each context.
     """
     if model.remote:
         return Choice("full", "the others run prompts in parts, and the model runs elsewhere.", 0.0)
@@ -73,10 +73,10 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
 
 
 def candidates(contexts: Contexts) -> tuple[str, ...]:
-    """Patching methods to try in turn, the fastest first.
+    """Names of the patching methods to try in turn, the fastest first.
 
     Args:
-        contexts: What decides whether a method is worth a try.
+        contexts: Lengths and numbers by which a method is worth a try.
     """
     return tuple(name for name, method in METHODS.items() if not method.unsuited(contexts))
 

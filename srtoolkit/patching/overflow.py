@@ -1,4 +1,4 @@
-"""Activations and outputs that leave the range of half precision, and so are NaN or infinite: said in words."""
+"""Warnings and errors for activations that overflow a number format, and so are NaN or infinite."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LOOKED_AT = 3
 def warn_of_overflow(
     model: Model, prompts: Sequence[Int[Tensor, " _pos"]], undefined: Bool[np.ndarray, " prompt"], layer: int
 ) -> None:
-    """Say how many prompts have outputs that are not finite, in which block that begins, and what to do.
+    """Log a warning that says how many prompts have non-finite outputs, in which block that begins, and what to do.
 
     Args:
-        model: Whose outputs they are.
-        prompts: Whose contexts were patched.
-        undefined: Those of them where some output is NaN or infinite.
+        model: The model that was patched.
+        prompts: Token ids of the prompts in whose contexts it was patched.
+        undefined: Whether some output of each prompt is NaN or infinite.
         layer: Block whose output was replaced.
     """
     if not undefined.any():
@@ -45,15 +45,15 @@ def warn_of_overflow(
 def check_activations(
     model: Model, activations: Float[Tensor, "prompt d_model"], layer: int
 ) -> Float[Tensor, "prompt d_model"]:
-    """Activations that are to be put in or walked between, which must be finite.
+    """The activations themselves, after a check that they are finite and so can be patched in.
 
     Args:
-        model: Whose they are.
-        activations: As captured.
-        layer: After which block.
+        model: The model that they were captured from.
+        activations: Residual streams, from :func:`srtoolkit.capture`.
+        layer: Block after which they were captured.
 
     Raises:
-        ValueError: Some are NaN or infinite.
+        ValueError: Some activations are NaN or infinite.
     """
     bad = int((~torch.isfinite(activations)).any(-1).sum())
     if bad:
@@ -65,11 +65,11 @@ def check_activations(
 
 
 def first_overflow(model: Model, prompt: Int[Tensor, " _pos"]) -> int | None:
-    """The first block after which a prompt's own activation is not finite, or ``None`` where all are.
+    """The first block after which a prompt's own activation is not finite; ``None`` where all are finite.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        prompt: Token ids.
+        prompt: Token ids of the prompt.
     """
     for layer in range(model.n_layers):
         if not torch.isfinite(capture(model, prompt[None], layer=layer)).all():
@@ -78,6 +78,10 @@ def first_overflow(model: Model, prompt: Int[Tensor, " _pos"]) -> int | None:
 
 
 def what_to_do(model: Model) -> str:
-    """Advice for a model whose activations leave the range of its number format."""
+    """Advice, in words, for a model whose activations overflow its number format.
+
+    Args:
+        model: The model that overflows.
+    """
     wider = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}.get(model.dtype)
     return f"load it with dtype={wider!r}" if wider else "its weights may be damaged"

@@ -1,6 +1,6 @@
-"""One traced forward pass: points put in, and what is read at the last positions.
+"""One traced forward pass: points replace the residual stream, and outputs are read at the last positions.
 
-Each trace is of the base model where it can be, so the unembedding runs only for those who read logits. None uses
+Each trace is of the base model where it can be, so that the unembedding runs only where logits are read. None uses
 ``tracer.stop()``, whose exception keeps every tensor of the pass alive until Python's cyclic collector runs.
 """
 
@@ -26,15 +26,15 @@ def trace(
     skip: bool,
     last: int,
 ) -> Reads:
-    """Run ``inputs`` with ``points`` as the residual stream after a block.
+    """Run the model with points in place of the residual stream after a block, and read its outputs.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         inputs: Arguments of the model's forward pass.
-        points: Replace the last position; with ``skip``, all of them.
+        points: Points that replace the last position; with ``skip``, all positions.
         readout: What to read, and after which block the points go in.
-        skip: Leave out that block and those before it.
-        last: Number of positions that are read, the last ones.
+        skip: Skip that block and those before it.
+        last: Number of last positions to read.
     """
     reads, layer = readout.reads, readout.layer
     whole = wants_logits(reads)
@@ -72,13 +72,13 @@ def trace(
 def stream(
     model: Model, tokens: Int[Tensor, "prompt pos"], layer: int, last: int
 ) -> Float[Tensor, "prompt _pos d_model"]:
-    """Residual stream after block ``layer`` at the ``last`` positions; blocks behind it are skipped.
+    """Residual stream after block ``layer`` at the last positions; later blocks are skipped.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        tokens: Token ids.
+        tokens: Token ids of the prompts.
         layer: Block whose output is read.
-        last: Number of positions that are read, the last ones.
+        last: Number of last positions to read.
     """
     blocks = model.nn.get(model.anatomy.blocks)
     lengths = model.blocks_return_tuples
@@ -91,12 +91,12 @@ def stream(
 
 
 def logits_of_last(model: Model, readout: Readout, last: int) -> dict[str, int]:
-    """The argument by which a model computes logits at the last positions only, where it has one and they are read.
+    """The argument that limits logits to the last positions; empty where no logits are read or the model lacks it.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         readout: What is read.
-        last: Number of positions.
+        last: Number of last positions at which logits are needed.
     """
     takes = "logits_to_keep" in model.forward_arguments
     return {"logits_to_keep": last} if takes and wants_logits(readout.reads) else {}

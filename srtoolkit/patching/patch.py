@@ -29,11 +29,11 @@ def capture(model: Model, tokens: Int[Tensor, "prompt pos"], *, layer: int = 0) 
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        tokens: Token ids, prompts of one length.
+        tokens: Token ids of the prompts, which have one length.
         layer: Block whose output is read; 0 is the paper's "after the first layer".
 
     Raises:
-        ValueError: Empty or too long prompts, ids outside the vocabulary, no such block.
+        ValueError: A prompt is empty or too long, an id is outside the vocabulary, or there is no such block.
     """
     tokens, layer = check_tokens(model, tokens), check_layer(model, layer)
     at_once = max(1, METHODS["full"].points_that_fit(model, tokens.shape[1], 1, Readout((), layer)))
@@ -103,31 +103,37 @@ def patch(
     reduce: Callable[[Reads], Reads] | None = None,
     progress: Progress | None = None,
 ) -> Shaped[Tensor, "context point width"] | dict[str, Shaped[Tensor, "context point _width"]]:
-    """``F_p(X)``: what the model makes of ``X`` in place of the residual stream after block ``layer``, last position.
+    """``F_p(X)``: the model's output when ``X`` replaces the residual stream after block ``layer`` at the last
+    position.
 
     All earlier positions keep the context's own activations. Janiak et al. 2024, Section 3; the paper's scripts read
     ``"final_norm"``.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        context: Token ids of the prompts p, of one length; the last token's own activation is what gets replaced.
-        points: The X to put in, any number for each context.
+        context: Token ids of the prompts p, which have one length; the activation of the last token is replaced.
+        points: The points X that replace it, any number for each context.
         layer: Block whose output is replaced.
-        reads: One of ``READS``, ``GATES`` and ``OPEN_GATES``, or several: all come from one pass.
-        method: One of ``METHODS``, or ``"auto"``; ``"full"`` is all there is for a model that runs remotely.
-        blocks: Whose gates are read, in the order in which they come back; all behind the patch where ``None``.
-        reduce: Makes less of what a batch has read, before it is kept: takes and gives a dict of tensors ``[row, point,
-            width]``, whose points each stand for themselves. So logits over 50,000 tokens need not be held for all
-            points when only the largest matter.
-        progress: Called after each batch with the points done and those of all contexts; what it raises ends the call.
+        reads: What to read at the last position: ``"resid"`` (the residual stream after the last block),
+            ``"final_norm"``, ``"logits"``, ``"logprobs"``, ``"gates"`` (MLP gate pre-activations) or ``"open_gates"``
+            (whether each is above 0); or a tuple of several, all from one pass.
+        method: Patching method: ``"auto"``, ``"full"``, ``"prefix"``, ``"parallel"`` or ``"joint"``; they differ in
+            speed and memory. A model that runs remotely takes ``"auto"`` and ``"full"`` only.
+        blocks: Blocks whose gates are read, in the order in which they come back; where ``None``, all blocks after
+            ``layer``.
+        reduce: Function that shrinks what each batch has read before it is kept, such as logits over 50,000 tokens to
+            the largest. It takes and returns a dict of tensors ``[row, point, width]``, and must treat each point by
+            itself.
+        progress: Called after each batch with the number of points done and that of all points; what it raises ends the
+            call.
 
     Returns:
-        The tensor read, float32 or wider (``OPEN_GATES``: bool), on the model's device; a dict of them where ``reads``
-        is a tuple; what ``reduce`` makes of it, as a dict, where there is one.
+        The tensor read, in float32 or wider (``"open_gates"`` in bool), on the model's device; a dict of tensors by
+        read point where ``reads`` is a tuple; the dict that ``reduce`` returns, where it is given.
 
     Raises:
-        ValueError: Bad tokens, block, points or read point, or a method that this model cannot be run by.
-        RemoteError: A method that cannot run remotely, or a server that cannot be reached.
+        ValueError: The tokens, points, block or read point do not suit the model, or the method cannot run it.
+        RemoteError: The method cannot run remotely, or the server cannot be reached.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
     wanted = check_names(reads, (*READS, GATES, OPEN_GATES), "reads")

@@ -1,4 +1,4 @@
-"""Keys and values of what comes before a prompt's last token: computed once a context, shared by all of its points."""
+"""Keys and values of a prompt's prefix, all but its last token: computed once, shared by all points of a context."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 
 
 class Unsupported(ValueError):
-    """A model or context cannot be run by a method of patching; ``"auto"`` then tries the next."""
+    """A patching method cannot run this model or context; ``"auto"`` then tries the next method."""
 
 
 class Prefixes:
-    """The prefixes of some contexts, held while batches of points need them.
+    """Keys and values of the prefixes of some contexts, held while batches of points need them.
 
     Consecutive batches mostly need the same contexts, so what the last batch had is kept and the rest is dropped: the
     memory is that of one batch's prefixes, and each is computed once however many points its context has.
 
     Args:
-        model: Whose keys and values.
-        context: Token ids of the contexts, of two tokens or more; those that differ in the last token alone share a
+        model: The model that computes the keys and values.
+        context: Token ids of the contexts, two or more each; contexts that differ in the last token alone share a
             prefix.
-        tokens_at_once: Tokens in one pass.
+        tokens_at_once: Most tokens in one forward pass.
     """
 
     def __init__(self, model: Model, context: Int[Tensor, "context pos"], tokens_at_once: int) -> None:
@@ -41,13 +41,13 @@ class Prefixes:
         self._blocks: list[tuple[Tensor, Tensor]] = []
 
     def of(self, contexts: Int[Tensor, " row"]) -> Cache:
-        """What the rows of a batch look back on, in every block; read by the pass, and not added to.
+        """The prefixes' keys and values for the rows of a batch, in every block; a forward pass reads them only.
 
         Args:
             contexts: Index of each row's context.
 
         Raises:
-            Unsupported: The model keeps something else than keys and values of all tokens.
+            Unsupported: The model caches something else than keys and values of all tokens.
         """
         numbers = self._number[contexts].tolist()
         self._hold(list(dict.fromkeys(numbers)))
@@ -95,14 +95,14 @@ class _SharedPrefix(DynamicLayer):
 
 
 def check_side_by_side(model: Model, tokens: int) -> None:
-    """Refuse to put points side by side behind a prefix where a block does more than attend to all that came before.
+    """Refuse to put points side by side in one sequence where some block is not plain attention to all earlier tokens.
 
     Args:
-        model: Whose blocks.
-        tokens: Of the prefix and the points together.
+        model: From :func:`srtoolkit.load_model`.
+        tokens: Number of tokens of the prefix and the points together.
 
     Raises:
-        Unsupported: It does; the message says what.
+        Unsupported: Some block is not; the message says what it is.
     """
     if "position_ids" not in model.forward_arguments:
         raise Unsupported("the model derives positions itself, so points cannot share one")
@@ -123,16 +123,16 @@ class _Enough(Exception):
 
 
 def keys_and_values(model: Model, ids: Int[Tensor, "context pos"]) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of ``ids`` in every block, ``[context, head, pos, d_head]`` each.
+    """Keys and values of some tokens in every block, ``[context, head, pos, d_head]`` each.
 
-    The pass ends where the last block has made its own, before that block's attention, MLP and all that follows.
+    The forward pass ends once the last block has computed its keys and values, before its attention and MLP.
 
     Args:
-        model: Whose.
-        ids: Token ids.
+        model: From :func:`srtoolkit.load_model`.
+        ids: Token ids of the prefixes.
 
     Raises:
-        Unsupported: The model keeps something else than keys and values of all tokens.
+        Unsupported: The model caches something else than keys and values of all tokens.
     """
     cache = DynamicCache(config=model.hf.config.get_text_config())
     if len(cache.layers) != model.n_layers:
@@ -159,12 +159,12 @@ def keys_and_values(model: Model, ids: Int[Tensor, "context pos"]) -> list[tuple
 
 
 def sees_prefix_and_itself(k: int, past: int, like: Tensor) -> Float[Tensor, "1 1 point key"]:
-    """Additive attention mask: 0 where a point may look (prefix, itself), the lowest number where it may not.
+    """Additive attention mask of the points: 0 for the prefix and the point itself, the lowest number for other points.
 
     Args:
-        k: Points that share a sequence.
-        past: Tokens of the prefix.
-        like: Of the model's number format and device.
+        k: Number of points in the sequence.
+        past: Number of tokens of the prefix.
+        like: A tensor whose number format and device the mask takes.
     """
     lowest = torch.finfo(like.dtype).min
     among = torch.full((k, k), lowest, dtype=like.dtype, device=like.device).fill_diagonal_(0)
@@ -172,27 +172,27 @@ def sees_prefix_and_itself(k: int, past: int, like: Tensor) -> Float[Tensor, "1 
 
 
 def sees_what_came_before(past: int, k: int, like: Tensor) -> Float[Tensor, "1 1 token key"]:
-    """Additive attention mask of the prefix's own tokens: each looks at itself and those before it, at no point.
+    """Additive attention mask of the prefix's own tokens: each attends to itself and those before it, to no point.
 
     Args:
-        past: Tokens of the prefix.
-        k: Points that stand behind them.
-        like: Of the model's number format and device.
+        past: Number of tokens of the prefix.
+        k: Number of points after them in the sequence.
+        like: A tensor whose number format and device the mask takes.
     """
     lowest = torch.finfo(like.dtype).min
     return torch.full((past, past + k), lowest, dtype=like.dtype, device=like.device).triu(1)[None, None]
 
 
 def copied_cache(model: Model, ids: Int[Tensor, "context pos"], rows: Int[Tensor, " row"]) -> Cache:
-    """Whatever the model keeps of ``ids``, with a copy of one of its contexts for each row, to be added to.
+    """The model's cache of some prefixes, with one copy for each row, which a forward pass may extend.
 
     Args:
-        model: Whose.
-        ids: Token ids.
+        model: From :func:`srtoolkit.load_model`.
+        ids: Token ids of the prefixes.
         rows: Index of each row's context.
 
     Raises:
-        Unsupported: The model keeps something that cannot be copied.
+        Unsupported: The model caches something that cannot be copied.
     """
     unique, number = torch.unique(ids, dim=0, return_inverse=True)
     cache = model.hf.get_submodule(model.anatomy.base)(input_ids=unique, use_cache=True).past_key_values
@@ -202,13 +202,13 @@ def copied_cache(model: Model, ids: Int[Tensor, "context pos"], rows: Int[Tensor
 
 
 def check_copied(cache: Any) -> None:
-    """Refuse to copy what a model keeps of a prefix where it is something else than keys and values.
+    """Refuse to copy a model's cache of a prefix where some block caches something that cannot be copied.
 
     Args:
-        cache: What it keeps.
+        cache: The model's cache.
 
     Raises:
-        Unsupported: It is; the message says what.
+        Unsupported: Some block does; the message says what it caches.
     """
     others = [type(layer).__name__ for layer in cache.layers if not hasattr(layer, "batch_select_indices")]
     if others:

@@ -1,4 +1,4 @@
-"""What can be read of a patched pass at the last position, and what follows from what was read."""
+"""What can be read in a patched forward pass at the last position, and what is computed from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-#: What was read, by name: ``[row, point, width]`` each.
+#: Tensors that were read, by name, ``[row, point, width]`` each.
 Reads = dict[str, Tensor]
 
 #: What can be read of the last position: the residual stream after the last block, the same after the final norm (what
@@ -24,12 +24,12 @@ HALVES = (torch.float16, torch.bfloat16)
 
 
 class Readout(NamedTuple):
-    """What is read of a patched pass.
+    """What to read in a patched forward pass.
 
     Attributes:
-        reads: Read points.
+        reads: Names of the read points.
         layer: Block whose output the points replace.
-        blocks: Blocks whose gates are read, in their order; none where gates are not among ``reads``.
+        blocks: Blocks whose gates are read, in the order in which they come back; empty where no gates are read.
     """
 
     reads: tuple[str, ...]
@@ -38,12 +38,21 @@ class Readout(NamedTuple):
 
 
 def wants_logits(reads: Sequence[str]) -> bool:
-    """Whether the unembedding must run for them."""
+    """Whether the unembedding must run for these read points.
+
+    Args:
+        reads: Names of the read points.
+    """
     return "logits" in reads or "logprobs" in reads
 
 
 def derive(found: Reads, reads: Sequence[str]) -> Reads:
-    """What was asked for, in float32 or wider and in the order asked."""
+    """The read points that were asked for, in that order and in float32 or wider.
+
+    Args:
+        found: The tensors that the pass read, by name.
+        reads: Names of the read points that were asked for.
+    """
     wide = {name: value.float() if value.dtype in HALVES else value for name, value in found.items()}
     if OPEN_GATES in reads and GATES in found:
         wide[OPEN_GATES] = found[GATES] > 0

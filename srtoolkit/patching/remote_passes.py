@@ -1,7 +1,7 @@
-"""The same passes on a server: one session for all batches, one round trip.
+"""Forward passes on a server: one session, and so one round trip, for all batches.
 
-A session ships whole, so that its traces are local to the server, and may be of the base model; inside it nothing of
-srtoolkit can be named, which the server does not have.
+A session is sent as a whole, so its traces are local to the server and may be of the base model. Inside it, nothing of
+srtoolkit can be used: the server does not have it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, derive, 
 def capture_there(
     model: Model, tokens: Int[Tensor, "prompt pos"], layer: int, at_once: int
 ) -> Float[Tensor, "prompt d_model"]:
-    """Residual stream after block ``layer`` at the last position.
+    """Residual stream after block ``layer`` at the last position, captured on a server.
 
     Args:
-        model: One that runs elsewhere.
-        tokens: Token ids.
+        model: A model that runs on a server.
+        tokens: Token ids of the prompts.
         layer: Block whose output is read.
-        at_once: Prompts of one batch.
+        at_once: Number of prompts in one batch.
 
     Raises:
         RemoteError: The server cannot be reached, or failed.
@@ -42,14 +42,14 @@ def patch_there(
     readout: Readout,
     at_once: int,
 ) -> Reads:
-    """``F_p`` by whole prompts.
+    """``F_p`` on a server, by whole prompts.
 
     Args:
-        model: One that runs elsewhere.
+        model: A model that runs on a server.
         context: Token ids of the prompts.
-        points: What replaces the residual stream at the last position.
+        points: Points that replace the residual stream at the last position.
         readout: What to read, and after which block the points go in.
-        at_once: Points of one batch.
+        at_once: Number of points in one batch.
 
     Raises:
         RemoteError: The server cannot be reached, or failed.
@@ -64,7 +64,7 @@ def patch_there(
 
 
 def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list[Tensor]:
-    """As :func:`srtoolkit.patching.passes.stream` at the last position, on a server."""
+    """Residual stream after a block at the last position, for each batch, in one session on a server."""
     base, blocks = model.nn.get(model.anatomy.base), list(model.nn.get(model.anatomy.blocks))
     block, behind = blocks[layer], blocks[layer + 1 :]
     with model.nn.session(remote=model.remote):
@@ -83,7 +83,7 @@ def _captured_there(model: Model, batches: Sequence[Tensor], layer: int) -> list
 def _patched_there(
     model: Model, context: Tensor, batches: Sequence[tuple[Tensor, Tensor]], readout: Readout
 ) -> list[Reads]:
-    """As :func:`srtoolkit.patching.passes.trace` of whole prompts, on a server."""
+    """What is read of patched passes of whole prompts, for each batch, in one session on a server."""
     nn, anatomy, (reads, layer, chosen) = model.nn, model.anatomy, readout
     whole = wants_logits(reads)
     root = nn if whole else nn.get(anatomy.base)

@@ -20,16 +20,16 @@ from srtoolkit.validation import listed
 
 @dataclass(frozen=True)
 class PromptPairs:
-    """Pairs of prompts A and B, tokenised for one model. Prompts may differ in length; none is ever padded.
+    """Pairs of prompts A and B, tokenised for one model. Prompts may differ in length; none is padded.
 
     Attributes:
-        tokens_a: Token ids of each pair's prompt A, the context of its path.
+        tokens_a: Token ids of each pair's prompt A, in whose context the path runs.
         tokens_b: Token ids of each pair's prompt B.
-        text_a: Text of each prompt A.
-        text_b: Text of each prompt B.
+        text_a: Text of each pair's prompt A.
+        text_b: Text of each pair's prompt B.
         labels: A name for each pair, unique.
-        bos: Whether the ids start with a BOS token.
-        source: Where the prompts are from, and how they were drawn.
+        bos: Whether the token ids start with a BOS token.
+        source: Where the prompts are from and how they were drawn, in words.
     """
 
     tokens_a: tuple[Int[Tensor, " _pos"], ...]
@@ -54,8 +54,11 @@ class PromptPairs:
     def __getitem__(self, key: slice) -> PromptPairs:
         """The pairs of a slice.
 
+        Args:
+            key: The slice; one pair is ``pairs[i : i + 1]``.
+
         Raises:
-            TypeError: Not a slice.
+            TypeError: ``key`` is not a slice.
         """
         if not isinstance(key, slice):
             raise TypeError(f"pairs[{key!r}]: expected a slice; one pair is pairs[i : i + 1].")
@@ -73,13 +76,12 @@ class PromptPairs:
 
 
 def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
-    """The paper's six pairs: S1 to S3 of similar prompts, D1 to D3 of dissimilar ones; each differs in the last token
-    only.
+    """The paper's six pairs of prompts, which differ in the last token only: S1 to S3 similar, D1 to D3 dissimilar.
 
     Janiak et al. 2024, Appendices B and C.
 
     Args:
-        model: Whose tokenizer is used.
+        model: The model whose tokenizer is used.
         bos: Start every prompt with the tokenizer's BOS token; the paper does not.
     """
     pairs = reference.janiak2024()["prompt_pairs"]
@@ -91,30 +93,32 @@ def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
 def from_text(
     model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None = None, bos: bool = False
 ) -> PromptPairs:
-    """Pairs from the user's own texts, of any lengths.
+    """Pairs of prompts from your own texts, of any lengths.
 
     Args:
-        model: Whose tokenizer is used.
-        pairs: Texts (A, B). Most tokenizers want a leading space before the first word.
+        model: The model whose tokenizer is used.
+        pairs: The texts (A, B) of each pair. Most tokenizers want a leading space before the first word.
         labels: A name for each pair; by default its number.
         bos: Start every prompt with the tokenizer's BOS token.
 
     Raises:
-        ValueError: No pairs, an empty or too long prompt, or labels that do not fit.
+        ValueError: There are no pairs, a prompt is empty or too long, or labels are not one for each pair and all
+            different.
     """
     return _from_text(model, pairs, labels, bos, "user")
 
 
 def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPairs:
-    """Every pair of different prompts of a list, once: the earlier one is A, whose context the path runs in.
+    """Every pair of two prompts of a list, once: A is the earlier one, in whose context the path runs.
 
     Args:
-        model: Whose tokenizer is used.
-        texts: Two or more different prompts.
+        model: The model whose tokenizer is used.
+        texts: Texts of two or more different prompts.
         bos: Start every prompt with the tokenizer's BOS token.
 
     Raises:
-        ValueError: Fewer than two prompts, one that stands twice, or an empty or too long one.
+        TypeError: ``texts`` is no list of strings.
+        ValueError: There are fewer than two prompts, one stands twice, or one is empty or too long.
     """
     given, texts = texts, [] if isinstance(texts, str) else listed(texts) or []
     if any(not isinstance(text, str) for text in texts):
@@ -129,7 +133,15 @@ def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPa
 
 
 def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> PromptPairs:
-    """``pairs``, checked against the model they are to run on, or made from a list of (text, text)."""
+    """Pairs of prompts for a model: checked where they are pairs already, else made from their texts.
+
+    Args:
+        model: The model that is to run them.
+        pairs: Pairs of prompts, or a list of their texts (A, B).
+
+    Raises:
+        ValueError: There are no pairs, or a prompt does not suit the model.
+    """
     if not isinstance(pairs, PromptPairs):
         return from_text(model, pairs)
     model = check_model(model)
@@ -140,7 +152,11 @@ def as_pairs(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> Pr
 
 
 def by_length(prompts: Iterable[Int[Tensor, " _pos"]]) -> Iterator[tuple[list[int], Int[Tensor, "prompt pos"]]]:
-    """Prompts of one length at a time: their places in the list, and their ids as one tensor; shortest first."""
+    """Prompts of one length at a time, shortest first: their places in the list, and their token ids as one tensor.
+
+    Args:
+        prompts: Token ids of each prompt.
+    """
     prompts = list(prompts)
     for length in sorted({len(ids) for ids in prompts}):
         places = [index for index, ids in enumerate(prompts) if len(ids) == length]
@@ -176,11 +192,30 @@ def _couple(pair: Any) -> tuple[str, str] | None:
 
 
 def check_flag(value: Any, what: str) -> bool:
+    """A truth value, after a check that it is one.
+
+    Args:
+        value: The value to check.
+        what: Name of the argument, for the error message.
+
+    Raises:
+        TypeError: The value is neither ``True`` nor ``False``.
+    """
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{what}={value!r}: expected True or False.")
     return bool(value)
 
 
 def check_lengths(model: Model, prompts: Sequence[Int[Tensor, " _pos"]]) -> None:
+    """Refuse prompts that a model cannot take: empty or too long ones, or ids outside its vocabulary.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        prompts: Token ids of each prompt.
+
+    Raises:
+        TypeError: A prompt is no tensor of whole numbers.
+        ValueError: A prompt is empty, too long, or holds ids outside the vocabulary.
+    """
     for index, ids in enumerate(prompts):
         check_tokens(model, ids[None] if isinstance(ids, Tensor) else ids, f"prompt {index}")

@@ -32,22 +32,23 @@ def sample_pairs(
     source: str = "prose",
     same_last_token: bool = False,
 ) -> PromptPairs:
-    """``n`` pairs of unrelated prompts of exactly ``length`` tokens, drawn from English prose.
+    """Pairs of unrelated prompts of one length, drawn at random from English prose.
 
     Prose is cut into windows of ``length`` tokens, ``n + 1`` of them are drawn, and consecutive draws make a pair, as
     in the paper's scripts: prompt B of a pair is prompt A of the next.
 
     Args:
-        model: Whose tokenizer is used.
+        model: The model whose tokenizer is used.
         n: Number of pairs.
-        length: Tokens of every prompt, the BOS token included where there is one.
+        length: Number of tokens of every prompt, a BOS token included.
         bos: Start every prompt with the tokenizer's BOS token; the paper does not.
-        seed: Of the draw.
-        source: ``"prose"``, shipped with the package, or ``"gutenberg"``, the paper's data set, from the hub.
+        seed: Seed of the random draw.
+        source: The text that prompts are cut from: ``"prose"``, shipped with the package, or ``"gutenberg"``, the
+            paper's data set, fetched from the hub.
         same_last_token: Draw pairs whose prompts end in the same token; no two pairs share a prompt.
 
     Raises:
-        ValueError: More pairs than the prose has windows, or an option out of range.
+        ValueError: The text has too few windows for ``n`` pairs, or an argument is out of range.
     """
     model, seed = check_model(model), check_whole(seed, "seed")
     if not isinstance(source, str) or source not in SOURCES:

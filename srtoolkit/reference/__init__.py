@@ -16,7 +16,7 @@ def _load() -> str:
 def janiak2024() -> dict[str, Any]:
     """The paper's protocol, models, prompts and numbers.
 
-    The paper prints no numbers for its curves: what stands under ``"digitised"`` was read off the published figures
-    (slopes to about 0.05, curve values to about 0.01).
+    The paper prints no numbers for its curves. Those under ``"digitised"`` were read off the published figures (slopes
+    to about 0.05, curve values to about 0.01).
     """
     return dict(json.loads(_load()))

@@ -21,10 +21,15 @@ PRESETS = {"janiak2024": JANIAK2024}
 
 
 def preset(name: str) -> dict[str, dict[str, Any]]:
-    """Every setting of a paper, by the call that takes it: ``srt.interpolate(model, pairs, **preset["interpolate"])``.
+    """Every setting of a paper, by the call that takes it.
+
+    With ``settings = srt.preset("janiak2024")``, call ``srt.interpolate(model, pairs, **settings["interpolate"])``.
+
+    Args:
+        name: Name of the paper: ``"janiak2024"``.
 
     Raises:
-        ValueError: No preset of that name.
+        ValueError: There is no preset of that name.
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"preset {name!r} is not one of {tuple(PRESETS)}.")

@@ -1,1 +1,1 @@
-"""A paper's figures from one command: what each needs, measured once, drawn, and set beside the paper's numbers."""
+"""A paper's figures from one command: each is measured once, drawn, and compared with the paper's numbers."""

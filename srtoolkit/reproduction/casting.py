@@ -1,4 +1,4 @@
-"""Which models play the paper's: themselves in the profile ``paper``, packaged stand-ins in the others."""
+"""The models of each figure: the paper's own in the profile ``paper``, packaged stand-ins in the others."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Role:
     """A model at one point of its training, and the paper's model that it is or stands for.
 
     Attributes:
-        name: As :func:`srtoolkit.load_model` takes it.
-        revision: Likewise.
-        paper: The paper's model, or empty where nothing in the paper corresponds.
-        billions: Billions of tokens that the paper's model had seen, as the digitised numbers call it.
-        tokens: Tokens that this one had seen, where that matters.
-        family: Models that differ from it in size alone have the same, where that matters.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        revision: Branch, tag or commit; the main one where ``None``.
+        paper: Name of the paper's model; empty where none corresponds.
+        billions: Billions of training tokens that the paper's model had seen, as a key of the digitised numbers.
+        tokens: Number of training tokens that this model had seen, where that matters.
+        family: Name shared by models that differ in size only, where that matters.
     """
 
     name: str
@@ -38,25 +38,29 @@ class Role:
 
     @property
     def member(self) -> dict[str, Any]:
-        """As :func:`srtoolkit.sweep` takes it."""
+        """The model as :func:`srtoolkit.sweep` takes it."""
         return {"name": self.name} | ({"revision": self.revision} if self.revision else {})
 
     @property
     def label(self) -> str:
-        """Its name in a sweep."""
+        """Label of the model in a sweep's result."""
         return label(self.member)
 
 
 def is_paper(profile: Profile) -> bool:
-    """Whether the models are the paper's own."""
+    """Whether a profile measures the paper's own models.
+
+    Args:
+        profile: The profile.
+    """
     return profile.name == "paper"
 
 
 class AssumedCheckpoints:
-    """A listing that takes checkpoints that cannot be listed to be the paper's: enough for a plan, not for a run.
+    """A listing of checkpoints that assumes the paper's where they cannot be listed, for a plan without a hub.
 
     Attributes:
-        models: Those of which that was assumed, as they came.
+        models: Names of the models whose checkpoints were assumed.
     """
 
     def __init__(self) -> None:
@@ -72,11 +76,11 @@ class AssumedCheckpoints:
 
 
 def list_checkpoints(name: str, billions: Sequence[str]) -> dict[str, float]:  # noqa: ARG001, other listings need it
-    """Tokens that each checkpoint of a model had seen, by revision.
+    """Number of training tokens that each checkpoint of a model had seen, by revision.
 
     Args:
-        name: As :func:`srtoolkit.load_model` takes it.
-        billions: Billions of tokens that the paper's checkpoints had seen.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        billions: Billions of training tokens that the paper's checkpoints had seen; other listings need them.
 
     Raises:
         ValueError: The model's checkpoints cannot be listed.
@@ -86,26 +90,26 @@ def list_checkpoints(name: str, billions: Sequence[str]) -> dict[str, float]:  #
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays the paper's models.
+    """The models that are measured for, or in place of, the paper's.
 
     Attributes:
-        profile: How much is measured, and on what.
-        listing: From a model and the paper's billions of tokens to the checkpoints that there are.
+        profile: The profile, which names the models.
+        listing: Function that lists a model's checkpoints, as :func:`list_checkpoints` does.
     """
 
     profile: Profile
     listing: Callable[[str, Sequence[str]], dict[str, float]] = list_checkpoints
 
     def main_role(self, paper: str) -> Role:
-        """One of the paper's Qwen2 models, or the profile's model in its stead.
+        """One of the paper's Qwen2 models, or the profile's stand-in.
 
         Args:
-            paper: The paper's name of the model.
+            paper: Name of the paper's model.
         """
         return Role(_hub_id(paper) if is_paper(self.profile) else self.profile.model, paper=paper)
 
     def families(self) -> list[Role]:
-        """Models that differ in size, family by family, smallest first; with what in the paper corresponds to each."""
+        """Models that differ in size, family by family, smallest first, with the paper's model that corresponds."""
         names = {spec["hf"]: name for name, spec in reference.janiak2024()["models"].items()}
         return [
             Role(model, paper=names.get(model, ""), family=family)
@@ -114,14 +118,14 @@ class Cast:
         ]
 
     def training(self, paper: str, billions: Sequence[str]) -> list[Role]:
-        """A model through its training: the paper's checkpoints, or those of a stand-in.
+        """Checkpoints of a model's training: the paper's, or those of a stand-in.
 
-        The paper's last checkpoint is the finished model. A stand-in has checkpoints of its own: as many of them as
-        are asked for, evenly spaced and with both ends, of which the ends correspond to the paper's.
+        The paper's last checkpoint is the finished model. Of a stand-in's checkpoints, as many are taken, evenly
+        spaced; the first and the last correspond to the paper's.
 
         Args:
-            paper: The paper's name of the model, one of ``GROWN``.
-            billions: Billions of tokens that the paper's checkpoints had seen, earliest first.
+            paper: Name of the paper's model, one of ``GROWN``.
+            billions: Billions of training tokens that the paper's checkpoints had seen, earliest first.
 
         Raises:
             ValueError: The model's checkpoints cannot be listed.
@@ -131,11 +135,11 @@ class Cast:
         return evenly(self.all_checkpoints(paper, billions), len(billions))
 
     def all_checkpoints(self, paper: str, billions: Sequence[str]) -> list[Role]:
-        """As :meth:`training`, with every checkpoint that a stand-in has.
+        """Checkpoints of a model's training: the paper's, or all those of a stand-in.
 
         Args:
-            paper: The paper's name of the model, one of ``GROWN``.
-            billions: Billions of tokens that the paper's checkpoints had seen, earliest first.
+            paper: Name of the paper's model, one of ``GROWN``.
+            billions: Billions of training tokens that the paper's checkpoints had seen, earliest first.
         """
         if is_paper(self.profile):
             return self._papers_checkpoints(paper, billions)
@@ -163,7 +167,7 @@ def evenly(roles: Sequence[Role], count: int) -> list[Role]:
 
     Args:
         roles: The checkpoints.
-        count: How many, at most.
+        count: Most checkpoints to take.
     """
     count = min(count, len(roles))
     return [roles[round(index * (len(roles) - 1) / max(count - 1, 1))] for index in range(count)]

@@ -1,4 +1,4 @@
-"""What was measured beside what was read off the paper's figures: one row a number, with interval and deviation."""
+"""Measured numbers beside those read off the paper's figures, with intervals and deviations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from srtoolkit.analysis.bootstrap import Bootstrap, bootstrap_weights, interval,
 from srtoolkit.analysis.estimates import Estimate
 from srtoolkit.analysis.sharpness import sharpness
 
-#: How far the digitised numbers may be off, as their file says: slopes, and values of curves.
+#: Reading errors of the digitised numbers, as their file says: of slopes, and of values of curves.
 SLOPE_READING, CURVE_READING = 0.05, 0.01
 
 #: How the intervals of this page are made.
@@ -30,12 +30,12 @@ class Row:
     """One number of one figure.
 
     Attributes:
-        quantity: What it is, with its unit where it has one.
-        model: On which it was measured.
-        ours: As measured, with its interval; the latter NaN where there is none.
-        paper_model: The paper's model.
+        quantity: The quantity in words, with its unit where it has one.
+        model: Label of the model that was measured.
+        ours: The measured number with its interval, which is NaN where there is none.
+        paper_model: Name of the paper's model.
         paper: The paper's number; ``None`` where it has none.
-        reading: How far the paper's number may be off.
+        reading: Reading error of the paper's number.
         alike: Whether both are of the same model and settings, so that they should agree.
     """
 
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def agrees(self) -> str:
-        """Whether the paper's number, as exactly as it can be read, lies in our interval; empty where it need not."""
+        """``"yes"`` or ``"no"``: whether the paper's number is in our interval, up to its reading error; else empty."""
         if not self.alike or self.paper is None:
             return ""
         low, high = (self.ours.value if np.isnan(end) else end for end in (self.ours.low, self.ours.high))
@@ -62,10 +62,10 @@ def digitised() -> dict[str, Any]:
 
 
 def as_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """All rows, with the deviation (ours less the paper's) and the ratio (ours over the paper's).
+    """A table of all rows, with the deviation (ours less the paper's) and the ratio (ours over the paper's).
 
     Args:
-        rows: Of one figure.
+        rows: Rows of one figure.
     """
     columns = ["quantity", "model", "ours", "low", "high", "paper_model", "paper", "deviation", "ratio", "agrees"]
     lines = []
@@ -78,10 +78,10 @@ def as_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def alone(value: float | int) -> Estimate:
-    """A number that has no interval.
+    """A measured number that has no interval.
 
     Args:
-        value: As measured.
+        value: The number.
     """
     return Estimate(float(value), NO_INTERVAL, NO_INTERVAL)
 
@@ -91,7 +91,7 @@ def slope_quantiles(curves: xr.Dataset, shares: Sequence[float] = (0.25, 0.5, 0.
 
     Args:
         curves: From :func:`srtoolkit.interpolate`.
-        shares: Below which so many of the pairs lie.
+        shares: Shares of the pairs that lie below each quantile.
     """
     return quantiles(sharpness(curves), "max_slope", shares)
 
@@ -100,9 +100,9 @@ def quantiles(results: xr.Dataset, of: str, shares: Sequence[float]) -> list[Est
     """Quantiles of a variable over pairs, each with its interval.
 
     Args:
-        results: With ``prompt_a``, ``prompt_b`` and, if need be, ``excluded`` along ``pair``.
-        of: The variable.
-        shares: Below which so many of the pairs lie.
+        results: A Dataset with ``prompt_a``, ``prompt_b`` and, if need be, ``excluded`` along ``pair``.
+        of: Name of the variable.
+        shares: Shares of the pairs that lie below each quantile.
     """
     kept, weights = _kept(results)
     values = kept[of].values.astype(np.float64).reshape(-1)
@@ -115,8 +115,8 @@ def mean(results: xr.Dataset, of: str) -> Estimate:
     """Mean of a variable over pairs, with its interval.
 
     Args:
-        results: As :func:`quantiles` takes them.
-        of: The variable.
+        results: A Dataset, as :func:`quantiles` takes it.
+        of: Name of the variable.
     """
     kept, weights = _kept(results)
     values = kept[of].values.astype(np.float64).reshape(-1)
@@ -125,13 +125,13 @@ def mean(results: xr.Dataset, of: str) -> Estimate:
 
 
 def curve_rows(curves: xr.Dataset, model: str, paper_model: str, values: Sequence[float], alike: bool) -> list[Row]:
-    """The median curve at the places where the paper's was read.
+    """Rows of the median curve, at the alphas where the paper's was read.
 
     Args:
         curves: From :func:`srtoolkit.interpolate`.
-        model: Its name.
-        paper_model: The paper's.
-        values: Of the paper's curve.
+        model: Label of the model that was measured.
+        paper_model: Name of the paper's model.
+        values: Values of the paper's median curve.
         alike: Whether both should agree.
     """
     rows = []
@@ -155,17 +155,17 @@ def quantile_rows(
     reading: float = 0.0,
     alike: bool = False,
 ) -> list[Row]:
-    """The quantiles, mean and ends of a distribution beside the paper's; the median first.
+    """Rows of a distribution's quantiles, mean and ends beside the paper's; the median first.
 
     Args:
-        results: As :func:`quantiles` takes them.
-        of: The variable.
+        results: A Dataset, as :func:`quantiles` takes it.
+        of: Name of the variable.
         what: The variable in words.
-        model: Its name.
-        paper_model: The paper's.
-        paper: Quantiles by name: ``"q05"``, …, ``"mean"``, ``"min"``, ``"max"``.
-        scale: By which the paper's are divided.
-        reading: How far the paper's may be off.
+        model: Label of the model that was measured.
+        paper_model: Name of the paper's model.
+        paper: The paper's numbers by name: ``"q05"``, …, ``"mean"``, ``"min"``, ``"max"``.
+        scale: Number that the paper's numbers are divided by.
+        reading: Reading error of the paper's numbers, after that.
         alike: Whether both should agree.
     """
     names = {"q50": "median", "q05": "5%", "q25": "25%", "q75": "75%", "q95": "95%"}

@@ -19,13 +19,13 @@ COLUMNS = {
 
 
 def read_configuration(name: str) -> dict[str, Any]:
-    """A model's numbers for every one of ``COLUMNS``.
+    """A model's sizes, for each of ``COLUMNS``.
 
     Args:
-        name: As :func:`srtoolkit.load_model` takes it.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
 
     Raises:
-        HubError: The hub does not have it, or does not answer.
+        HubError: The hub does not have the model, or does not answer.
     """
     config = find_source(name).configuration().get_text_config()
     heads = int(config.num_attention_heads)

@@ -156,7 +156,7 @@ class Layer(Figure):
     """Median and quartiles of the curves, patched after one block; Figs. 23 and 24.
 
     Attributes:
-        layer: The block after which it is patched.
+        layer: Block whose output is replaced.
     """
 
     layer: int

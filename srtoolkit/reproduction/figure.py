@@ -1,4 +1,4 @@
-"""What a figure of the paper is here: what it needs, and how a picture, its numbers and a comparison come of that."""
+"""A figure of the paper: the measurements it needs, and how it is drawn and compared with the paper's numbers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Needs = Mapping[str, Need]
 
 @dataclass(frozen=True)
 class Made:
-    """A figure as it was made.
+    """A figure that was made.
 
     Attributes:
-        picture: The drawing.
-        numbers: What it shows.
-        rows: Ours beside the paper's; the first is the figure's main number.
-        note: How it was measured, and what is not as in the paper.
+        picture: The matplotlib figure.
+        numbers: The numbers that it shows.
+        rows: Our numbers beside the paper's; the first is the figure's main number.
+        note: How it was measured, and what differs from the paper, in words.
     """
 
     picture: Picture
@@ -47,9 +47,9 @@ class Figure(ABC):
     """One figure of the paper, or its table.
 
     Attributes:
-        key: Its number, or ``"table1"``.
-        title: What it shows.
-        models: Which models the paper shows.
+        key: Number of the figure, or ``"table1"``.
+        title: What the figure shows.
+        models: The models that the paper shows, in words.
     """
 
     key: str
@@ -58,42 +58,42 @@ class Figure(ABC):
 
     @property
     def name(self) -> str:
-        """As the paper calls it."""
+        """The figure as the paper calls it."""
         return "Table 1" if self.key == "table1" else f"Fig. {self.key}"
 
     @property
     def stem(self) -> str:
-        """Of the names of its files."""
+        """The name of the figure's files, without an ending."""
         return self.key if self.key == "table1" else f"figure-{int(self.key):02}"
 
     @abstractmethod
     def needs(self, cast: Cast) -> dict[str, Need]:
-        """What has to be measured, by a name of the figure's own.
+        """The measurements that the figure needs, by names of its own.
 
         Args:
-            cast: Which models play the paper's.
+            cast: The models that are measured for the paper's.
         """
 
     @abstractmethod
     def make(self, profile: Profile, needs: Needs, found: Found) -> Made:
-        """Draw, and compare with the paper.
+        """Draw the figure, and compare it with the paper.
 
         Args:
-            profile: How much was measured, and on what.
-            needs: What :meth:`needs` gave, which says the models.
-            found: What was measured, along ``model``, by the same names.
+            profile: The profile that was measured.
+            needs: The measurements from :meth:`needs`, which name the models.
+            found: The results along ``model``, by the same names.
         """
 
     def start(
         self, profile: Profile, here: str, columns: int, size: tuple[float | int, float | int]
     ) -> tuple[Picture, list[Axes]]:
-        """An empty picture with its title, which names the stand-ins where there are any.
+        """An empty picture with its title, which names stand-ins for the paper's models.
 
         Args:
-            profile: Whether there are.
-            here: The models that were measured.
-            columns: Number of Axes.
-            size: In inches.
+            profile: The profile that was measured.
+            here: The models that were measured, in words.
+            columns: Number of axes beside each other.
+            size: Width and height in inches.
         """
         picture, axes = plt.subplots(1, columns, figsize=size, layout="constrained", squeeze=False)
         title = f"{self.name}. {self.title}"
@@ -105,12 +105,12 @@ class Figure(ABC):
 
 
 def sizes_in_words(profile: Profile, pairs: int, paper: int = 999) -> str:
-    """How many pairs from where, and what the paper has.
+    """The number of pairs and their source, in words, beside the paper's.
 
     Args:
-        profile: Where prompts come from.
-        pairs: How many were measured.
-        paper: How many the paper has.
+        profile: The profile, which names the source of prompts.
+        pairs: Number of pairs that were measured.
+        paper: Number of pairs in the paper.
     """
     source = {"prose": "English prose shipped with the package", "gutenberg": "the paper's data set"}[profile.source]
     rest = "" if pairs == paper and is_paper(profile) else f"; the paper: {paper:,} pairs from Gutenberg books"
@@ -118,7 +118,7 @@ def sizes_in_words(profile: Profile, pairs: int, paper: int = 999) -> str:
 
 
 def tokens_in_words(role: Role) -> str:
-    """How many tokens of training a checkpoint has seen.
+    """The number of training tokens that a checkpoint has seen, in words.
 
     Args:
         role: The checkpoint.
@@ -127,10 +127,10 @@ def tokens_in_words(role: Role) -> str:
 
 
 def one(found: xr.Dataset, role: Role) -> xr.Dataset:
-    """What was measured on one model.
+    """The result of one model.
 
     Args:
-        found: Along ``model``.
+        found: Results along ``model``.
         role: The model.
     """
     return found.sel(model=role.label)
@@ -146,10 +146,10 @@ def slope(curves: xr.Dataset) -> xr.Dataset:
 
 
 def numbers_of(results: Sequence[xr.Dataset]) -> xr.Dataset:
-    """What pictures of median curves show: along ``model``, quartiles of the curve and of the largest slope.
+    """The numbers that pictures of median curves show: along ``model``, quartiles of the curve and the largest slope.
 
     Args:
-        results: Curves of one model each, as :func:`one` takes them from a sweep.
+        results: Curves of one model each, from :func:`one`.
     """
     parts = []
     for curves in results:
@@ -166,11 +166,11 @@ def numbers_of(results: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def draw_digitised(ax: Axes, curves: Mapping[str, Sequence[float]]) -> None:
-    """The paper's median curves, dashed and black, over a picture of ours.
+    """Draw the paper's median curves, dashed and black, over ours.
 
     Args:
-        ax: Where to draw.
-        curves: By the paper's name.
+        ax: Axes to draw on.
+        curves: Values of the paper's curves, by name.
     """
     for (name, values), marker in zip(curves.items(), "osD^v", strict=False):
         ax.plot(digitised()["alpha"], values, "k--", marker=marker, ms=3, lw=1, label=f"paper: {name}")

@@ -33,10 +33,10 @@ def find_paper(name: str) -> tuple[Figure, ...]:
     """The figures of a paper.
 
     Args:
-        name: Of the paper.
+        name: Name of the paper.
 
     Raises:
-        ValueError: No paper of that name.
+        ValueError: There is no paper of that name.
     """
     if name not in PAPERS:
         raise ValueError(f"paper {name!r} is not one of {', '.join(PAPERS)}.")
@@ -47,8 +47,8 @@ def find_figures(paper: str, keys: Sequence[str] = ()) -> list[Figure]:
     """Some of a paper's figures, in its order.
 
     Args:
-        paper: Its name.
-        keys: Numbers of figures, and ``"table1"``; all of them where there are none.
+        paper: Name of the paper.
+        keys: Numbers of figures, and ``"table1"``; all figures where it is empty.
 
     Raises:
         ValueError: The paper has no such figure.

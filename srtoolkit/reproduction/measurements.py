@@ -1,4 +1,4 @@
-"""What the figures measure: one call of the library on one model each, with every setting in its name."""
+"""The measurements of the figures: calls of the library on one model each, with their settings in their names."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _DRAWN: WeakKeyDictionary[Model, dict[tuple[int, str], prompts.PromptPairs]] = W
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measurement, whichever models it is made on.
+    """One measurement with its settings, on any model.
 
     Attributes:
-        name: What it is, in a word that can name a folder.
-        measure: From a model to a Dataset; its settings are keywords.
-        call: The call whose cost this is, one of :data:`srtoolkit.costs.work.CALLS`.
-        pairs: How many pairs of prompts are measured, or triples.
-        length: Tokens of each prompt.
+        name: Short name of the measurement, which names its folder.
+        measure: Function that takes a model and returns a Dataset; its settings are keywords.
+        call: Name of the call whose cost it has, one of :data:`srtoolkit.costs.work.CALLS`.
+        pairs: Number of pairs of prompts, or of triples.
+        length: Number of tokens of each prompt.
     """
 
     name: str
@@ -58,19 +58,19 @@ class Measurement:
 
     @property
     def key(self) -> str:
-        """A folder's name that another version of this package, or another setting, does not have."""
+        """Name of the measurement's folder, which changes with the settings and the version of this package."""
         said = f"{__version__} {self.measure.func.__name__} {sorted(self.measure.keywords.items())!r}"
         return f"{self.name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
     @property
     def work(self) -> dict[str, Any]:
-        """The call, without the model, as :class:`srtoolkit.Work` takes it, with the measurement's own settings."""
+        """Arguments of :class:`srtoolkit.Work` for the measurement's cost, without the model."""
         settings = {key: value for key, value in self.measure.keywords.items() if key in _OF_WORK}
         return {"call": self.call, "length": self.length, **settings, "pairs": self.pairs}
 
     @property
     def words(self) -> str:
-        """What is measured, with its counts."""
+        """The measurement with its counts, in words."""
         work: dict[str, Any] = {"layer": 0, **self.work}
         after = f"{work['length']} tokens, after block {work['layer'] + 1}"
         if work["call"] == "slice_plane":
@@ -78,7 +78,7 @@ class Measurement:
         return f"{self.name}, {work['pairs']:,} pairs × {work['steps']} steps, {after}"
 
     def store(self, output: Path) -> Store:
-        """Where its results lie.
+        """The store of the measurement's results.
 
         Args:
             output: Folder of the reproduction.
@@ -88,11 +88,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Need:
-    """What one figure needs: a measurement on some models.
+    """A measurement on some models that a figure needs.
 
     Attributes:
-        measurement: What is measured.
-        roles: On which models.
+        measurement: The measurement.
+        roles: The models.
     """
 
     measurement: Measurement
@@ -107,8 +107,8 @@ def work_of(measurement: Measurement, role: Role) -> Work:
     """One call on one model, for :func:`srtoolkit.estimate_cost`.
 
     Args:
-        measurement: What is measured.
-        role: On which model.
+        measurement: The measurement.
+        role: The model.
     """
     return Work(model=role.name, revision=role.revision, **measurement.work)
 
@@ -117,10 +117,10 @@ def curves(profile: Profile, roles: Sequence[Role], pairs: int, **changes: Any) 
     """Curves of random pairs.
 
     Args:
-        profile: Where prompts come from.
+        profile: The profile, which names the source of prompts.
         roles: The models.
-        pairs: How many.
-        changes: To the paper's settings of :func:`srtoolkit.interpolate`.
+        pairs: Number of pairs.
+        changes: Settings of :func:`srtoolkit.interpolate` that differ from the paper's.
     """
     asked = {**PAPER["interpolate"], "reads": ("final_norm",), **changes}
     drawn: dict[str, Any] = {"pairs": pairs, "source": profile.source}
@@ -142,7 +142,7 @@ def gate_flips(profile: Profile, roles: Sequence[Role]) -> Need:
     """Gates of the last two blocks whose sign differs between the ends of random pairs' paths.
 
     Args:
-        profile: How many pairs, and from where.
+        profile: The profile, which gives the number of pairs and the source of prompts.
         roles: The models.
     """
     # The paper looks at the ends only, and so the path has two points.
@@ -153,12 +153,12 @@ def gate_flips(profile: Profile, roles: Sequence[Role]) -> Need:
 
 
 def plane(profile: Profile, roles: Sequence[Role], triple: int) -> Need:
-    """The plane through three consecutive ones of twenty random prompts.
+    """The plane through three consecutive prompts of twenty random ones.
 
     Args:
-        profile: Points along each axis, and where prompts come from.
+        profile: The profile, which gives the number of points along each axis and the source of prompts.
         roles: The models.
-        triple: Number of the first of the three prompts.
+        triple: Index of the first of the three prompts.
     """
     asked = {**PAPER["slice_plane"], "resolution": profile.resolution, "reads": ("final_norm",)}
     measure = partial(_measure_plane, triple=triple, source=profile.source, **asked)

@@ -28,7 +28,7 @@ class Slice(Figure):
     """The plane through three prompts at five checkpoints; Figs. 1 and 5 to 22.
 
     Attributes:
-        triple: Number of the first of the three prompts.
+        triple: Index of the first of the three prompts.
     """
 
     triple: int
@@ -53,7 +53,7 @@ class Slice(Figure):
 
 @dataclass(frozen=True)
 class GateFlips(Figure):
-    """How many gates differ between the ends of a path; Fig. 25."""
+    """Histogram of the number of gates whose sign differs between the ends of a path; Fig. 25."""
 
     def needs(self, cast: Cast) -> dict[str, Need]:
         return {"flips": measurements.gate_flips(cast.profile, [cast.main_role("Qwen2-0.5B")])}
@@ -80,7 +80,7 @@ class GateFlips(Figure):
 
 @dataclass(frozen=True)
 class Slopes(Figure):
-    """How many pairs have which largest slope; Fig. 26."""
+    """Histogram of the largest slopes of random pairs; Fig. 26."""
 
     def needs(self, cast: Cast) -> dict[str, Need]:
         role = cast.main_role("Qwen2-0.5B")

@@ -1,4 +1,4 @@
-"""The summary of a reproduction: one page with every picture, its numbers and the paper's beside them."""
+"""The summary page of a reproduction: every picture, with its numbers beside the paper's."""
 
 from __future__ import annotations
 
@@ -62,26 +62,29 @@ _NUMBERS = ("ours", "low", "high", "paper", "deviation", "ratio")
 
 
 def collect(figures: Sequence[Figure], outcomes: Sequence[Outcome], profile: Profile, output: Path) -> list[Outcome]:
-    """What became of every figure: in this run, or in an earlier one with the same settings.
+    """The outcome of every figure, in this run or in an earlier one with the same settings.
 
     Args:
-        figures: All of the paper's.
-        outcomes: This run's.
-        profile: How much was measured.
-        output: Folder of the results.
+        figures: All figures of the paper.
+        outcomes: Outcomes of this run.
+        profile: The profile that was measured.
+        output: Folder of the reproduction.
     """
     mine = {outcome.figure.key: outcome for outcome in outcomes}
     return [mine.get(figure.key) or _read_earlier(figure, profile, output) for figure in figures]
 
 
 def write_page(paper: str, outcomes: Sequence[Outcome], profile: Profile, output: Path) -> Path:
-    """Write ``index.html``, which refers to the figures' files beside it.
+    """Write the summary page ``index.html``, which refers to the figures' files beside it.
 
     Args:
-        paper: Its name.
+        paper: Name of the paper.
         outcomes: From :func:`collect`.
-        profile: How much was measured.
-        output: Folder of the results.
+        profile: The profile that was measured.
+        output: Folder of the reproduction.
+
+    Returns:
+        The path of the page.
     """
     output.mkdir(parents=True, exist_ok=True)
     page = _PAGE.format(
@@ -97,10 +100,10 @@ def write_page(paper: str, outcomes: Sequence[Outcome], profile: Profile, output
 
 
 def main_number(outcome: Outcome) -> tuple[str, str, str, str]:
-    """The figure's first row: quantity, ours, paper, and whether they agree; empty where it has none.
+    """The first row of a figure, in words: quantity, ours, the paper's, and how many rows agree; empty without rows.
 
     Args:
-        outcome: Of one figure.
+        outcome: Outcome of the figure.
     """
     if outcome.table is None or not len(outcome.table):
         return "", "", "", ""
@@ -116,11 +119,11 @@ def main_number(outcome: Outcome) -> tuple[str, str, str, str]:
 
 
 def measured_on(outcome: Outcome, profile: Profile) -> str:
-    """The models of a figure, and whether they stand in for others.
+    """The models of a figure, in words, and those that they stand in for.
 
     Args:
-        outcome: Of the figure.
-        profile: How much was measured, and on what.
+        outcome: Outcome of the figure.
+        profile: The profile that was measured.
     """
     said = outcome.models or models_of(outcome.needs)
     if profile.name == "paper":
@@ -129,7 +132,7 @@ def measured_on(outcome: Outcome, profile: Profile) -> str:
 
 
 def _read_earlier(figure: Figure, profile: Profile, output: Path) -> Outcome:
-    """What an earlier run made of a figure, if it was made with the same settings."""
+    """Outcome of a figure in an earlier run with the same settings, or one that waits."""
     outcome, stem = Outcome(figure), output / figure.stem
     if not stem.with_suffix(".nc").is_file():
         return outcome

@@ -1,4 +1,4 @@
-"""What a reproduction would do before it does it: what is to be measured, what is there, and what the rest costs."""
+"""The plan of a reproduction: what has to be measured, what is measured already, and what the rest costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from srtoolkit.reproduction.running import Job, Outcome, jobs_of
 
 
 def list_figures(outcomes: Sequence[Outcome], output: Path) -> pd.DataFrame:
-    """One row a figure: what it shows, on which models, and how many of its measurements are there already.
+    """A table with one row for each figure: what it shows, its models, and how many measurements are there already.
 
     Args:
         outcomes: From :func:`srtoolkit.reproduction.running.prepare`.
@@ -29,7 +29,7 @@ def list_figures(outcomes: Sequence[Outcome], output: Path) -> pd.DataFrame:
 
 
 def missing_jobs(outcomes: Sequence[Outcome], output: Path) -> list[Job]:
-    """The measurements that are missing, in the order in which they would be made.
+    """The missing measurements, in the order in which they would be made.
 
     Args:
         outcomes: From :func:`srtoolkit.reproduction.running.prepare`.
@@ -39,11 +39,11 @@ def missing_jobs(outcomes: Sequence[Outcome], output: Path) -> list[Job]:
 
 
 def estimate(jobs: Sequence[Job], calibrate: float = 10.0) -> pd.DataFrame:
-    """What measurements will take on this machine: one row for each kind of measurement on one model, then the total.
+    """The cost of measurements on this machine: one row for each kind of measurement on one model, then the total.
 
     Args:
-        jobs: One or more of them.
-        calibrate: Seconds for measuring this machine.
+        jobs: One or more measurements.
+        calibrate: Seconds to spend on measuring this machine.
     """
     costs = estimate_cost([work_of(job.measurement, job.role) for job in jobs], calibrate=calibrate).reset_index()
     each, total = costs.iloc[:-1].assign(what=[job.measurement.words for job in jobs]), costs.iloc[-1]

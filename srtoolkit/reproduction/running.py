@@ -1,4 +1,4 @@
-"""Measuring what figures need, one model at a time, and making each figure as soon as it can be; resumes by itself."""
+"""Measuring what figures need, one model at a time, and making each figure as soon as its measurements are there."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ Say = Callable[[str], None]
 
 @dataclass
 class Outcome:
-    """What became of one figure.
+    """The outcome of one figure.
 
     Attributes:
-        figure: Which.
-        needs: What it needs, once that is known.
+        figure: The figure.
+        needs: The measurements that it needs, once they are known.
         state: ``"waiting"``, ``"made"`` or ``"failed"``.
-        error: Why it failed.
-        table: Ours beside the paper's, once it is made.
-        note: How it was measured.
-        models: On which models it was measured, once it is made.
+        error: Why it failed, in one line.
+        table: Our numbers beside the paper's, once the figure is made.
+        note: How it was measured, in words.
+        models: The models that were measured, in words, once the figure is made.
     """
 
     figure: Figure
@@ -55,7 +55,7 @@ class Outcome:
         """Record a failure.
 
         Args:
-            error: In a line.
+            error: Why the figure failed, in one line.
         """
         self.state, self.error = "failed", error
 
@@ -65,8 +65,8 @@ class Job:
     """One measurement on one model.
 
     Attributes:
-        measurement: What is measured.
-        role: On which model.
+        measurement: The measurement.
+        role: The model.
     """
 
     measurement: Measurement
@@ -74,11 +74,11 @@ class Job:
 
     @property
     def name(self) -> tuple[str, str]:
-        """What no other job has."""
+        """Key of the measurement and label of the model, which identify the job."""
         return self.measurement.key, self.role.label
 
     def done(self, output: Path) -> bool:
-        """Whether its result lies in the store, whole.
+        """Whether the job's result is in the store, whole.
 
         Args:
             output: Folder of the reproduction.
@@ -87,11 +87,11 @@ class Job:
 
 
 def prepare(figures: Sequence[Figure], cast: Cast) -> list[Outcome]:
-    """What each figure needs; a figure whose models cannot be found fails here.
+    """Find what each figure needs; a figure whose models cannot be found fails here.
 
     Args:
-        figures: Which.
-        cast: How much to measure, and which models play the paper's.
+        figures: The figures.
+        cast: The models that are measured for the paper's.
     """
     outcomes = [Outcome(figure) for figure in figures]
     for outcome in outcomes:
@@ -103,7 +103,7 @@ def prepare(figures: Sequence[Figure], cast: Cast) -> list[Outcome]:
 
 
 def jobs_of(outcomes: Sequence[Outcome]) -> list[Job]:
-    """Every measurement that the figures need, each once, those of one model together.
+    """Every measurement that some figures need, each once, with those of one model together.
 
     Args:
         outcomes: From :func:`prepare`.
@@ -121,17 +121,17 @@ def jobs_of(outcomes: Sequence[Outcome]) -> list[Job]:
 def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Say = logger.info) -> list[Outcome]:
     """Measure what is missing, and write each figure's picture, numbers and comparison.
 
-    A measurement is written whole or not at all, so that after any end of the process the next call measures only what
-    is missing. What other settings or another version made lies under other names and is not used.
+    A measurement is written whole or not at all, so that after a crash the next call measures only what is missing.
+    Results of other settings, or of another version, have other names and are not used.
 
     Args:
-        figures: Which, as :func:`srtoolkit.reproduction.figures.find_figures` gives them.
-        profile: How much to measure, and on what.
-        output: Folder of the results; made if need be.
-        say: Takes a line about what has been done.
+        figures: The figures, from :func:`srtoolkit.reproduction.figures.find_figures`.
+        profile: The profile to measure.
+        output: Folder of the reproduction, made if need be.
+        say: Called with a line of text about each step that was done.
 
     Returns:
-        What became of each figure, in their order.
+        The outcome of each figure, in the order of ``figures``.
     """
     output.mkdir(parents=True, exist_ok=True)
     disk.remove_scratch(output)
@@ -154,13 +154,13 @@ def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Sa
 
 
 def settings_of(figure: Figure, profile: Profile) -> str:
-    """Sixteen hexadecimal digits that a figure made with other settings or by another version does not have.
+    """Sixteen hexadecimal digits that change with a figure's settings and with the version of this package.
 
-    Settings and version say what is measured and on which models, so that nothing need be looked up for this.
+    Settings and version determine measurements and models, so nothing need be looked up for this.
 
     Args:
-        figure: Which.
-        profile: How much was measured, and on what.
+        figure: The figure.
+        profile: The profile that was measured.
     """
     return hashlib.sha256(f"{__version__} {figure.key} {profile!r}".encode()).hexdigest()[:16]
 
@@ -169,7 +169,7 @@ def models_of(needs: Mapping[str, Need]) -> str:
     """The models that a figure shows, in a few words; empty where nothing is measured for it.
 
     Args:
-        needs: What the figure needs.
+        needs: The measurements that the figure needs.
     """
     names = list(dict.fromkeys(role.name for need in needs.values() for role in need.roles))
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} models"

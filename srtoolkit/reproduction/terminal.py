@@ -16,12 +16,12 @@ from srtoolkit.reproduction.running import Outcome
 
 
 def show_outcomes(console: Console, outcomes: Sequence[Outcome], profile: Profile) -> None:
-    """What became of each figure, with its main number beside the paper's.
+    """Print the outcome of each figure, with its main number beside the paper's.
 
     Args:
-        console: Where to.
+        console: Console to print on.
         outcomes: From :func:`srtoolkit.reproduction.running.reproduce`.
-        profile: How much was measured.
+        profile: The profile that was measured.
     """
     table = _table("figure", "main number", "measured on", "ours (95% interval)", "paper", "agrees")
     for outcome in outcomes:
@@ -37,10 +37,10 @@ def show_outcomes(console: Console, outcomes: Sequence[Outcome], profile: Profil
 
 
 def show_plan(console: Console, figures: pd.DataFrame) -> None:
-    """What each figure needs, and what of it is there.
+    """Print what each figure needs, and how much of it is there.
 
     Args:
-        console: Where to.
+        console: Console to print on.
         figures: From :func:`srtoolkit.reproduction.planning.list_figures`.
     """
     table = _table("figure", "shows", "on", "measurements", "there")
@@ -51,10 +51,10 @@ def show_plan(console: Console, figures: pd.DataFrame) -> None:
 
 
 def show_costs(console: Console, costs: pd.DataFrame) -> None:
-    """What the missing measurements take on this machine.
+    """Print what the missing measurements will take on this machine.
 
     Args:
-        console: Where to.
+        console: Console to print on.
         costs: From :func:`srtoolkit.reproduction.planning.estimate`.
     """
     table = _table("to be measured", "on", "times", "forward tokens", "FLOP", "memory", "download", "time")
@@ -77,10 +77,10 @@ def show_costs(console: Console, costs: pd.DataFrame) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words.
+    """A duration in words.
 
     Args:
-        seconds: How many.
+        seconds: The duration in seconds.
     """
     if np.isnan(seconds):
         return ""

@@ -44,10 +44,16 @@ def main() -> None:
 
 
 def fetch(folder: Path) -> dict[str, Path]:
-    """The archives, each in a folder of its own, after their hashes have been checked.
+    """Fetch the archives and check their hashes.
+
+    Args:
+        folder: Folder for the archives; each gets a folder of its own inside.
+
+    Returns:
+        Paths of the archives, by name.
 
     Raises:
-        CacheError: One cannot be fetched, or is not the pinned one.
+        CacheError: An archive cannot be fetched, or is not the pinned one.
     """
     paths = {}
     for name, (archive, sha256) in ARCHIVES.items():
@@ -57,7 +63,12 @@ def fetch(folder: Path) -> dict[str, Path]:
 
 
 def write(archives: dict[str, Path], folder: Path) -> None:
-    """Write ``last_words.csv``, ``verses.csv`` and ``classes.csv`` to ``folder``."""
+    """Write ``last_words.csv``, ``verses.csv`` and ``classes.csv``.
+
+    Args:
+        archives: Paths of the archives, from :func:`fetch`.
+        folder: Folder for the tables.
+    """
     from transformers import AutoTokenizer
 
     frequencies = lexicon.open_frequencies(archives["frequencies"])

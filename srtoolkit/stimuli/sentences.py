@@ -1,4 +1,4 @@
-"""From the hand-written sentences to the sets ``last_words`` and ``classes``: prompts, word frequencies, dictionary."""
+"""The sets ``last_words`` and ``classes``, made from hand-written sentences, word frequencies and a dictionary."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Tokenize = Callable[[str], list[int]]
 def last_words(
     frames: pd.DataFrame, tokenize: Tokenize, wordnet: WordNet, frequencies: Mapping[str, float]
 ) -> pd.DataFrame:
-    """The set :func:`srtoolkit.stimuli.last_words`, without its column ``similarity``.
+    """Make the set :func:`srtoolkit.stimuli.last_words`, without its column ``similarity``.
 
     Args:
         frames: The sentences of ``frames.csv``: ``frame`` (up to the last word), ``base``, and a word of each kind.
-        tokenize: From a text to its token ids.
+        tokenize: Function that returns the token ids of a text.
         wordnet: The dictionary.
-        frequencies: Zipf values of words.
+        frequencies: Zipf value of each word.
 
     Raises:
-        ValueError: A last word is not one token more.
+        ValueError: A last word is not exactly one token.
     """
     rows = [
         {
@@ -46,15 +46,15 @@ def last_words(
 
 
 def classes(words: pd.DataFrame, tokenize: Tokenize, frequencies: Mapping[str, float]) -> pd.DataFrame:
-    """The set :func:`srtoolkit.stimuli.classes`.
+    """Make the set :func:`srtoolkit.stimuli.classes`.
 
     Args:
-        words: The table ``words.csv``: a row is a ``frame``, every other column a class, a cell its last word.
-        tokenize: From a text to its token ids.
-        frequencies: Zipf values of words.
+        words: The table ``words.csv``: each row is a ``frame``, every other column a class, and its cell a last word.
+        tokenize: Function that returns the token ids of a text.
+        frequencies: Zipf value of each word.
 
     Raises:
-        ValueError: A last word is not one token more.
+        ValueError: A last word is not exactly one token.
     """
     rows = [
         {
@@ -71,10 +71,15 @@ def classes(words: pd.DataFrame, tokenize: Tokenize, frequencies: Mapping[str, f
 
 
 def prompt(frame: str, word: str, tokenize: Tokenize) -> str:
-    """A sentence frame with its last word, and one leading space.
+    """A prompt: a sentence frame with its last word, and one leading space.
+
+    Args:
+        frame: The sentence up to its last word.
+        word: The last word.
+        tokenize: Function that returns the token ids of a text.
 
     Raises:
-        ValueError: The tokens are not those of the frame and one more.
+        ValueError: The last word is not exactly one token.
     """
     text = f" {frame} {word}"
     *start, _ = tokenize(text)

@@ -1,5 +1,7 @@
-"""The three shipped sets of prompts, as tables. What is known of a pair's meaning comes from people, a dictionary and a
-small sentence encoder, never from the models that are measured on it.
+"""The three shipped sets of prompts, as tables.
+
+What they say of a prompt's meaning comes from people, a dictionary and a small sentence encoder, never from the models
+that are measured.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ KINDS = ("synonym", "category", "antonym", "unrelated", "odd", "function")
 
 
 def last_words() -> pd.DataFrame:
-    """Pairs of sentences in which the last word alone differs; each is one token to SmolLM2.
+    """Pairs of sentences that differ in the last word only, which is one token to SmolLM2.
 
     Returns:
-        One row a pair; every sentence frame has one pair of each kind, antonyms only where there is a natural one.
+        One row for each pair. Every sentence frame has one pair of each kind; antonyms only where there is a natural
+        one.
 
         - ``frame``: number of the sentence frame; its pairs share ``text_a``.
         - ``text_a``, ``text_b``: the prompts, with one leading space; ``word_a``, ``word_b``: their last words.
@@ -31,10 +34,10 @@ def last_words() -> pd.DataFrame:
 
 
 def verses() -> pd.DataFrame:
-    """Openings of Bible verses in two translations: the same verse (paraphrases), or another one of the same book.
+    """Openings of Bible verses in two translations: the same verse (paraphrases), or another verse of the same book.
 
     Returns:
-        One row a pair.
+        One row for each pair.
 
         - ``match``: number of a matched couple of rows, one paraphrase and one not. They share ``text_a``; their
           ``text_b`` come from the same book and translation, end in the same word, and are equally long to one word.
@@ -51,9 +54,9 @@ def classes() -> pd.DataFrame:
     """Prompts that end in a word of one of eight classes, each class in the same sixteen sentence frames.
 
     Returns:
-        One row a prompt: ``text`` with one leading space, its last ``word`` (one token to SmolLM2, never used twice),
-        its ``label`` (the class of the word, 16 prompts each), the number of its ``frame`` (8 prompts each), and the
-        word's frequency ``zipf``, as in :func:`last_words`. A frame says nothing of the class.
+        One row for each prompt: ``text`` with one leading space, its last ``word`` (one token to SmolLM2, never used
+        twice), its ``label`` (the class of the word, 16 prompts each), the number of its ``frame`` (8 prompts each),
+        and the word's frequency ``zipf``, as in :func:`last_words`. A frame says nothing of the class.
     """
     return _read("classes")
 

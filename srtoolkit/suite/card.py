@@ -1,4 +1,4 @@
-"""The suite's model card, with every number read from what the package carries."""
+"""The suite's model card, whose numbers are all read from the files in the package."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def write_card() -> None:
 
 
 def numbers() -> dict[str, str]:
-    """Everything in the card that is read from files, by its name in the text."""
+    """Numbers and tables of the card that are read from files, by their names in its text."""
     first, every = configuration(names()[0]), [configuration(name) for name in names()]
     statistics, tokens = shipped.statistics(), first.steps * first.tokens_per_step
     return {
@@ -128,7 +128,11 @@ def numbers() -> dict[str, str]:
 
 @torch.no_grad()
 def samples(length: int = 60) -> str:
-    """Texts that the smallest, the middle and the largest model go on with, as a list."""
+    """Continuations of some prompts by the smallest, a middle and the largest model, as a Markdown list.
+
+    Args:
+        length: Number of new tokens in each text.
+    """
     tokenizer, lines = shipped.load_suite_tokenizer(), []
     for name in (names()[0], "nano-1m", names()[-1]):
         model = shipped.load_suite_model(name, None).eval()

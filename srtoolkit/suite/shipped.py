@@ -1,4 +1,4 @@
-"""The nano suite as the package carries it: weights in half precision, tokenizer, losses, and a manifest of hashes."""
+"""The nano suite's files in the package: weights in half precision, tokenizer, losses, and a manifest of hashes."""
 
 from __future__ import annotations
 
@@ -27,17 +27,21 @@ DATA = Path(str(files("srtoolkit.suite"))) / "data"
 
 
 def revisions(name: str) -> list[str]:
-    """Revisions of the suite's model ``name``, by training step; the last is the finished model."""
+    """Revisions of a model of the suite, in the order of training; the last is the finished model.
+
+    Args:
+        name: Name of the model.
+    """
     configuration(name)
     kept = (path.partition("/")[2] for path in _manifest() if path.startswith(f"{name}/"))
     return [f"step{step}" for step in sorted([0, *(int(file.removeprefix("step").split(".")[0]) for file in kept)])]
 
 
 def load_suite_model(name: str, revision: str | None) -> transformers.LlamaForCausalLM:
-    """The suite's model ``name`` in float32, its weights checked against the manifest.
+    """Load a model of the suite in float32, after a check of its weights against the manifest.
 
     Args:
-        name: See :func:`srtoolkit.suite.configuration.names`.
+        name: Name of the model, one of :func:`srtoolkit.suite.configuration.names`.
         revision: ``"step<n>"``; the finished model where ``None``. ``"step0"`` is drawn from the model's seed.
 
     Raises:
@@ -56,10 +60,10 @@ def load_suite_model(name: str, revision: str | None) -> transformers.LlamaForCa
 
 
 def check_revision(name: str, revision: str | None) -> None:
-    """Refuse a revision that the suite's model ``name`` does not have.
+    """Refuse a revision that a model of the suite does not have.
 
     Args:
-        name: Of the model.
+        name: Name of the model.
         revision: ``"step<n>"``, or ``None`` for the finished model.
 
     Raises:
@@ -70,7 +74,12 @@ def check_revision(name: str, revision: str | None) -> None:
 
 
 def initial_model(settings: Configuration, seed: int) -> transformers.LlamaForCausalLM:
-    """A model of this configuration with fresh weights drawn from ``seed``, in float32."""
+    """A model with fresh random weights, in float32.
+
+    Args:
+        settings: Configuration of the model.
+        seed: Seed of the weights.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return transformers.LlamaForCausalLM(settings.architecture())
@@ -80,7 +89,7 @@ def load_suite_tokenizer() -> transformers.PreTrainedTokenizerFast:
     """The suite's tokenizer: byte-level BPE of 4,096 entries, the same for every model.
 
     Raises:
-        CacheError: Its file is missing or is not the one that this release carries.
+        CacheError: The tokenizer's file is missing, or is not the one that this release carries.
     """
     _checked("tokenizer.json")
     return transformers.PreTrainedTokenizerFast(
@@ -89,26 +98,34 @@ def load_suite_tokenizer() -> transformers.PreTrainedTokenizerFast:
 
 
 def losses(name: str) -> pd.DataFrame:
-    """The training log of the suite's model ``name``: step, tokens, losses in nats a token, seconds."""
+    """The training log of a model of the suite: step, tokens, losses in nats a token, seconds.
+
+    Args:
+        name: Name of the model.
+    """
     configuration(name)
     return pd.read_csv(DATA / name / "losses.csv")
 
 
 def statistics() -> dict[str, Any]:
-    """The corpus in numbers, as it was before any model saw it.
+    """Statistics of the corpus, without any model of the suite.
 
     Returns:
-        ``train_tokens``, ``held_out_tokens``, ``train_sha256`` (of the stream of ids), and ``unigram_loss``:
-        cross-entropy, in nats a token, of the held-out split under the training split's frequencies of tokens (one
-        added to each count). A model that knows frequencies and nothing of context has this loss.
+        ``train_tokens`` and ``held_out_tokens`` (their numbers), ``train_sha256`` (of the stream of token ids), and
+        ``unigram_loss``: the cross-entropy, in nats a token, of the held-out split under the token frequencies of the
+        training split (one added to each count). A model that knows frequencies and nothing of context has this loss.
     """
     return dict(json.loads((DATA / "statistics.json").read_text()))
 
 
 def unigram_stage_end(name: str) -> float:
-    """Tokens after which the suite's model ``name`` has left the unigram stage: it then knows more than frequencies.
+    """Number of training tokens after which a model of the suite knows more than token frequencies.
 
-    The first checkpoint of the training log whose held-out loss is 5% below ``statistics()["unigram_loss"]``.
+    It is that of the first checkpoint of the training log whose held-out loss is 5% below
+    ``statistics()["unigram_loss"]``.
+
+    Args:
+        name: Name of the model.
     """
     log = losses(name)
     return float(log["tokens"][log["held_out_loss"] <= 0.95 * statistics()["unigram_loss"]].min())
@@ -117,7 +134,12 @@ def unigram_stage_end(name: str) -> float:
 def measure_statistics(
     train: UInt16[np.ndarray, " train_token"], held_out: UInt16[np.ndarray, " held_out_token"]
 ) -> dict[str, Any]:
-    """What :func:`statistics` gives, from the two splits as streams of token ids."""
+    """Measure the statistics of the corpus that :func:`statistics` returns.
+
+    Args:
+        train: Token ids of the training split, as one stream.
+        held_out: Token ids of the held-out split, as one stream.
+    """
     counts = np.bincount(train, minlength=VOCABULARY) + 1.0
     unigram = -np.log(counts / counts.sum())[held_out].mean()
     return {
@@ -129,13 +151,12 @@ def measure_statistics(
 
 
 def ship(folder: Path) -> None:
-    """Copy what the package carries out of a folder in which models of the suite were trained, in half precision.
+    """Copy trained models of the suite from a folder into the package, in half precision.
 
-    Models that the folder does not hold stay as the package has them, and those that have no configuration any more are
-    removed.
+    Models that the folder does not hold stay as they are in the package; those without a configuration are removed.
 
     Args:
-        folder: As ``python -m srtoolkit.suite`` leaves it.
+        folder: Folder of a run of ``python -m srtoolkit.suite``.
 
     Raises:
         ValueError: The folder's models saw other text than those that stay.

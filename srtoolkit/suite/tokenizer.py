@@ -14,7 +14,11 @@ from srtoolkit.suite.shipped import END
 
 
 def train_tokenizer(folder: Path) -> Tokenizer:
-    """A byte-level BPE tokenizer of ``VOCABULARY`` entries, from the training split of the corpus in ``folder``."""
+    """Train a byte-level BPE tokenizer of ``VOCABULARY`` entries on the training split of a corpus.
+
+    Args:
+        folder: Folder of the corpus.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
@@ -27,6 +31,12 @@ def train_tokenizer(folder: Path) -> Tokenizer:
 
 
 def token_stream(folder: Path, split: str, tokenizer: Tokenizer) -> UInt16[np.ndarray, " token"]:
-    """All documents of a split as token ids, one after the other, each preceded by ``END``."""
+    """Token ids of all documents of a split, one after the other, each preceded by ``END``.
+
+    Args:
+        folder: Folder of the corpus.
+        split: ``"train"`` or ``"held_out"``.
+        tokenizer: The tokenizer.
+    """
     texts = [END + text for text in corpus.documents(folder, split)]
     return np.concatenate([np.asarray(document.ids, dtype=np.uint16) for document in tokenizer.encode_batch(texts)])

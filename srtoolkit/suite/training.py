@@ -37,16 +37,16 @@ def train(
     folder: Path,
     until: int | None = None,
 ) -> None:
-    """Train, from where an earlier call with the same folder stopped, or from the start.
+    """Train a model from the start, or from where an earlier call with the same folder stopped.
 
     Writes ``step<n>.safetensors`` (float32) at the configuration's checkpoints, ``losses.csv`` with losses in nats a
     token, and ``state.safetensors``, from which a stopped run goes on.
 
     Args:
-        configuration: The model and its schedule.
-        train_tokens: The training split as one stream.
-        held_out_tokens: The held-out split as one stream.
-        folder: Where the run lives.
+        configuration: Configuration of the model and its training.
+        train_tokens: Token ids of the training split, as one stream.
+        held_out_tokens: Token ids of the held-out split, as one stream.
+        folder: Folder of the run.
         until: Stop before this step of the schedule; the last step where ``None``.
 
     Raises:
@@ -84,9 +84,9 @@ def batch(
     """The windows of one step: each epoch cuts the stream at another offset and shuffles the windows.
 
     Args:
-        tokens: The training split as one stream.
-        configuration: Gives the seed, the context and the number of windows.
-        step: Which step of the schedule.
+        tokens: Token ids of the training split, as one stream.
+        configuration: Configuration of the training, with seed, context and number of windows.
+        step: Step of the schedule.
     """
     starts = window_starts(len(tokens), configuration, step)
     return torch.from_numpy(
@@ -95,12 +95,12 @@ def batch(
 
 
 def window_starts(n_tokens: int, configuration: Configuration, step: int) -> Int[np.ndarray, " window"]:
-    """Where in the stream the windows of one step start.
+    """Indices in the stream at which the windows of one step start.
 
     Args:
-        n_tokens: Length of the stream.
-        configuration: Gives the seed, the context and the number of windows.
-        step: Which step of the schedule.
+        n_tokens: Number of tokens of the stream.
+        configuration: Configuration of the training, with seed, context and number of windows.
+        step: Step of the schedule.
     """
     context, windows = configuration.context, n_tokens // configuration.context - 1
     epoch, place = divmod(step, windows // configuration.batch)
@@ -117,8 +117,8 @@ def held_out_loss(model: transformers.LlamaForCausalLM, tokens: UInt16[np.ndarra
 
     Args:
         model: The model.
-        tokens: The stream; it is cut into windows of ``context`` tokens, a shorter rest is left out.
-        context: Tokens a window.
+        tokens: Token ids of the stream, which is cut into windows; a shorter rest is left out.
+        context: Number of tokens of a window.
     """
     windows = torch.from_numpy(tokens[: len(tokens) // context * context].reshape(-1, context).astype(np.int64))
     losses = [_loss(model, part).item() * len(part) for part in windows.split(64)]

@@ -1,1 +1,1 @@
-"""One measurement over many models and revisions, resumable, here or on other machines."""
+"""One measurement over many models and revisions, resumable, on this machine or on others."""

@@ -1,4 +1,4 @@
-"""Calls on somebody else's processes and machines, each of which may be killed: they come back, or are made again."""
+"""Calls on other processes and machines, any of which may be killed: a call that is lost is made again."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _LOOK_EVERY = 0.1
 
 @runtime_checkable
 class Submits(Protocol):
-    """What takes calls and runs them somewhere: any ``concurrent.futures.Executor``, and submitit's, which is none."""
+    """An object that runs calls elsewhere: any ``concurrent.futures.Executor``, and submitit's executors."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
 
 
 def check(executor: Any, measure: Callable[..., Any]) -> None:
-    """Refuse, before any call, an executor that cannot run ``measure``.
+    """Refuse, before any call, an executor that cannot run a measurement.
 
     Args:
-        executor: As :func:`run_each` takes it.
-        measure: What its processes must be able to get hold of.
+        executor: The executor.
+        measure: The measurement, which its processes must be able to import.
 
     Raises:
-        TypeError: No executor.
-        ValueError: A process pool that forks, or that cannot be sent ``measure``.
+        TypeError: ``executor`` is no executor.
+        ValueError: The executor is a process pool that forks, or that cannot be sent the measurement.
     """
     if not isinstance(executor, Submits):
         raise TypeError(
@@ -67,21 +67,21 @@ def check(executor: Any, measure: Callable[..., Any]) -> None:
 def run_each(
     function: Callable[..., Any], calls: Mapping[str, Sequence[Any]], executor: Submits
 ) -> Generator[tuple[str, Any], None, None]:
-    """Call ``function`` once for every name, and give what it returned as it comes in.
+    """Call a function once for every name, and yield what it returns as it comes in.
 
-    A call whose worker died is made again, up to :data:`RETRIES` times. A process pool that has lost a process is
-    finished; from then on every call gets a process to itself, and none pays for another's.
+    A call whose worker died is made again, up to :data:`RETRIES` times. A process pool that has lost a process takes no
+    more calls; from then on every call gets a process to itself.
 
     Args:
-        function: Of a module.
-        calls: Arguments by name.
-        executor: Where to. Calls that it has not begun are cancelled when the caller stops asking.
+        function: The function, defined in a module.
+        calls: Arguments of each call, by name.
+        executor: Where to run the calls. Those that it has not begun are cancelled when the caller stops iterating.
 
     Returns:
-        Pairs of a name and what came back, or the last of its exceptions where nothing did.
+        Pairs of a name and what the call returned, or the last exception where every attempt failed.
 
     Raises:
-        RuntimeError: An executor broke that cannot be replaced.
+        RuntimeError: The executor broke, and cannot be replaced.
     """
     attempts: Counter[str] = Counter()
     own = None  # processes, if the executor's are gone

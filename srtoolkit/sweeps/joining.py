@@ -1,4 +1,4 @@
-"""Results of single models put together as one result along ``model``."""
+"""Datasets of single models, joined along ``model``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-#: What a result's attributes say of its model alone: coordinates along ``model``, even where they do not differ.
+#: Attributes of a result that describe its model: coordinates along ``model``, even where they do not differ.
 _OF_A_MODEL = ("name", "revision", "commit", "fingerprint", "init", "seed", "parameters")
 
 
 def join(found: Mapping[str, xr.Dataset], names: Sequence[str], errors: Mapping[str, str]) -> xr.Dataset:
-    """All results along ``model``; what differs between their attributes becomes a coordinate.
+    """All results joined along ``model``; attributes that differ between models become coordinates.
 
     Args:
-        found: Results of one or more models, by their labels.
-        names: The labels of all models, in the order wanted; where one has no result, its values are missing.
-        errors: Why a model has no result, by its label.
+        found: Results of one or more models, by label.
+        names: Labels of all models, in the order of the result; values of a model without a result are missing.
+        errors: Why a model has no result, by label.
     """
     counted = {name: _count_positions(found[name]) for name in names if name in found}
     attrs = [{"name" if key == "model" else key: value for key, value in one.attrs.items()} for one in counted.values()]

@@ -1,4 +1,4 @@
-"""The mark of a measurement: text that another measurement, or the same with other settings, does not have."""
+"""The mark of a measurement: a text that changes with the measurement and with its settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def mark(measure: Any) -> str:
-    """What a measurement does, as text: its source, and the values that its source does not show.
+    """A text that identifies a measurement: its name, and a hash of its source and of the values it closes over.
 
     Args:
         measure: The measurement.

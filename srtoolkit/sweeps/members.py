@@ -1,4 +1,4 @@
-"""The models of a sweep: how they are named in a call, and along ``model`` in what it gives."""
+"""The models of a sweep: how a call names them, and how its result labels them along ``model``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ _WITH_REVISION = re.compile(r"(?P<name>\w[\w.-]*(/\w[\w.-]*)?)@(?P<revision>.+)"
 
 
 def arguments_of(member: Member) -> dict[str, Any]:
-    """The arguments with which :func:`srtoolkit.load_model` loads a sweep's member.
+    """The arguments with which :func:`srtoolkit.load_model` loads a model of a sweep.
 
-    A name with an "@" in it is split into name and revision, unless there is a folder of that name, or only a path
-    could be spelt that way.
+    A name with an "@" is split into name and revision, unless it is a path.
 
     Args:
-        member: As the sweep was given it.
+        member: The model, as :func:`srtoolkit.sweep` takes it.
 
     Raises:
         ValueError: The member is neither a name nor a mapping with one.
@@ -35,10 +34,10 @@ def arguments_of(member: Member) -> dict[str, Any]:
 
 
 def label(member: Member) -> str:
-    """The name of a sweep's member along ``model``: its name, revision, and whatever else it is loaded with.
+    """The label of a model of a sweep along ``model``: its name, its revision, and any other arguments.
 
     Args:
-        member: As the sweep was given it.
+        member: The model, as :func:`srtoolkit.sweep` takes it.
     """
     arguments = arguments_of(member)
     name, revision = arguments.pop("name"), arguments.pop("revision", None)

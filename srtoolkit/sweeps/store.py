@@ -1,4 +1,4 @@
-"""The folder that keeps a sweep's results: one measurement, one file a model, whoever writes and whatever is killed."""
+"""The folder that keeps a sweep's results: one measurement, one file for each model, safe against crashes."""
 
 from __future__ import annotations
 
@@ -41,41 +41,41 @@ class Store:
     """A folder of results, one file for each model of a sweep.
 
     Args:
-        folder: Where; as an absolute path, since workers may run elsewhere.
+        folder: Absolute path of the folder; workers may run in another folder.
     """
 
     folder: Path
 
     def file(self, name: str) -> Path:
-        """Where a model's result lies: a readable name, and a hash for what cannot be in a file's name.
+        """Path of a model's result, whose name is the model's label, made fit for a file name, and a hash of it.
 
         Args:
-            name: The model's label.
+            name: Label of the model.
         """
         plain = re.sub(r"[^A-Za-z0-9.@_-]+", "_", name)[:80]
         return self.folder / f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.nc"
 
     def alone(self, name: str) -> BaseFileLock:
-        """A lock, for one process at a time, on one model; the system opens it again when its holder dies.
+        """A lock on one model for one process at a time; the system releases it when its holder dies.
 
         Args:
-            name: The model's label.
+            name: Label of the model.
         """
         return FileLock(self.folder / f".{self.file(name).stem}.lock")
 
     def report(self, name: str) -> Path:
-        """Where the traceback lies if measuring a model failed.
+        """Path of the traceback, where measuring a model failed.
 
         Args:
-            name: The model's label.
+            name: Label of the model.
         """
         return self.file(name).with_suffix(".error.txt")
 
     def lacks(self, name: str) -> str:
-        """Why a model's result cannot be read: it is not there, or it is damaged. Empty where it can be read.
+        """Why a model's result cannot be read, in words: it is not there, or it is damaged. Empty where it can be read.
 
         Args:
-            name: The model's label.
+            name: Label of the model.
         """
         try:
             results.load(self.file(name))
@@ -89,16 +89,16 @@ class Store:
         """Whether a model's result is there and whole.
 
         Args:
-            name: The model's label.
+            name: Label of the model.
         """
         return not self.lacks(name)
 
     def write(self, name: str, found: xr.Dataset) -> None:
-        """Keep a model's result.
+        """Write a model's result into the store.
 
         Args:
-            name: The model's label.
-            found: What was measured.
+            name: Label of the model.
+            found: The result to keep.
 
         Raises:
             DiskError: The store is full or cannot be written.
@@ -106,13 +106,13 @@ class Store:
         results.write(found, self.file(name), _INSTEAD)
 
     def claim(self, measure: Any) -> None:
-        """Mark a new store as holding ``measure``, and tidy up after a crash.
+        """Mark a new store as holding one measurement, and remove what a crash left behind.
 
         Args:
             measure: The measurement.
 
         Raises:
-            ValueError: The store holds another measurement, or another version's, or its mark is damaged.
+            ValueError: The store holds another measurement, or results of another version, or its mark is damaged.
             DiskError: A new store cannot be written.
         """
         said = {"srtoolkit": __version__, "measure": mark(measure)}
@@ -138,10 +138,10 @@ class Store:
             disk.remove_scratch(self.folder)
 
     def check_room(self) -> None:
-        """Refuse a store that takes no results, before hours of measuring for it.
+        """Refuse a store that cannot be written, before hours of measuring for it.
 
         Raises:
-            DiskError: It is full or cannot be written.
+            DiskError: The store is full or cannot be written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ class Store:
             raise disk.DiskError(disk.describe(number, self.folder, _INSTEAD, _ROOM)) from error
 
     def unusable_here(self) -> str:
-        """Why a worker cannot write here: it has no leave or room, or another version; else empty."""
+        """Why this worker cannot write to the store, in words: access, room, another version. Empty where it can."""
         where = f"the worker on {platform.node()}"
         if not self._mark.exists():
             return (
@@ -170,10 +170,10 @@ class Store:
         return ""
 
     def await_file(self, name: str) -> str:
-        """Wait until a result that was written elsewhere shows here; empty, or why there is none.
+        """Wait until a result that another machine wrote can be seen on this one; returns why not, or an empty text.
 
         Args:
-            name: The model's label.
+            name: Label of the model.
         """
         deadline = time.monotonic() + _SHOWS_WITHIN
         while not self.file(name).exists():
@@ -183,14 +183,14 @@ class Store:
         return ""
 
     def refuse_twin(self, name: str, seen: dict[str, str]) -> None:
-        """Refuse a model of the same weights as an earlier one: a revision not heeded would pass as a result.
+        """Refuse a model with the same weights as an earlier one, which an ignored revision would give.
 
         Args:
-            name: The model's label.
+            name: Label of the model.
             seen: Labels by weight fingerprint, to which this one is added.
 
         Raises:
-            ValueError: A model of these weights was there already.
+            ValueError: An earlier model has the same weights.
         """
         fingerprint = str(results.load(self.file(name)).attrs["fingerprint"])
         twin = seen.setdefault(fingerprint, name)
@@ -201,10 +201,10 @@ class Store:
             )
 
     def read(self, names: Sequence[str]) -> xr.Dataset:
-        """All results along ``model``, from the files alone: nothing is loaded or measured.
+        """All results joined along ``model``, read from the files; no model is loaded or measured.
 
         Args:
-            names: The models' labels, in the order wanted.
+            names: Labels of the models, in the order of the result.
 
         Raises:
             ValueError: Results are missing or damaged, or two models have the same weights; the message says which.
@@ -220,11 +220,11 @@ class Store:
         return self.join(names, {})
 
     def join(self, names: Sequence[str], errors: Mapping[str, str]) -> xr.Dataset:
-        """All results along ``model``, as read back from the files, so that a resumed sweep gives the same.
+        """Results joined along ``model``, read back from the files so that a resumed sweep gives the same.
 
         Args:
-            names: The models' labels, in the order wanted.
-            errors: Why a model has no result, by its label.
+            names: Labels of the models, in the order of the result.
+            errors: Why a model has no result, by label.
         """
         found = {name: results.load(self.file(name)) for name in names if name not in errors}
         return joining.join(found, names, errors)

@@ -1,4 +1,4 @@
-"""Measurements over many models and revisions: resumable, one model in memory at a time."""
+"""Measurements over many models and revisions: resumable, with one model in memory at a time."""
 
 from __future__ import annotations
 
@@ -51,41 +51,44 @@ def sweep(
     executor: executors.Submits | None = None,
     keep: bool = False,
 ) -> xr.Dataset | dict[str, xr.Dataset]:
-    """One measurement, or several, on each of several models, as results with a dimension ``model``.
+    """One measurement, or several, on each of several models, as a Dataset with dimension ``model``.
 
-    Every model's result is written to ``store`` as soon as it is there, whole or not at all. Calling again with the
-    same arguments measures only what is missing: after an interrupt, a crash, or a failure. Two processes that sweep
-    into the same store at once never measure the same model twice.
+    Every model's result is written to ``store`` as soon as it is measured. After an interrupt, a crash or a failure,
+    the same call measures only what is missing. Two processes that sweep into the same store at once never measure the
+    same model twice.
 
-    With an ``executor``, its workers load the models and write the results; only a line about each comes back. So they
-    need this package at this version, the models' files or a hub, and ``store`` on a disk that all share; a model in a
-    local folder is best given by its absolute path. They must be able to import the module of ``measure``; Dask's and
-    submitit's workers are sent a notebook's own functions whole, those of a process pool are not. A model whose worker
-    is killed is run again, at most twice. With as many threads as here (``torch.set_num_threads``,
-    ``OMP_NUM_THREADS``) and processors of one kind, the result is the same to the last bit.
+    With an ``executor``, its workers load the models and write the results. They need this version of the package, the
+    models' files or a hub, and ``store`` on a disk that all share; give a model in a local folder by its absolute path.
+    They must be able to import the module of ``measure``; Dask's and submitit's workers are sent a notebook's own
+    functions whole, those of a process pool are not. A model whose worker is killed is run again, at most twice. With
+    the same number of threads (``torch.set_num_threads``, ``OMP_NUM_THREADS``) and the same kind of processor, the
+    result is the same to the last bit.
 
     Args:
-        models: ``"name"``, ``"name@revision"``, or a mapping of :func:`srtoolkit.load_model`'s arguments.
-        measure: From a model to a Dataset. Its source, arguments and closure identify the store's content. A mapping
-            of such measurements by name measures all of them on each model, which is then loaded once.
-        store: Folder for the results; made if need be. One measurement has a folder to itself; of several, each has a
-            folder of its name in this one.
-        executor: Where to run the models; here, one after the other, where ``None``. Any
-            ``concurrent.futures.Executor``: ``ProcessPoolExecutor(4, mp_context=get_context("spawn"))``, Dask's
-            ``client.get_executor()``; and submitit's ``AutoExecutor``. Yours to close.
-        keep: Keep what was downloaded from the hub; else a revision that was not there before is dropped again.
+        models: The models, each as ``"name"``, ``"name@revision"``, or a mapping of :func:`srtoolkit.load_model`'s
+            arguments.
+        measure: Function that takes a model and returns a Dataset. Its source, arguments and closure identify the
+            store's content. A mapping of several functions by name measures all of them on each model, which is loaded
+            once.
+        store: Folder for the results, made if need be. It holds one measurement; of several, each gets a folder of its
+            name inside.
+        executor: Where to run the models: any ``concurrent.futures.Executor``, such as ``ProcessPoolExecutor(4,
+            mp_context=get_context("spawn"))`` or Dask's ``client.get_executor()``, or submitit's ``AutoExecutor``. You
+            close it. Where ``None``, the models run one after the other in this process.
+        keep: Keep what was downloaded from the hub; otherwise, a revision that was not in the cache before is deleted
+            again.
 
     Returns:
-        The results along ``model``, in the order of ``models``; of several measurements, a dictionary of such results.
-        What differs from model to model in their attributes (revision, weight fingerprint, …) is a coordinate along
-        ``model``. ``error`` is empty, or says why a model has no result; its values are then missing.
+        A Dataset along ``model``, in the order of ``models``; for several measurements, a dictionary of Datasets by
+        name. Attributes that differ between models (revision, weight fingerprint, …) are coordinates along ``model``.
+        ``error`` is empty, or says why a model has no result; its values are then missing.
 
     Raises:
-        ValueError: Nothing to do, a model given twice, a measurement whose name cannot name a folder, two models of
-            the same weights, a store that holds another measurement, or an executor that cannot be sent ``measure``.
-        TypeError: ``executor`` is none.
-        DiskError: The store is full or cannot be written, and models are to be measured.
-        RuntimeError: Every model failed in a measurement, or the executor broke in a way that only a new one mends.
+        ValueError: There are no models, a model is given twice, two models have the same weights, a measurement's name
+            cannot name a folder, the store holds another measurement, or the executor cannot be sent ``measure``.
+        TypeError: ``executor`` is no executor.
+        DiskError: Models are to be measured, and the store is full or cannot be written.
+        RuntimeError: Every model failed in a measurement, or the executor broke and a new one is needed.
     """
     members = {label(member): arguments_of(member) for member in models}
     if not members or len(members) != len(models):

@@ -1,4 +1,4 @@
-"""Measuring models for stores: each model is loaded once, for all that is to be measured on it."""
+"""Measuring models for stores: each model is loaded once for all measurements on it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Task:
     """One model, and what is to be measured on it.
 
     Attributes:
-        model: Its label.
-        arguments: Of :func:`srtoolkit.load_model`.
+        model: Label of the model.
+        arguments: Arguments with which :func:`srtoolkit.load_model` loads it.
         measures: Measurements by name, each with the store that keeps its results.
-        keep: Whether what is downloaded for the model stays.
+        keep: Whether to keep what is downloaded for the model.
     """
 
     model: str
@@ -47,10 +47,10 @@ class Task:
     keep: bool = False
 
     def failed(self, names: Sequence[str], error: str) -> list[Finished]:
-        """The same end of several measurements.
+        """The outcome of several measurements that failed for one reason.
 
         Args:
-            names: Of the measurements.
+            names: Names of the measurements.
             error: Why they have no result.
         """
         return [Finished(self.model, name, error) for name in names]
@@ -58,13 +58,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of one measurement on one model.
+    """The outcome of one measurement on one model.
 
     Attributes:
-        model: The model's label.
-        measurement: The measurement's name.
-        error: Why there is no result, in a line; empty where it lies in its store.
-        seconds: How long it took; 0 where another process had measured it, or where it failed.
+        model: Label of the model.
+        measurement: Name of the measurement.
+        error: Why there is no result, in one line; empty where the result is in its store.
+        seconds: Seconds that the measurement took; 0 where another process had made it, or where it failed.
     """
 
     model: str
@@ -74,14 +74,14 @@ class Finished:
 
 
 def run_tasks(tasks: Sequence[Task], executor: executors.Submits | None = None) -> Generator[Finished, None, None]:
-    """Measure and write what every task says; a failure costs a model, or one measurement of it, and no more.
+    """Measure and write what every task says; a failure loses one model, or one measurement of it, and no more.
 
     Args:
-        tasks: One for each model.
-        executor: Where to run them; here, one after the other, where ``None``.
+        tasks: One task for each model.
+        executor: Where to run the tasks; where ``None``, they run one after the other in this process.
 
     Returns:
-        The end of every measurement of every task, as it comes.
+        The outcome of every measurement of every task, as it comes.
     """
     if executor is None:
         for task in tasks:
@@ -103,7 +103,7 @@ def run_tasks(tasks: Sequence[Task], executor: executors.Submits | None = None) 
 
 
 def _run_whole(task: Task) -> list[Finished]:
-    """As :func:`_run`, for an executor, which sends back values only."""
+    """The outcomes of :func:`_run` as a list, which an executor can send back."""
     return list(_run(task))
 
 

@@ -1,4 +1,4 @@
-"""What the Hugging Face hub's cache holds: what a sweep will download, and dropping it again; branches by tokens."""
+"""The Hugging Face hub's cache: what a sweep will download, and dropping it again; branches by tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ _BRANCH = re.compile(r"step(\d+)-tokens(\d+)B")
 
 
 def cached_commit(name: str, revision: str | None) -> str | None:
-    """The commit of a revision that lies in the local cache, or ``None``."""
+    """The commit of a revision in the local cache, or ``None`` where it is not there.
+
+    Args:
+        name: Id of the repository.
+        revision: Branch, tag or commit; the main branch where ``None``.
+    """
     try:
         found = huggingface_hub.snapshot_download(
             name, revision=revision, local_files_only=True, allow_patterns="config.json",
@@ -35,10 +40,10 @@ def cached_commit(name: str, revision: str | None) -> str | None:
 
 
 def announce(wanted: Sequence[tuple[str, str | None]]) -> None:
-    """Say, before a sweep, how much disk the hub's models in it will need, one at a time.
+    """Log a warning, before a sweep, that says how much disk its hub models will need, one at a time.
 
     Args:
-        wanted: Pairs of an id on the hub and a revision.
+        wanted: Pairs of a repository's id and a revision.
     """
     missing = [(name, revision) for name, revision in wanted if not cached_commit(name, revision)]
     if not missing:
@@ -54,7 +59,12 @@ def announce(wanted: Sequence[tuple[str, str | None]]) -> None:
 
 
 def download_size(name: str, revision: str | None) -> int | None:
-    """Bytes of a revision's safetensors files on the hub, or ``None`` where the hub cannot say."""
+    """Bytes of a revision's safetensors files on the hub, or ``None`` where the hub cannot be asked.
+
+    Args:
+        name: Id of the repository.
+        revision: Branch, tag or commit; the main branch where ``None``.
+    """
     try:
         info = huggingface_hub.HfApi().model_info(name, revision=revision, files_metadata=True)
     except Exception:  # no hub, no such model, or no leave: the client has a type of its own for each
@@ -65,14 +75,14 @@ def download_size(name: str, revision: str | None) -> int | None:
 
 @contextlib.contextmanager
 def borrowed(name: str, revision: str | None, keep: bool) -> Iterator[None]:
-    """Within this, a hub model may be downloaded; after it, the disk is as before unless ``keep``.
+    """A context in which a hub model may be downloaded; what was downloaded is deleted at its end unless ``keep``.
 
     Several processes may borrow the same revision; the last of them drops it.
 
     Args:
         name: Id of the repository.
         revision: Branch, tag or commit.
-        keep: Leave what was downloaded.
+        keep: Leave what was downloaded on the disk.
     """
     if keep:
         yield
@@ -104,7 +114,7 @@ def borrowed(name: str, revision: str | None, keep: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_drop(name: str) -> Iterator[None]:
-    """Within this, no process of this package deletes files of a repository from the cache.
+    """A context in which no process of this package deletes files of a repository from the cache.
 
     Args:
         name: Id of the repository.
@@ -125,7 +135,7 @@ def no_drop(name: str) -> Iterator[None]:
 
 
 def notes(name: str) -> Path:
-    """Where in the hub's cache this package's locks and notes on a repository lie, beside the client's own.
+    """Folder in the hub's cache for this package's locks and notes on a repository, beside the client's own.
 
     Args:
         name: Id of the repository.
@@ -153,7 +163,7 @@ def _drop(commit: str) -> None:
 
 
 def branch_tokens(name: str) -> dict[str, float]:
-    """Tokens of training by branch, of a repository whose branches are named ``step<n>-tokens<n>B``.
+    """Number of training tokens by branch, for a repository whose branches are named ``step<n>-tokens<n>B``.
 
     Args:
         name: Id of the repository.

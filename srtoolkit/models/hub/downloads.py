@@ -50,10 +50,11 @@ class Snapshot:
     """The files of a repository at one commit.
 
     Attributes:
-        name: Id on the hub.
-        revision: Branch, tag or commit asked for.
-        commit: What it resolved to.
-        files: What the hub lists, by path; ``None`` where the hub cannot be asked and the local cache is all there is.
+        name: Id of the repository on the hub.
+        revision: Branch, tag or commit that was asked for.
+        commit: Commit that the revision resolved to.
+        files: Files that the hub lists, by path; ``None`` where the hub cannot be asked and only the local cache is
+            used.
     """
 
     name: str
@@ -62,13 +63,13 @@ class Snapshot:
     files: Mapping[str, Any] | None
 
     def fetch_texts(self, *, code: bool = False) -> None:
-        """See that the local cache has this commit's configuration and tokenizer, as the hub has them.
+        """Fetch this commit's configuration and tokenizer into the local cache, where they are not there yet.
 
         Args:
-            code: The repository's Python files, too.
+            code: Fetch the repository's Python files, too.
 
         Raises:
-            HubError: A file cannot be had, or is not what the hub lists.
+            HubError: A file cannot be fetched, or is not what the hub lists.
             DiskError: The cache is full or cannot be written.
         """
         wanted = [path for path in self.files or () if _PLAIN.fullmatch(path) or (code and path.endswith(".py"))]
@@ -78,10 +79,10 @@ class Snapshot:
         self._fetch({path: self.revision if path == "config.json" else self.commit for path in wanted})
 
     def fetch_weights(self) -> None:
-        """See that the local cache has this commit's weights, as the hub has them.
+        """Fetch this commit's weights into the local cache, where they are not there yet.
 
         Raises:
-            HubError: A file cannot be had, or is not what the hub lists; or there are no weights.
+            HubError: A file cannot be fetched, or is not what the hub lists, or the repository has no weights.
             DiskError: The cache is full or cannot be written.
         """
         if self.files is None:
@@ -209,16 +210,16 @@ class Snapshot:
 
 
 def snapshot(name: str, revision: str | None) -> Snapshot:
-    """The commit that a revision of a repository is now, and its files.
+    """The commit that a revision of a repository points to now, and its files.
 
-    Where the hub does not answer, or no longer gives the repository, a commit that lies in the cache is taken.
+    Where the hub does not answer, or no longer has the repository, the commit in the local cache is taken.
 
     Args:
-        name: Id on the hub.
+        name: Id of the repository on the hub.
         revision: Branch, tag or commit; the main branch where ``None``.
 
     Raises:
-        HubError: No such repository or revision, no leave, no answer; the message says which.
+        HubError: The hub has no such repository or revision, does not allow access, or does not answer.
     """
     commit = cached_commit(name, revision)
     if constants.HF_HUB_OFFLINE and commit is not None:

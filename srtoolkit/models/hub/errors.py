@@ -1,4 +1,4 @@
-"""What a hub that refuses is understood to say: one sentence each on what was asked, what came back, what to do."""
+"""Failures of the hub in words: what was asked, what came back, and what to do."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class HubError(ValueError):
 
 
 def status(error: BaseException) -> int | None:
-    """HTTP status that the hub answered with, 0 for no answer, ``None`` where the failure is none of the hub's.
+    """HTTP status that the hub answered with; 0 for no answer, ``None`` where the failure is not the hub's.
 
     Args:
-        error: As the hub's client raises it.
+        error: The error that the hub's client raised.
     """
     if isinstance(error, HfHubHTTPError):
         return int(error.response.status_code)
@@ -40,16 +40,16 @@ def status(error: BaseException) -> int | None:
 
 
 def refusal(error: BaseException, name: str, revision: str | None, path: str | None = None) -> HubError:
-    """A failure of the hub's client in the reader's terms.
+    """A failure of the hub's client as a :class:`HubError` that says what to do.
 
     Raise it ``from None``: the client's own text may repeat what a server wrote, and that is quoted here without
     secrets.
 
     Args:
-        error: As the hub's client raised it.
-        name: Repository asked for.
-        revision: Likewise.
-        path: File asked for, if any.
+        error: The error that the hub's client raised.
+        name: Id of the repository that was asked for.
+        revision: Branch, tag or commit that was asked for.
+        path: Path of the file that was asked for, if any.
     """
     while isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
         error = error.__cause__  # what the client met before it looked into the cache
@@ -59,7 +59,7 @@ def refusal(error: BaseException, name: str, revision: str | None, path: str | N
 
 
 def _words(error: BaseException, name: str) -> str:
-    """What came back, and what to do."""
+    """The hub's answer in words, and what to do."""
     page = f"{where()}/{name}"
     code = status(error)
     if isinstance(error, HFValidationError):
@@ -109,10 +109,10 @@ def where() -> str:
 
 
 def without_secrets(text: str) -> str:
-    """``text`` without the token in use, anything that looks like one, and passwords in addresses.
+    """A text without the token in use, anything that looks like a token, and passwords in addresses.
 
     Args:
-        text: Of a server or client.
+        text: What a server or client said.
     """
     token = huggingface_hub.get_token()
     if token:

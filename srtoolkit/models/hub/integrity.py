@@ -1,4 +1,4 @@
-"""What a file of the hub's cache shows of its own wholeness, where the hub cannot be asked."""
+"""Damage to a file of the hub's cache that can be told without asking the hub."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 def damage_of(path: Path) -> str:
-    """What is wrong with a file of the hub's cache, in words; empty where nothing can be told.
+    """What is wrong with a file of the hub's cache, in words; empty where no damage is seen.
 
-    Weights are as long as their header says. A small file has the hash that the cache names it by.
+    Weights must be as long as their header says. A small file must have the hash that is its name in the cache.
 
     Args:
-        path: As the cache has it: a link to a file whose name is its hash.
+        path: The file's path in the cache: a link to a file whose name is its hash.
     """
     if path.suffix == ".safetensors":
         return _cut_short(path)
@@ -26,13 +26,17 @@ def damage_of(path: Path) -> str:
 
 
 def git_sha1(path: Path) -> str:
-    """Hash of a small file as git names it."""
+    """SHA-1 by which git names a small file.
+
+    Args:
+        path: The file.
+    """
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _cut_short(path: Path) -> str:
-    """How a safetensors file has another length than its header says; empty where it has that."""
+    """How the length of a safetensors file differs from that in its header, in words; empty where it does not."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)

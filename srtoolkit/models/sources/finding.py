@@ -18,17 +18,17 @@ from srtoolkit.suite import configuration
 
 
 def find_source(name: str) -> Source:
-    """Where the model called ``name`` comes from. Nothing is fetched or loaded.
+    """The source of a model, from its name alone: nothing is fetched or loaded.
 
     Args:
-        name: As :func:`srtoolkit.load_model` takes it.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
 
     Returns:
         A :class:`Suite` for a model of the nano suite, a :class:`Wheel` for another packaged name, a :class:`Folder`
-        for the path of one, and a :class:`Hub` for any other name.
+        for the path of a directory, and a :class:`Hub` for any other name.
 
     Raises:
-        ValueError: The name is no string, or empty.
+        ValueError: The name is empty, or no string.
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"a model name must be a non-empty string, not {name!r}; srt.available_models() lists some.")
@@ -40,7 +40,7 @@ def find_source(name: str) -> Source:
 
 
 def known_sources() -> list[Source]:
-    """The sources of the models that have a name of their own: packaged ones, and those of the paper."""
+    """The sources of all packaged models, and of those that the paper measured."""
     return [
         *(Wheel(name) for name in PACKAGED),
         *(Suite(name) for name in configuration.names()),
@@ -49,7 +49,7 @@ def known_sources() -> list[Source]:
 
 
 def announce(wanted: Iterable[tuple[str, str | None]]) -> None:
-    """Say in a warning how much will be downloaded, before several models are loaded one after the other.
+    """Log a warning that says how much will be downloaded, before several models are loaded one after the other.
 
     Args:
         wanted: Pairs of a name and a revision, as :func:`srtoolkit.load_model` takes them.
@@ -58,12 +58,12 @@ def announce(wanted: Iterable[tuple[str, str | None]]) -> None:
 
 
 def borrowed(name: str, revision: str | None, keep: bool) -> contextlib.AbstractContextManager[None]:
-    """Within this, a model may be downloaded; after it, the disk is as before unless ``keep``.
+    """A context in which a model may be downloaded; what was downloaded is deleted at its end unless ``keep``.
 
     Args:
-        name: As :func:`srtoolkit.load_model` takes it.
-        revision: Likewise.
-        keep: Leave what was downloaded.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        revision: Branch, tag or commit; the main branch where ``None``.
+        keep: Leave what was downloaded on the disk.
     """
     on_hub = isinstance(find_source(name), Hub)
     return cache.borrowed(name, revision, keep) if on_hub else contextlib.nullcontext()

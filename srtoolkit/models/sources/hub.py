@@ -17,9 +17,9 @@ from srtoolkit.models.sources.source import Loaded, Size, Source, weight_bytes
 
 @dataclass(frozen=True)
 class Hub(Source):
-    """A repository of the hub; what is fetched is checked first, and transformers then reads one commit of the cache.
+    """A repository of the hub. Its files are fetched and checked first; transformers then reads them from the cache.
 
-    Of the paper's models, the sizes are known without asking.
+    The sizes of the paper's models are known without asking the hub.
     """
 
     @property
@@ -69,7 +69,7 @@ class Hub(Source):
         """The files of one commit, as transformers reads them from the cache.
 
         Args:
-            snapshot: The commit.
+            snapshot: The commit whose files to read.
             code: Whether Python files that the repository brings along may run.
         """
         what = f"revision {snapshot.revision!r} of {self.name!r}" if snapshot.revision else repr(self.name)

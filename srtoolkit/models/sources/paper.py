@@ -1,4 +1,4 @@
-"""What is known of the paper's models without asking the hub: their rows of Table 1, and what these leave out."""
+"""What is known about the paper's models without asking the hub: Table 1, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAMILIES = {"OLMo": ("olmo", torch.float32, 4096), "Qwen2": ("qwen2", torch.bflo
 
 
 def names() -> list[str]:
-    """Hub ids of the paper's models, as Table 1 orders them."""
+    """Hub ids of the paper's models, in the order of Table 1."""
     return list(_rows())
 
 
@@ -22,7 +22,7 @@ def family(name: str) -> str:
     """The family of one of the paper's models; empty for any other.
 
     Args:
-        name: Id on the hub.
+        name: Id of the model on the hub.
     """
     return _rows().get(name, ("", {}))[0]
 
@@ -31,17 +31,17 @@ def parameters(name: str) -> int | None:
     """Number of parameters of one of the paper's models, as its name rounds it; ``None`` for any other.
 
     Args:
-        name: Id on the hub.
+        name: Id of the model on the hub.
     """
     rows = _rows()
     return int(rows[name][1]["params_b"] * 1e9) if name in rows else None
 
 
 def configuration(name: str) -> Any:
-    """The transformers configuration of one of the paper's models, made of its row; ``None`` for any other.
+    """The transformers configuration of one of the paper's models, from Table 1; ``None`` for any other.
 
     Args:
-        name: Id on the hub.
+        name: Id of the model on the hub.
     """
     if name not in _rows():
         return None

@@ -1,4 +1,4 @@
-"""What every source of a model can say, before anything is loaded, and do."""
+"""What every source of a model can do: describe the model before anything is loaded, and load it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from srtoolkit.models.options import Options
 
 
 class Loaded(NamedTuple):
-    """A model as its source gives it, not yet on its device.
+    """A transformers model as its source loads it, before it is moved to its device.
 
     Attributes:
         hf: The transformers model.
-        tokenizer: Its tokenizer.
-        revision: The revision that it is, where its source has revisions.
-        commit: The commit that this resolved to, where its source has commits.
+        tokenizer: The model's tokenizer.
+        revision: Revision of the model; ``None`` where the source has no revisions.
+        commit: Commit that the revision resolved to; ``None`` where the source has no commits.
     """
 
     hf: Any
@@ -27,12 +27,13 @@ class Loaded(NamedTuple):
 
 
 class Size(NamedTuple):
-    """A model's weights as files.
+    """Size of a model's files, in bytes.
 
     Attributes:
-        download: Bytes to fetch before it can be loaded here.
-        disk: Bytes of its files.
-        origin: Where these are from: ``"package"``, ``"files"``, ``"hub"`` or ``"parameters"``.
+        download: Bytes to download before the model can be loaded on this machine.
+        disk: Bytes of the model's files on the disk.
+        origin: Where these numbers are from: ``"package"``, ``"files"`` on this machine, the ``"hub"``, or the number
+            of ``"parameters"``.
     """
 
     download: int
@@ -42,11 +43,11 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """Where the model of one name comes from.
+    """Where a model comes from.
 
     Attributes:
-        name: As :func:`srtoolkit.load_model` takes it.
-        hashed: Whether loading reads every file twice, once to compare its hash.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        hashed: Whether loading reads every file twice, once to check its hash.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Source(ABC):
 
     @property
     def family(self) -> str:
-        """The family of the model, empty where it is not known without the model's files."""
+        """Name of the model's family; empty where it is not known without the model's files."""
         return ""
 
     @property
@@ -69,14 +70,14 @@ class Source(ABC):
 
     @abstractmethod
     def works_offline(self) -> bool:
-        """Whether the model loads without a network, now and on this machine."""
+        """Whether the model loads without a network, on this machine as it is now."""
 
     def revisions(self) -> list[str]:
-        """The revisions that are known without a network, the finished model last; empty where there is one only."""
+        """The revisions that are known without a network, the finished model last; empty where there are none."""
         return []
 
     def checkpoints(self) -> dict[str, float]:
-        """Tokens of training that each checkpoint has seen, by its revision.
+        """Number of training tokens that each checkpoint has seen, by its revision.
 
         Raises:
             ValueError: The model has no checkpoints.
@@ -84,27 +85,39 @@ class Source(ABC):
         raise ValueError(f"{self.name} has no checkpoints: it is {self.origin}, with one version only.")
 
     def known_configuration(self) -> Any:
-        """The transformers configuration as this package knows it without the model's files, or ``None``."""
+        """The transformers configuration that is known without the model's files, or ``None``."""
         return None
 
     @abstractmethod
     def configuration(self, revision: str | None = None) -> Any:
         """The transformers configuration, read from the model's own files, which are fetched if need be.
 
+        Args:
+            revision: Branch, tag or commit; the main one where ``None``.
+
         Raises:
-            ValueError: It cannot be had or read.
+            ValueError: The configuration cannot be fetched or read.
         """
 
     @abstractmethod
     def size(self, revision: str | None = None) -> Size | None:
-        """How large the model's files are, and how much of them has yet to be fetched; ``None`` where nobody says."""
+        """Bytes of the model's files, and of those still to be downloaded; ``None`` where they are not known.
+
+        Args:
+            revision: Branch, tag or commit; the main one where ``None``.
+        """
 
     @abstractmethod
     def load(self, revision: str | None, options: Options) -> Loaded:
-        """The model, fetched if need be.
+        """Load the model, after fetching its files if need be.
+
+        Args:
+            revision: Branch, tag or commit; the main one where ``None``.
+            options: How to load the model: weights, number format, placement.
 
         Raises:
-            ValueError: There is no such revision, the model cannot be loaded so, or it is no causal decoder.
+            ValueError: There is no such revision, an option does not suit this source, or the model is no causal
+                decoder.
         """
 
     def _refuse_revision(self, revision: str | None) -> None:
@@ -118,6 +131,6 @@ def weight_bytes(folder: Path) -> int:
     """Bytes of the safetensors files in a folder.
 
     Args:
-        folder: Of one model.
+        folder: The folder of one model.
     """
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

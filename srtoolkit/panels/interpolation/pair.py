@@ -1,4 +1,4 @@
-"""One pair of prompts: its curves with their predictions, what they show in words, and the calls that give them."""
+"""One pair of prompts: its curves and predictions, what they show in words, and the calls that make them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ TOP = 8
 
 
 def measure(model: Model, a: str, b: str, layer: int, steps: int, progress: Progress | None = None) -> xr.Dataset:
-    """The curves of one pair, with the likeliest next tokens at every point.
+    """The curves of one pair of prompts, with the likeliest next tokens at every point.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        a: Prompt A.
-        b: Prompt B.
+        a: Text of prompt A.
+        b: Text of prompt B.
         layer: Block whose output is replaced.
-        steps: Points of the path.
-        progress: As :func:`srtoolkit.interpolate` takes it.
+        steps: Number of points of the path.
+        progress: Called with the number of points done and that of all points.
 
     Raises:
         ValueError: A prompt is empty or too long.
@@ -51,7 +51,7 @@ def numbers(sharp: xr.Dataset, random: Float[np.ndarray, " pair"]) -> str:
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`, of one pair.
-        random: Largest slopes of random pairs, as far as they are known.
+        random: Largest slopes of random pairs' curves; empty where they are not measured yet.
     """
     if sharp["degenerate"]:
         return "A and B give the same output, so there is no curve"
@@ -69,8 +69,8 @@ def describe(result: xr.Dataset, of: str, compared: str) -> str:
 
     Args:
         result: From :func:`measure`.
-        of: Which of its curves.
-        compared: From :func:`numbers`.
+        of: Name of the curve that is shown.
+        compared: The curve's sharpness in words, from :func:`numbers`.
     """
     a, b = (shorten(str(result[side].values[0])) for side in ("text_a", "text_b"))
     where = f"{result.attrs['model']}, after block {result.attrs['layer']}"
@@ -83,8 +83,8 @@ def describe_point(result: xr.Dataset, of: str, index: int) -> str:
 
     Args:
         result: From :func:`measure`.
-        of: Which of its curves.
-        index: The point's place on the path, from 0.
+        of: Name of the curve that is shown.
+        index: Index of the point on the path, from 0.
     """
     # Values, not selections: these take xarray longer than the whole picture.
     texts, probabilities = (result[name].values[0, index, :3] for name in ("text", "probability"))
@@ -97,12 +97,12 @@ def describe_point(result: xr.Dataset, of: str, index: int) -> str:
 
 
 def code(model: Model, result: xr.Dataset, of: str) -> str:
-    """The library calls that give ``result``, its sharpness, and where that stands among random pairs.
+    """The library calls that make a result, its sharpness, and its rank among random pairs.
 
     Args:
         model: The model that was measured.
         result: From :func:`measure`.
-        of: The curve that is shown.
+        of: Name of the curve that is shown.
     """
     layer, steps = int(result.attrs["layer"]), int(result.attrs["steps"])
     texts = tuple(str(result[side].values[0]) for side in ("text_a", "text_b"))

@@ -1,4 +1,4 @@
-"""From one prompt to another: the curve, and what the model would say next at every point of the way."""
+"""The panel of one path: the curve from prompt A to prompt B, and next-token predictions along it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ _WIDE = {"description_width": "70px"}
 
 
 class InterpolationPanel(ModelPanel):
-    """The path between two prompts' activations: how far the output has moved, and the predictions at any point of it.
+    """The path between two prompts' activations: the curve of the output, and the predictions at any point.
 
-    Moving alpha only looks up what was computed. New prompts, another block or number of steps are computed in the
-    background; the picture stays as it is until then.
+    Moving alpha computes nothing. New prompts, another block or number of steps are computed in the background; the
+    picture stays as it is until then.
 
     Args:
-        model: From :func:`srtoolkit.load_model`, or the name of one; a small packaged one by default.
-        prompt_a: Where the path starts, and the context that it runs in.
-        prompt_b: Where it ends. The prompts may have different numbers of tokens.
+        model: From :func:`srtoolkit.load_model`, or the name of a model; a small packaged model by default.
+        prompt_a: Prompt where the path starts, in whose context it runs.
+        prompt_b: Prompt where the path ends. The prompts may have different numbers of tokens.
         layer: Block whose output is replaced.
-        steps: Points of the path, both ends included.
-        metric: Curve that is shown, a key of ``METRICS``.
+        steps: Number of points of the path, both ends included.
+        metric: Curve that is shown: ``"L2 distance"``, ``"KL divergence"``, ``"JS divergence"`` or ``"logit
+            difference"``.
 
     Attributes:
-        prompt_a: Control of the prompt A.
-        prompt_b: Control of the prompt B.
+        prompt_a: Control of prompt A.
+        prompt_b: Control of prompt B.
         steps: Control of the number of points.
         metric: Control of the curve that is shown.
         alpha: Control of the point that is shown.
@@ -87,7 +88,7 @@ class InterpolationPanel(ModelPanel):
         """Submit the job that measures the path from A to B.
 
         Args:
-            model: What is measured.
+            model: The model to measure.
         """
         prompts = self.prompt_a.value, self.prompt_b.value
         layer, steps = self.layer.value, self.steps.value
@@ -178,7 +179,7 @@ class InterpolationPanel(ModelPanel):
         return int(np.abs(self.result["alpha"].values - self.alpha.value).argmin())
 
     def code(self) -> str:
-        """The library calls that give ``result``, its sharpness, and where that stands among random pairs."""
+        """The library calls that make ``result``, its sharpness, and its rank among random pairs."""
         if self.result is None:
             raise ValueError("nothing is shown yet.")
         return code(self._shown_model, self.result, self._of)

@@ -1,4 +1,4 @@
-"""Where one pair's sharpness stands among random pairs of the same model."""
+"""Random pairs of a model, with whose sharpness that of one pair is compared."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _MEASURED: WeakKeyDictionary[Model, dict[tuple[int, int], xr.Dataset]] = WeakKey
 
 
 def measure_random_pairs(model: Model, layer: int, steps: int, progress: Progress | None = None) -> None:
-    """Measure the curves of ``RANDOM_PAIRS`` random pairs, once for a model, block and number of steps.
+    """Measure the curves of some random pairs, once for each model, block and number of steps.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         layer: Block whose output is replaced.
-        steps: Points of the path.
-        progress: As :func:`srtoolkit.interpolate` takes it.
+        steps: Number of points of the path.
+        progress: Called with the number of points done and that of all points.
     """
     known = _MEASURED.setdefault(model, {})
     if (layer, steps) not in known:
@@ -40,14 +40,15 @@ def measure_random_pairs(model: Model, layer: int, steps: int, progress: Progres
 
 
 def random_slopes(model: Model, layer: int, steps: int, of: str) -> Float[np.ndarray, " pair"]:
-    """Largest slopes of the random pairs' curves; without those of pairs that have no curve, and empty where none has
-    been measured yet.
+    """Largest slopes of the random pairs' curves; empty where they are not measured yet.
+
+    Pairs without a curve, whose ends give the same output, are left out.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         layer: Block whose output is replaced.
-        steps: Points of the path.
-        of: Curve whose slopes are taken, as :func:`srtoolkit.sharpness` takes it.
+        steps: Number of points of the path.
+        of: Name of the curve whose slopes are taken, as :func:`srtoolkit.sharpness` takes it.
     """
     curves = _MEASURED.get(model, {}).get((layer, steps))
     if curves is None:

@@ -1,1 +1,1 @@
-"""What the panels are made of."""
+"""The parts that panels are made of: pictures, controls, a background worker."""

@@ -1,4 +1,4 @@
-"""What all panels share that measure a model: the choice of another one, and the block whose output is replaced."""
+"""Panels that measure a model: the choice of another model, and of the block whose output is replaced."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from srtoolkit.panels.parts.picker import DEFAULT, ModelPicker
 class ModelPanel(Panel):
     """A panel that measures a model, which the user can exchange for another.
 
-    A panel of this kind makes its controls, puts them in their places with ``arrange``, and calls ``begin``. Everything
-    else that asks for a measurement calls ``request``.
+    A subclass makes its controls, places them with ``arrange``, and calls ``begin``. Whatever else asks for a
+    measurement calls ``request``.
 
     Args:
-        title: Heading.
-        model: From :func:`srtoolkit.load_model`, or the name of one; a small packaged one by default.
+        title: Heading of the panel.
+        model: From :func:`srtoolkit.load_model`, or the name of a model; a small packaged model by default.
         layer: Block whose output is replaced at first.
 
     Attributes:
-        model: What is measured; ``None`` as long as it is being loaded.
-        picker: Choice of another model.
+        model: The model that is measured; ``None`` while it is being loaded.
+        picker: Control of the model.
         layer: Control of the block whose output is replaced; it goes as far as the model has blocks.
     """
 
@@ -42,7 +42,7 @@ class ModelPanel(Panel):
         self._held = False
 
     def begin(self) -> None:
-        """Follow the choice of the model, and measure the first one, which is loaded if only its name is known."""
+        """Follow the controls of model and block, and measure the first model, after loading it if need be."""
         self.picker.attach(self, self.use)
         self.follow(self.layer, self.request)
         if self.model is None:
@@ -71,13 +71,13 @@ class ModelPanel(Panel):
         """Submit the job that measures what the controls ask for.
 
         Args:
-            model: What is measured.
+            model: The model to measure.
         """
         raise NotImplementedError
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Within this, controls may change without a measurement."""
+        """A context in which controls may change without a measurement."""
         self._held = True
         try:
             yield

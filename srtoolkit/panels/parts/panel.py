@@ -1,4 +1,4 @@
-"""What all panels share: a title, controls, a line that says what is going on, errors in place, and a picture."""
+"""What all panels share: a title, controls, a status line, a place for errors, and a picture."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Panel(W.VBox):
     panel shows only while holding ``lock``. A callback never waits for a model.
 
     Args:
-        title: Heading.
+        title: Heading of the panel.
         controls: Widgets above the picture, each with a visible label.
-        pictures: Widgets below; the first :class:`Picture` among them is what ``png``, ``alt`` and ``save`` take.
+        pictures: Widgets below the controls; ``png``, ``alt`` and ``save`` take the first :class:`Picture` among them.
 
     Attributes:
-        title: Heading.
-        result: The Dataset that is shown, or ``None`` before the first.
-        error: What went wrong last, until it works again.
-        lock: Held while what is shown changes.
+        title: Heading of the panel.
+        result: The Dataset that is shown; ``None`` before the first one.
+        error: The last error, until something works again; else ``None``.
+        lock: Lock that is held while what is shown changes.
     """
 
     def __init__(self, title: str, controls: Sequence[W.Widget] = (), pictures: Sequence[W.Widget] = ()) -> None:
@@ -66,7 +66,8 @@ class Panel(W.VBox):
 
         Args:
             controls: Widgets above the picture, each with a visible label.
-            pictures: Widgets below; the first :class:`Picture` among them is what ``png``, ``alt`` and ``save`` take.
+            pictures: Widgets below the controls; ``png``, ``alt`` and ``save`` take the first :class:`Picture` among
+                them.
         """
         self.picture = next((widget for widget in pictures if isinstance(widget, Picture)), None)
         line = W.HBox([self._cancel, self._status], layout=W.Layout(align_items="center", min_height="36px"))
@@ -76,35 +77,36 @@ class Panel(W.VBox):
 
     @property
     def png(self) -> bytes:
-        """What is shown, as a PNG."""
+        """The picture that is shown, as the content of a PNG file."""
         assert self.picture is not None
         return self.picture.png
 
     @property
     def alt(self) -> str:
-        """What is shown, in words and numbers."""
+        """The alternative text of the picture that is shown: what it shows, in words and numbers."""
         assert self.picture is not None
         return self.picture.alt
 
     def code(self) -> str:
-        """The library calls that give ``result``."""
+        """The library calls that make ``result``."""
         raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
-        """Write what is shown as a PNG.
+        """Write the picture that is shown as a PNG file.
 
         Args:
-            path: Where the file is written.
+            path: Path of the file to write.
         """
         Path(path).write_bytes(self.png)
 
     def submit(self, job: Job, then: Callable[[Any], None], text: str) -> None:
-        """Compute in the background and show the result; a later call replaces this one, the picture stays till then.
+        """Compute in the background, then show the result; a later call replaces this one.
 
         Args:
-            job: Runs on the panel's one worker. It takes a function to be given to measurements as their ``progress=``,
-                which shows how much is done, and ends the job when its result is not wanted any more.
-            then: Takes the result and shows it.
+            job: Function that computes the result, on the panel's one worker. It takes a function that it gives to
+                measurements as ``progress=``, which shows how much is done, and ends the job once its result is not
+                wanted.
+            then: Function that takes the result and shows it.
             text: What the panel says meanwhile.
         """
 
@@ -130,7 +132,7 @@ class Panel(W.VBox):
             self._worker.submit(job, shown, apply, failed)
 
     def cancel(self) -> None:
-        """Drop what is being computed; the picture stays as it is."""
+        """Stop what is being computed; the picture stays as it is."""
         with self.lock:
             if self._worker.cancel():
                 self._idle()
@@ -140,10 +142,10 @@ class Panel(W.VBox):
         """Wait until nothing is being computed and the picture is current; errors are in ``error``, and shown.
 
         Args:
-            timeout: In seconds.
+            timeout: Most seconds to wait.
 
         Raises:
-            TimeoutError: Still computing.
+            TimeoutError: The panel is still computing.
         """
         if not self._worker.settle(timeout):
             raise TimeoutError(f"{self.title}: still computing after {timeout:g} s.")
@@ -153,8 +155,8 @@ class Panel(W.VBox):
 
         Args:
             widget: The control.
-            callback: Takes nothing and reads the controls.
-            trait: What of the control to follow.
+            callback: Function without arguments, which reads the controls.
+            trait: Name of the control's trait to follow.
         """
         widget.observe(lambda _: self.run(callback), trait)
 
@@ -162,7 +164,7 @@ class Panel(W.VBox):
         """Run a callback under the panel's lock; what it raises is shown in the panel.
 
         Args:
-            callback: Takes nothing.
+            callback: Function without arguments.
         """
         with self.lock:
             try:
@@ -180,9 +182,9 @@ class Panel(W.VBox):
         """Show a line of text as the panel's status, which screen readers read out.
 
         Args:
-            text: Shown as it is.
-            busy: Show a progress bar.
-            share: How much is done, from 0 to 1, where known.
+            text: The line of text.
+            busy: Show a progress bar beside it.
+            share: Share that is done, from 0 to 1, where it is known.
         """
         value = "" if share is None else f' value="{share:.3f}"'
         bar = f'<progress aria-label="computing" style="width:6em"{value}></progress> ' if busy else ""
@@ -194,7 +196,7 @@ class Panel(W.VBox):
         """Show an error in one line with its traceback folded; the panel goes on.
 
         Args:
-            error: What was raised.
+            error: The exception that was raised.
         """
         self.error, self._failing = error, None
         line = " ".join(str(error).split()) or type(error).__name__

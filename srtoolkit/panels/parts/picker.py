@@ -1,4 +1,4 @@
-"""Choosing a model: one that is packaged, one from the hub, or one in a folder."""
+"""The control of the model: a packaged one, one from the hub, or one in a folder."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ _LOADING = threading.Lock()
 
 
 class ModelPicker(W.HBox):
-    """Any of :func:`srtoolkit.available_models`, a hub id or a folder, at any revision.
+    """Controls that choose a model: one of :func:`srtoolkit.available_models`, a hub id or a folder, at any revision.
 
-    The panel that it is part of loads the model on its worker, shows what goes on and what went wrong, and keeps the
-    model that it has until then.
+    The panel loads the model on its worker, shows progress and errors, and keeps its former model until then.
 
     Args:
-        name: Model that is chosen at first.
-        revision: Its revision that is chosen at first; the latest where ``None``.
+        name: Name of the model that is chosen at first.
+        revision: Revision that is chosen at first; the latest where ``None``.
     """
 
     def __init__(self, name: str = DEFAULT, revision: str | None = None) -> None:
@@ -68,23 +67,23 @@ class ModelPicker(W.HBox):
         return str(self.other.value.strip() if self.choice.value == _OTHER else self.choice.value)
 
     def attach(self, panel: Panel, then: Callable[[Model], None]) -> None:
-        """Load what is chosen when the button is clicked, as a job of ``panel``.
+        """Load the chosen model whenever the button is clicked, as a job of a panel.
 
         Args:
-            panel: It says what goes on, and shows errors.
-            then: Takes the loaded model.
+            panel: The panel, which shows progress and errors.
+            then: Function that takes the loaded model.
         """
         self.load.on_click(lambda _: panel.run(lambda: self.fetch(panel, then)))
 
     def fetch(self, panel: Panel, then: Callable[[Model], None]) -> None:
-        """Load what is chosen, as a job of ``panel``.
+        """Load the chosen model, as a job of a panel.
 
         Args:
-            panel: It says what goes on, and shows errors.
-            then: Takes the loaded model.
+            panel: The panel, which shows progress and errors.
+            then: Function that takes the loaded model.
 
         Raises:
-            ValueError: No model is named.
+            ValueError: No model is chosen.
         """
         name, revision = self.name, self.revision.value.strip() or None
         if not name:
@@ -100,11 +99,11 @@ class ModelPicker(W.HBox):
 
 
 def shared_model(name: str, revision: str | None = None) -> Model:
-    """A model by name, the same one for all panels that ask for it.
+    """A loaded model, which all panels that ask for it share.
 
     Args:
-        name: See :func:`srtoolkit.load_model`.
-        revision: See there.
+        name: Name of the model, as :func:`srtoolkit.load_model` takes it.
+        revision: Branch, tag or commit; the main one where ``None``.
     """
     with _LOADING:
         model = _LOADED.get((name, revision))
@@ -114,7 +113,7 @@ def shared_model(name: str, revision: str | None = None) -> Model:
 
 
 def load_call(model: Model) -> str:
-    """The call that loads ``model``, or that wraps what was in memory.
+    """The code of the call that loads a model, or that wraps what was in memory.
 
     Args:
         model: From :func:`srtoolkit.load_model` or :func:`srtoolkit.wrap`.

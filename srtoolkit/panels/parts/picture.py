@@ -22,11 +22,11 @@ DPI = 100
 
 
 class Frame(NamedTuple):
-    """A picture as it was once drawn.
+    """A picture that was drawn.
 
     Attributes:
-        png: The file.
-        alt: What it shows, in words and numbers.
+        png: Content of the PNG file.
+        alt: Alternative text: what the picture shows, in words and numbers.
     """
 
     png: bytes
@@ -36,17 +36,17 @@ class Frame(NamedTuple):
 class Picture(W.HTML):
     """A matplotlib figure as an image of fixed size with alternative text.
 
-    The figure is kept. What moves with a slider is drawn over a stored rendering of what does not, or comes from frames
-    that were drawn before.
+    The figure is kept. What moves with a slider is drawn over a stored rendering of what does not move, or comes from
+    frames that were drawn before.
 
     Args:
-        width: In inches; there are ``DPI`` pixels to an inch.
-        height: In inches.
+        width: Width in inches, with ``DPI`` pixels to an inch.
+        height: Height in inches.
 
     Attributes:
-        figure: To draw on, while holding ``DRAWING``. It belongs to no pyplot.
-        png: What is shown, as a file.
-        alt: What is shown, in words and numbers.
+        figure: The figure to draw on, while holding ``DRAWING``; pyplot does not know it.
+        png: Content of the PNG file of what is shown.
+        alt: Alternative text: what is shown, in words and numbers.
     """
 
     def __init__(self, width: float | int, height: float | int) -> None:
@@ -59,11 +59,11 @@ class Picture(W.HTML):
         self.draw("Nothing to show yet.")
 
     def draw(self, alt: str, moving: Sequence[Artist] = ()) -> None:
-        """Render everything anew, and show it.
+        """Render the whole figure anew, and show it.
 
         Args:
-            alt: What the picture shows.
-            moving: Artists that :meth:`move` will redraw, in the order in which they lie over each other.
+            alt: Alternative text of the picture.
+            moving: Artists that :meth:`move` will draw again, from the lowest to the topmost.
         """
         with DRAWING:
             self._moving = moving
@@ -74,10 +74,10 @@ class Picture(W.HTML):
             self.move(alt)
 
     def move(self, alt: str) -> None:
-        """Render again what moves, and show it; all else stays as it was at the last :meth:`draw`.
+        """Render the moving artists again, and show the picture; all else stays as at the last :meth:`draw`.
 
         Args:
-            alt: What the picture shows.
+            alt: Alternative text of the picture.
         """
         with DRAWING:
             self._canvas.restore_region(self._still)
@@ -86,20 +86,20 @@ class Picture(W.HTML):
             self.show(Frame(self._encode(), alt))
 
     def frame(self, alt: str) -> Frame:
-        """Render everything without showing it.
+        """Render the whole figure without showing it.
 
         Args:
-            alt: What the picture shows.
+            alt: Alternative text of the picture.
         """
         with DRAWING:
             self._canvas.draw()
             return Frame(self._encode(), alt)
 
     def show(self, frame: Frame) -> None:
-        """Show what was rendered before.
+        """Show a picture that was rendered before.
 
         Args:
-            frame: From :meth:`frame`.
+            frame: The picture, from :meth:`frame`.
         """
         self.png, self.alt = frame
         self.value = image(self.png, self.alt, *self._canvas.get_width_height())
@@ -112,13 +112,13 @@ class Picture(W.HTML):
 
 
 def image(png: bytes, alt: str, width: int, height: int) -> str:
-    """An ``<img>`` that needs nothing from elsewhere.
+    """An HTML ``<img>`` element that holds its picture.
 
     Args:
-        png: The picture.
-        alt: What it shows.
-        width: In pixels.
-        height: In pixels.
+        png: Content of the PNG file.
+        alt: Alternative text of the picture.
+        width: Width in pixels.
+        height: Height in pixels.
     """
     source = f"data:image/png;base64,{b64encode(png).decode()}"
     style = "max-width:100%;height:auto"  # a notebook's column may be narrower

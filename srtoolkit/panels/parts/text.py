@@ -1,4 +1,4 @@
-"""Texts of users and tokens of models, shown as what they are, whatever they hold."""
+"""Prompts and tokens as panels show them, whatever characters they hold."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MUTED = "color:var(--jp-ui-font-color1,inherit)"
 
 
 def shorten(text: str, length: int = 60) -> str:
-    """``text`` on one line of at most ``length`` characters, its middle left out where it is longer.
+    """A text on one line, with its middle left out where it is too long.
 
     Args:
-        text: Of any length.
-        length: Three or more.
+        text: A text of any length.
+        length: Most characters to show, three or more.
     """
     line = "".join("⏎" if character == "\n" else character for character in text)
     if len(line) <= length:
@@ -33,11 +33,11 @@ def shorten(text: str, length: int = 60) -> str:
 
 
 def drawable(text: str, length: int = 60) -> str:
-    """``text`` as matplotlib can draw it: on one line, no formula, and characters that the font lacks as escapes.
+    """A text as matplotlib can draw it: on one line, without formulas, and with escapes for what the font lacks.
 
     Args:
-        text: Of any length.
-        length: Characters shown.
+        text: A text of any length.
+        length: Most characters to show.
     """
     known = _glyphs(findfont(FontProperties()))
     shown = "".join(
@@ -48,12 +48,12 @@ def drawable(text: str, length: int = 60) -> str:
 
 
 def tokens_of(model: Model, text: str, name: str) -> str:
-    """The tokens of a prompt as HTML, the last one marked: its residual stream is what gets replaced.
+    """The tokens of a prompt as HTML, with a mark on the last one, whose residual stream is replaced.
 
     Args:
         model: The model whose tokenizer is used.
         text: The prompt.
-        name: What the prompt is called.
+        name: Name of the prompt, such as ``"A"``.
     """
     ids = model.tokenize(text).tolist()
     chips = [_chip(model.token_text(token), token, last=False) for token in ids[:TOKENS_SHOWN]]

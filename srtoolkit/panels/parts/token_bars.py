@@ -11,17 +11,17 @@ from matplotlib.ticker import MaxNLocator
 from srtoolkit.panels.parts.text import drawable
 from srtoolkit.plot.style import PALETTE
 
-#: Of bars for the token that A leads to, that B leads to, and any other.
+#: Colours of the bars: for the token that is likeliest at A, at B, at both, and for any other.
 COLOURS = {"A": PALETTE[0], "B": PALETTE[1], "A, B": PALETTE[2], "": (0.6, 0.6, 0.6)}
 
 
 class TokenBars:
-    """Bars of probability, the most probable token on top.
+    """Bars of next-token probabilities, with the most probable token on top.
 
     Args:
-        ax: Where to draw.
+        ax: Axes to draw on.
         count: Number of bars.
-        largest: The largest probability that will be shown, so that the scale stays while the bars change.
+        largest: Largest probability that will be shown, so that the scale stays while the bars change.
     """
 
     def __init__(self, ax: Axes, count: int, largest: float | int = 1) -> None:
@@ -37,17 +37,17 @@ class TokenBars:
 
     @property
     def artists(self) -> list[Artist]:
-        """All that changes."""
+        """The artists that change from point to point."""
         return [*self._bars, *self._names, *self._numbers, self._title]
 
     def show(self, title: str, texts: Sequence[str], probabilities: Sequence[float], marks: Sequence[str]) -> None:
         """Show the prediction at one point.
 
         Args:
-            title: Above the bars.
-            texts: Of the tokens.
-            probabilities: One a token.
-            marks: For each token, whose prediction it is: a key of ``COLOURS``.
+            title: Title above the bars.
+            texts: Texts of the tokens.
+            probabilities: Probability of each token.
+            marks: For each token, the anchors that predict it: a key of ``COLOURS``.
         """
         self._title.set_text(title)
         rows = zip(self._bars, self._names, self._numbers, texts, probabilities, marks, strict=True)

@@ -13,23 +13,23 @@ import torch
 
 
 class CancelledError(Exception):
-    """A job's result is not wanted any more; raised in the job, by its ``progress``."""
+    """A job's result is not wanted any more. Its ``progress`` raises this in the job."""
 
 
 @runtime_checkable
 class JobProgress(Protocol):
-    """How a job says how far it is, and learns that it can end: the ``progress=`` of every measurement."""
+    """The ``progress=`` of a measurement in a job, which shows how much is done, and ends a job that is not wanted."""
 
     def __call__(self, done: int, total: int, text: str = "", /) -> None:
         """Show how much is done.
 
         Args:
-            done: Points that are done.
-            total: Points in all.
+            done: Number of points that are done.
+            total: Number of all points.
             text: What is being done, where that changes on the way.
 
         Raises:
-            CancelledError: Nobody wants the result any more.
+            CancelledError: The result is not wanted any more.
         """
 
 
@@ -47,14 +47,14 @@ class _Request:
 
 
 class Worker:
-    """Runs one job at a time, off the thread that handles controls; of those that wait, only the latest.
+    """A background thread that runs one job at a time; of the jobs that wait, it runs only the latest.
 
     The thread ends when there is nothing to do, so that an abandoned panel leaves none behind.
 
     Args:
-        name: Of the thread.
-        lock: Held while a result is looked at. Where ``submit`` and ``cancel`` are called under it, too, no result
-            comes after them that is not wanted any more.
+        name: Name of the thread.
+        lock: Lock that is held while a result is handed over. Where callers of ``submit`` and ``cancel`` hold it too,
+            no unwanted result comes after these calls.
     """
 
     def __init__(self, name: str, lock: Any) -> None:
@@ -67,13 +67,13 @@ class Worker:
     def submit(
         self, job: Job, shown: JobProgress, then: Callable[[Any], None], failed: Callable[[Exception], None]
     ) -> None:
-        """Run ``job(progress)`` next, and give its result to ``then`` unless a later job or a cancel came first.
+        """Run a job next, and hand over its result unless a later job or a cancel comes first.
 
         Args:
-            job: Takes a function to be called with how much is done, which ends the job when nobody wants it any more.
-            shown: Takes how much is done, on the worker's thread, as long as the result is wanted.
-            then: Takes the result, on the worker's thread.
-            failed: Takes what ``job`` or ``then`` raised, on the worker's thread.
+            job: Function that takes ``progress``, calls it with how much is done, and returns the result.
+            shown: Called with how much is done, on the worker's thread, as long as the result is wanted.
+            then: Called with the result, on the worker's thread.
+            failed: Called with the exception of ``job`` or ``then``, on the worker's thread.
         """
         with self._change:
             self._latest = self._waiting = _Request(job, shown, then, failed)
@@ -82,7 +82,7 @@ class Worker:
                 self._thread.start()
 
     def cancel(self) -> bool:
-        """Want no result any more; the running job ends unheard, when it next says how far it is.
+        """Cancel all jobs. The running job ends when it next calls its ``progress``, and its result is dropped.
 
         Returns:
             Whether there was anything to cancel.
@@ -92,13 +92,13 @@ class Worker:
             return wanted is not None
 
     def settle(self, timeout: float | int) -> bool:
-        """Wait until no job waits or runs; from the worker's own thread this would wait for itself, so it does not.
+        """Wait until no job waits or runs; on the worker's own thread, return at once.
 
         Args:
-            timeout: In seconds.
+            timeout: Most seconds to wait.
 
         Returns:
-            Whether that came in time.
+            Whether all jobs have ended.
         """
         with self._change:
             if self._thread is threading.current_thread():

@@ -1,4 +1,4 @@
-"""The canvas of a 2-D slice: everything that hovering over it shows lies in the page, and the kernel is not asked."""
+"""The canvas of a 2-D slice. Everything that hovering over it shows is in the page; the kernel is not asked."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SWATCHES = 5
 
 
 class Painted(NamedTuple):
-    """What a plot function drew, for a canvas to draw again.
+    """The colours that a plot function drew, for a canvas to draw again.
 
     Attributes:
-        colours: Red, green, blue and opacity of every point.
-        title: What the colours say.
-        legend: Colours, as CSS, and what each of them says.
+        colours: Red, green, blue and opacity of every point, from 0 to 255.
+        title: What the colours mean.
+        legend: Colours, as CSS, and what each of them means.
     """
 
     colours: UInt8[np.ndarray, "beta alpha 4"]
@@ -31,22 +31,22 @@ class Painted(NamedTuple):
 
 
 class SliceCanvas(anywidget.AnyWidget):
-    """A picture of a slice, with the prediction at the point that the mouse or the arrow keys are at.
+    """A picture of a slice, with the prediction at the point under the mouse or the arrow keys.
 
     Attributes:
         points: Number of points along each axis; 0 before there is a picture.
-        reach: First and last place on both axes.
+        reach: First and last coordinate, on both axes.
         colours: Red, green, blue and opacity of every point, as bytes [beta, alpha, 4].
         anchors: ``name``, ``alpha``, ``beta`` and ``colour`` of A, B and C.
-        context: Name of the anchor whose context the tokens are of; the pinned line starts there.
-        tokens: Bytes, int32 [beta, alpha, rank]: places in ``vocabulary``.
-        probabilities: Bytes, float32 [beta, alpha, rank]; NaN as long as they are not known.
-        distances: Bytes, float32 [anchor, beta, alpha].
+        context: Name of the anchor in whose context tokens are predicted, and where the pinned line starts.
+        tokens: Indices into ``vocabulary``, as bytes of int32 [beta, alpha, rank].
+        probabilities: Probabilities of the tokens, as bytes of float32 [beta, alpha, rank]; NaN where not known yet.
+        distances: Distances from the anchors' outputs, as bytes of float32 [anchor, beta, alpha].
         vocabulary: Texts of the tokens that occur; empty for tokens that are not known yet.
-        title: What the colours say.
-        legend: Colours, as CSS, with what each of them says.
+        title: What the colours mean.
+        legend: Colours, as CSS, and what each of them means.
         label: What the picture shows, in words.
-        pin: Row and column of the pinned point, or nothing. The page sets it, and so may the kernel.
+        pin: Row and column of the pinned point; empty where none is pinned. Page and kernel may both set it.
     """
 
     _esm = (files("srtoolkit.panels.slice") / "canvas.js").read_text(encoding="utf-8")
@@ -67,10 +67,10 @@ class SliceCanvas(anywidget.AnyWidget):
     pin = T.List(T.Int()).tag(sync=True)
 
     def table(self, rank: int) -> tuple[Int[np.ndarray, "beta alpha rank"], Float[np.ndarray, "beta alpha rank"]]:
-        """Tokens, as places in ``vocabulary``, and their probabilities, as the page has them.
+        """Tokens, as indices into ``vocabulary``, and their probabilities, as the page has them.
 
         Args:
-            rank: Tokens at each point.
+            rank: Number of tokens at each point.
         """
         shape = self.points, self.points, rank
         return (
@@ -80,10 +80,10 @@ class SliceCanvas(anywidget.AnyWidget):
 
 
 def painted(ax: Axes) -> Painted:
-    """The picture that a plot function of :mod:`srtoolkit.plot.curve_plots` drew, so that canvas and PNG are the same.
+    """The colours that a plot function of :mod:`srtoolkit.plot` drew, so that canvas and PNG look the same.
 
     Args:
-        ax: With one image, and a legend or a colour bar, if any.
+        ax: Axes with one image, and perhaps a legend or a colour bar.
     """
     (image,) = ax.images
     values = image.get_array()

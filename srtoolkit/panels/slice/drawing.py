@@ -1,4 +1,4 @@
-"""Pictures of an explored slice: for the canvas, for the curve beneath it, and as one still for a notebook at rest."""
+"""Pictures of an explored slice: for the canvas, for the curve beneath it, and for a notebook without a kernel."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from srtoolkit.panels.slice.question import GATES, MARGIN, NEARNESS, REGIONS, TO
 
 
 def draw(explored: Explored, view: View, ax: Axes, text: Callable[[int], str]) -> Axes:
-    """One picture of a slice, by the plot function for it.
+    """One picture of a slice, drawn by the plot function for it.
 
     Args:
         explored: The slice.
-        view: What of it is shown.
-        ax: Where to draw.
-        text: Gives the text of a token id.
+        view: The picture, context and pinned point to show.
+        ax: Axes to draw on.
+        text: Function that returns the text of a token id.
     """
     plane, anchor = explored.plane, view.anchor
     if view.picture == NEARNESS:
@@ -46,7 +46,7 @@ def paint(explored: Explored, view: View) -> Painted:
 
     Args:
         explored: The slice.
-        view: What of it is shown.
+        view: The picture, context and pinned point to show.
     """
     found = painted(draw(explored, view, Figure().add_subplot(), explored.question.model.token_text))
     if view.picture != NEARNESS:
@@ -56,12 +56,12 @@ def paint(explored: Explored, view: View) -> Painted:
 
 
 def draw_line(explored: Explored, view: View, figure: Figure) -> None:
-    """The curve along the line to the pinned point, and the prediction there as far as it is known.
+    """Draw the curve along the line to the pinned point, and the prediction there, where it is known.
 
     Args:
         explored: The slice.
-        view: What of it is shown, with a pinned point.
-        figure: Is drawn on afresh.
+        view: The picture, context and pinned point to show; a point must be pinned.
+        figure: Figure to draw on, which is cleared first.
     """
     alpha, beta = explored.place(view.pin)
     figure.clear()
@@ -80,11 +80,11 @@ def draw_line(explored: Explored, view: View, figure: Figure) -> None:
 
 
 def still(explored: Explored, view: View) -> bytes:
-    """A picture of a slice and the top tokens beside it, with the pinned line; a PNG.
+    """A PNG file of a slice with the top tokens beside it, and the pinned line.
 
     Args:
         explored: The slice.
-        view: What of it is shown.
+        view: The picture, context and pinned point to show.
     """
     question = explored.question
     figure = Figure((9.4, 4.2), dpi=DPI, layout="constrained", facecolor="white")
@@ -109,10 +109,10 @@ def still(explored: Explored, view: View) -> bytes:
 
 
 def stacked(*pngs: bytes) -> bytes:
-    """Pictures below each other, as one PNG.
+    """One PNG file of several pictures below each other.
 
     Args:
-        pngs: The pictures, from the top.
+        pngs: Contents of the pictures' PNG files, from the top.
     """
     pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
     size = max(picture.width for picture in pictures), sum(picture.height for picture in pictures)

@@ -1,4 +1,4 @@
-"""One 2-D slice with what has been looked up on it since: more predictions, gates, lines to points."""
+"""One 2-D slice, with what was measured on it later: more predictions, gates, lines to points."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Explored:
     """A slice, and what has been measured on it so far.
 
     Attributes:
-        question: What was asked for.
-        layout: Where the slice lies.
+        question: The slice that was asked for.
+        layout: The plane of the slice.
         plane: From :func:`srtoolkit.slice_plane`, with the likeliest next tokens of every point that was measured.
-        filled: Contexts in which these tokens are known at all points.
-        gates: From :func:`srtoolkit.slice_gates`, of the first block behind the patch, by anchor.
-        lines: From :func:`srtoolkit.interpolate`, by anchor and point.
+        filled: Names of the anchors in whose context these tokens are known at all points.
+        gates: From :func:`srtoolkit.slice_gates`, for the first block after the patched one, by anchor.
+        lines: From :func:`srtoolkit.interpolate`, by anchor and pinned point.
     """
 
     question: Question
@@ -46,8 +46,8 @@ class Explored:
         """Measure a slice, with the likeliest next tokens from the same passes.
 
         Args:
-            question: Which slice.
-            progress: As :func:`srtoolkit.slice_plane` takes it.
+            question: The slice to measure.
+            progress: Called with the number of points done and that of all points.
         """
         model, prompts, layer, resolution, tolerance = question
         layout = lay_out(model, prompts, layer=layer, resolution=resolution)
@@ -57,11 +57,11 @@ class Explored:
         return cls(question, layout, plane, set(filled))
 
     def complete(self, view: View, progress: Progress) -> None:
-        """Measure what a view shows beside the slice and its predictions: gates, and the line to the pinned point.
+        """Measure what a view shows in addition to the slice and its predictions: gates, and the pinned line.
 
         Args:
-            view: What is shown.
-            progress: As the measurements take it.
+            view: The picture, context and pinned point to show.
+            progress: Called with the number of points done and that of all points.
         """
         model, layout, (_, anchor, pin) = self.question.model, self.layout, view
         if view.picture == GATES and anchor not in self.gates:
@@ -77,39 +77,39 @@ class Explored:
         """Measure predictions at the points where the slice was not measured.
 
         Args:
-            anchor: Whose prompt is the context.
-            progress: As the measurement takes it.
+            anchor: Name of the anchor in whose context to predict.
+            progress: Called with the number of points done and that of all points.
         """
         self.plane = fill_tokens(self.question.model, self.layout, self.plane, anchor, progress)
         self.filled.add(anchor)
 
     def prompts_of_line(self, anchor: str) -> tuple[str, str]:
-        """The pair of prompts in whose first one's context a pinned line runs; the second has no part in it.
+        """The pair of prompts for a pinned line, which runs in the context of the first; the second has no part in it.
 
         Args:
-            anchor: Where the line starts.
+            anchor: Name of the anchor where the line starts.
         """
         index, prompts = ANCHORS.index(anchor), self.question.prompts
         return prompts[index], prompts[index - 1]
 
     @property
     def corners(self) -> list[tuple[float, float]]:
-        """Alpha and beta of A, B and C."""
+        """Coordinates alpha and beta of A, B and C."""
         return [(0.0, 0.0), (1.0, 0.0), (float(self.plane["c_alpha"]), float(self.plane["c_beta"]))]
 
     def place(self, pin: tuple[int, ...]) -> tuple[float, float]:
-        """Alpha and beta of a point.
+        """Coordinates alpha and beta of a point.
 
         Args:
-            pin: Its row and column.
+            pin: Row and column of the point.
         """
         return float(self.plane["alpha"][pin[1]]), float(self.plane["beta"][pin[0]])
 
     def prediction(self, view: View) -> tuple[list[str], list[float]]:
-        """Texts and probabilities of the likeliest next tokens at the pinned point; none as long as they are not known.
+        """Texts and probabilities of the likeliest next tokens at the pinned point; empty where they are not known yet.
 
         Args:
-            view: What is shown.
+            view: The picture, context and pinned point to show.
         """
         at = self.plane.sel(anchor=view.anchor).isel(beta=view.pin[0], alpha=view.pin[1])
         tokens = [token for token in at["token"].values.tolist() if token >= 0]
@@ -117,10 +117,10 @@ class Explored:
         return texts, at["probability"].values.tolist()[: len(texts)]
 
     def result(self, view: View) -> xr.Dataset:
-        """The slice, with the gates that are counted in the context that is shown.
+        """The Dataset of the slice, with gate crossings where they were measured in the context that is shown.
 
         Args:
-            view: What is shown.
+            view: The picture, context and pinned point to show.
         """
         found = self.plane.assign_attrs(context=view.anchor)
         if view.anchor in self.gates:

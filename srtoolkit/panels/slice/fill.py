@@ -1,4 +1,4 @@
-"""The likeliest next tokens of the points of a slice at which it was not measured."""
+"""The likeliest next tokens at the points of a slice that were not measured."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ def fill_tokens(model: Model, layout: Layout, plane: xr.Dataset, anchor: str, pr
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        layout: Where the slice lies, from :func:`srtoolkit.lay_out`.
+        layout: The plane of the slice, from :func:`srtoolkit.lay_out`.
         plane: From :func:`srtoolkit.slice_plane` on this layout, with ``top``.
-        anchor: Whose prompt is the context.
-        progress: Called after each batch with the points done and those to be measured; what it raises ends the
-            measurement.
+        anchor: Name of the anchor in whose context to predict.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
 
     Returns:
-        As ``plane``, which is left as it is.
+        A copy of ``plane`` with all tokens and probabilities of this context.
     """
     context, top = ANCHORS.index(anchor), plane.sizes["rank"]
     flat = np.flatnonzero(~plane["measured"].values[context])

@@ -1,4 +1,4 @@
-"""A plane through three prompts' activations, to hover over: what the model would say at every point of it."""
+"""The panel of the plane through three prompts' activations, with the next-token prediction at every point."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ _STYLE = {"description_width": "90px"}
 class SliceExplorer(ModelPanel):
     """The plane through three prompts' activations, with the next-token prediction at every point of it.
 
-    Hovering, or arrow keys, look up what lies in the page already. A click, or Enter, pins a point: the line to it from
-    the context's own activation is measured and drawn as a curve.
+    Hovering, or the arrow keys, show the prediction at a point without computing anything. A click, or Enter, pins a
+    point: the line to it from the context's own activation is measured and drawn as a curve.
 
     Args:
-        model: From :func:`srtoolkit.load_model`, or the name of one; a small packaged one by default.
-        prompts: A, B and C, of any lengths.
+        model: From :func:`srtoolkit.load_model`, or the name of a model; a small packaged model by default.
+        prompts: The prompts A, B and C, of any lengths.
         layer: Block whose output is replaced.
-        resolution: Points along each axis.
-        tolerance: Where the slice need not be measured for its picture, as :func:`srtoolkit.slice_plane` takes it.
-            Predictions are measured there afterwards, in the context that is shown.
+        resolution: Number of points along each axis.
+        tolerance: Error up to which points are interpolated, as :func:`srtoolkit.slice_plane` takes it. Predictions at
+            these points are measured afterwards, in the context that is shown.
 
     Attributes:
-        prompt_a: Control of the prompt A.
-        prompt_b: Control of the prompt B.
-        prompt_c: Control of the prompt C.
+        prompt_a: Control of prompt A.
+        prompt_b: Control of prompt B.
+        prompt_c: Control of prompt C.
         resolution: Control of the number of points along each axis.
         shown: Control of the picture, one of ``PICTURES``.
-        context: Control of the anchor whose prompt predictions, gates and the line to the pinned point are in.
+        context: Control of the anchor in whose context predictions, gates and the line to the pinned point are.
         canvas: The picture; ``canvas.pin`` is the row and column of the pinned point.
         line: Curves along the line to the pinned point, or ``None``.
 
     Raises:
-        ValueError: The prompts are not three.
+        ValueError: There are not three prompts.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class SliceExplorer(ModelPanel):
         """Submit the job that measures what the controls ask for, as far as it is not known yet.
 
         Args:
-            model: What is measured.
+            model: The model to measure.
 
         Raises:
-            ValueError: A point is pinned that is not on the plane.
+            ValueError: The pinned point is not on the plane.
         """
         prompts = (self.prompt_a.value, self.prompt_b.value, self.prompt_c.value)
         question = Question(model, prompts, self.layer.value, self.resolution.value, self._tolerance)
@@ -154,7 +154,7 @@ class SliceExplorer(ModelPanel):
 
     @property
     def alt(self) -> str:
-        """What is shown, in words and numbers."""
+        """The alternative text of what is shown, in words and numbers."""
         return describe(self._explored, self._view) if self._explored is not None else "nothing to show yet"
 
     def _draw(self) -> None:
@@ -197,7 +197,7 @@ class SliceExplorer(ModelPanel):
 
     @property
     def png(self) -> bytes:
-        """The picture that is shown beside the top tokens, and the pinned line below."""
+        """Content of the PNG file of what is shown: the picture, top tokens beside it, and the pinned line below."""
         with self.lock, DRAWING:
             if self._explored is None:
                 return self._pinned.png
@@ -205,7 +205,7 @@ class SliceExplorer(ModelPanel):
             return stacked(whole, self._pinned.png) if self._view.pin else whole
 
     def code(self) -> str:
-        """The library calls that give ``result`` and ``line``."""
+        """The library calls that make ``result`` and ``line``."""
         with self.lock:
             if self._explored is None:
                 raise ValueError("nothing is shown yet.")

@@ -1,4 +1,4 @@
-"""What a slice explorer is asked: which slice, and what of it is shown."""
+"""What a slice explorer is asked for: a slice, and a view of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PICTURES = (NEARNESS, REGIONS, TOKENS, MARGIN, GATES)
 
 
 class Question(NamedTuple):
-    """Which slice is asked for.
+    """The slice that is asked for.
 
     Attributes:
         model: From :func:`srtoolkit.load_model`.
-        prompts: A, B and C.
+        prompts: Texts of the prompts A, B and C.
         layer: Block whose output is replaced.
-        resolution: Points along each axis.
-        tolerance: Where the slice need not be measured, as :func:`srtoolkit.slice_plane` takes it.
+        resolution: Number of points along each axis.
+        tolerance: Error up to which points are interpolated, as :func:`srtoolkit.slice_plane` takes it.
     """
 
     model: Model
@@ -32,12 +32,12 @@ class Question(NamedTuple):
 
 
 class View(NamedTuple):
-    """What of a slice is shown.
+    """The view of a slice that is shown.
 
     Attributes:
-        picture: One of ``PICTURES``.
-        anchor: Anchor whose prompt is the context of predictions, gates and the pinned line.
-        pin: Row and column of the pinned point, or nothing.
+        picture: Name of the picture, one of ``PICTURES``.
+        anchor: Name of the anchor in whose context predictions, gates and the pinned line are.
+        pin: Row and column of the pinned point; empty where none is pinned.
     """
 
     picture: str

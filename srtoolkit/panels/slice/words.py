@@ -1,4 +1,4 @@
-"""What an explored slice shows in words and numbers, and the calls that give it."""
+"""What an explored slice shows, in words and numbers, and the calls that make it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def describe(explored: Explored, view: View) -> str:
 
     Args:
         explored: The slice.
-        view: What of it is shown.
+        view: The picture, context and pinned point to show.
     """
     question, region = explored.question, explored.plane["region"].values
     a, b, c = (shorten(prompt) for prompt in question.prompts)
@@ -32,11 +32,11 @@ def describe(explored: Explored, view: View) -> str:
 
 
 def describe_pin(explored: Explored, view: View) -> str:
-    """What the pinned point shows, in words and numbers; nothing without one.
+    """What the pinned point shows, in words and numbers; empty where none is pinned.
 
     Args:
         explored: The slice.
-        view: What of it is shown.
+        view: The picture, context and pinned point to show.
     """
     if not view.pin:
         return ""
@@ -52,11 +52,11 @@ def describe_pin(explored: Explored, view: View) -> str:
 
 
 def code(explored: Explored, view: View) -> str:
-    """The library calls that give what is shown.
+    """The library calls that make what is shown.
 
     Args:
         explored: The slice.
-        view: What of it is shown.
+        view: The picture, context and pinned point to show.
     """
     question, anchor, top = explored.question, view.anchor, explored.plane.sizes["rank"]
     lines = [

@@ -15,20 +15,20 @@ from srtoolkit.patching.reads import Readout, Reads
 
 
 class Full(Method):
-    """Every point runs the whole prompt."""
+    """The method that runs the whole prompt for every point."""
 
     name = "full"
 
     def points_that_fit(self, model: Model, length: int, n_points: int, readout: Readout) -> int:
-        """As many as have prompts that fit."""
+        """Number of points whose whole prompts fit in memory together."""
         return min(tokens_that_fit(model) // length, model.memory_budget // (bytes_per_token(model, readout) * length))
 
     def start(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
-        """Batches share nothing."""
+        """What runs one batch; batches share nothing."""
         return functools.partial(_run, model)
 
     def passes(self, n_layers: int, contexts: int, length: int, points: int, layer: int, *, logits: bool) -> list[Pass]:
-        """One, of all tokens for all points."""
+        """One pass, of all tokens of the prompt for every point."""
         n = contexts * points
         return [Pass(n * length, length, 0, n_layers, n * logits)]
 

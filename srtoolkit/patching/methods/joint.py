@@ -23,29 +23,29 @@ JOINT_TOKENS = 256
 
 
 class Joint(SideBySide):
-    """The prefix goes through the blocks behind the patch together with the points, whose weights are so read once."""
+    """The prefix and the points go through the blocks after the patch together, so that weights are read once."""
 
     name = "joint"
 
     def unsuited(self, contexts: Contexts) -> str:
-        """It is slower than ``"parallel"`` where the prefix would have to run several times, or is long."""
+        """Why ``"auto"`` should not try it: it is slow for long prefixes, and for those that run several times."""
         past = contexts.length - 1
         if contexts.n_points > PARALLEL_POINTS or past > JOINT_TOKENS:
             return f"it is slow for {past} tokens before {contexts.n_points} points"
         return super().unsuited(contexts) or ("contexts share their prefixes" if contexts.prefixes_shared else "")
 
     def points_that_fit(self, model: Model, length: int, n_points: int, readout: Readout) -> int:
-        """As many as fit with a prefix for each sequence."""
+        """Number of points that fit in memory together, with one prefix for each sequence."""
         _, row = rows_for(n_points)
         fitting = min(tokens_that_fit(model), model.memory_budget // bytes_per_token(model, readout))
         return fitting // (length - 1 + row) * row or fitting - (length - 1)
 
     def start_together(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
-        """Batches share nothing."""
+        """What runs one batch; batches share nothing."""
         return functools.partial(prefix_and_points, model)
 
     def passes(self, n_layers: int, contexts: int, length: int, points: int, layer: int, *, logits: bool) -> list[Pass]:
-        """One of the prefixes up to the patch, one of prefixes and points behind it."""
+        """One pass of the prefixes up to the patch, and one of prefixes and points after it."""
         n, (sequences, beside) = contexts * points, rows_for(points)
         before = contexts * sequences * (length - 1)
         starts = [Pass(before, length - 1, 0, layer + 1)] if before else []
@@ -53,7 +53,7 @@ class Joint(SideBySide):
 
 
 def prefix_and_points(model: Model, batch: Batch) -> Reads:
-    """A batch whose sequences hold the prefix and the points.
+    """What is read in a batch whose sequences hold the prefix and the points.
 
     Args:
         model: From :func:`srtoolkit.load_model`.

@@ -1,4 +1,4 @@
-"""What a method of patching says of itself: whom it fits, how many points it takes at once, what it runs and costs."""
+"""What a patching method is: the contexts it suits, the points it takes at once, how it runs, and what that costs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 class Contexts(NamedTuple):
-    """What decides whether a method is worth a try, known without the weights.
+    """Lengths and numbers by which a method is worth a try, known without the weights.
 
     Attributes:
-        length: Tokens of each context.
-        n_points: Points of each context.
-        window: Tokens that the narrowest local attention of a block sees, or ``None`` where every block sees all.
-        prefixes_shared: Whether one prefix serves several contexts.
+        length: Number of tokens of each context.
+        n_points: Number of points of each context.
+        window: Number of tokens in the narrowest attention window of any block; ``None`` where attention is global.
+        prefixes_shared: Whether several contexts have the same prefix.
     """
 
     length: int
@@ -35,12 +35,12 @@ class Contexts(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Points that are put into some contexts together.
+    """Points that are patched into their contexts in one batch.
 
     Attributes:
         rows: Index of each row's context, ``[row]``.
-        context: Token ids ``[row, pos]``.
-        points: What replaces the residual stream at the last position, ``[row, point, d_model]``.
+        context: Token ids of each row's context, ``[row, pos]``.
+        points: Points that replace the residual stream at the last position, ``[row, point, d_model]``.
         readout: What to read, and after which block the points go in.
     """
 
@@ -58,13 +58,13 @@ class Pass(NamedTuple):
     """Tokens that go through some of a model's blocks together, from which a cost is counted.
 
     Attributes:
-        tokens: How many.
-        keys: How many keys each is compared with.
-        start: First block they go through.
-        stop: The block after the last.
-        logits: Of how many the logits are computed.
-        then_keys: Whether the block ``stop`` makes its keys and values as well.
-        again: How many of them another pass has taken through the blocks before.
+        tokens: Number of tokens.
+        keys: Number of keys that each token attends to.
+        start: First block that the tokens go through.
+        stop: Block after the last one that they go through.
+        logits: Number of tokens for which logits are computed.
+        then_keys: Whether the block ``stop`` computes its keys and values as well.
+        again: Number of these tokens that another pass took through the earlier blocks.
     """
 
     tokens: int
@@ -77,10 +77,10 @@ class Pass(NamedTuple):
 
 
 class Method(ABC):
-    """A method of patching. It holds nothing of a model or a call, so that one object serves all.
+    """A patching method. It keeps nothing about a model or a call, so that one object serves all.
 
     Attributes:
-        name: What the argument ``method`` calls it.
+        name: Name of the method, as the argument ``method`` takes it.
         needs: Arguments that the model's forward pass must take.
         side_by_side: Whether all points of a context are tokens of one sequence.
     """
@@ -90,26 +90,36 @@ class Method(ABC):
     side_by_side: ClassVar[bool] = False
 
     def unsuited(self, contexts: Contexts) -> str:
-        """Why ``"auto"`` should not try it on such contexts; empty where it should."""
+        """Why ``"auto"`` should not try the method on some contexts, in words; empty where it should.
+
+        Args:
+            contexts: The lengths and numbers that decide.
+        """
         return ""
 
     def check(self, model: Model, length: int, n_points: int, layer: int) -> None:
-        """Refuse a model or a context that it cannot run, as far as this is known before anything runs.
+        """Refuse a model or a context that the method cannot run, as far as this is known before anything runs.
 
         Args:
             model: From :func:`srtoolkit.load_model`.
-            length: Tokens of each context.
-            n_points: Points of each context.
+            length: Number of tokens of each context.
+            n_points: Number of points of each context.
             layer: Block whose output is replaced.
 
         Raises:
-            Unsupported: It cannot; the message says why.
+            Unsupported: The method cannot run it; the message says why.
         """
         if missing := sorted(self.needs - model.forward_arguments):
             raise Unsupported(f"its forward pass does not take {' and '.join(missing)}")
 
     def tokens_needed(self, length: int, layer: int, n_layers: int) -> int:
-        """Number of a context's last tokens that must run, of ``length``, to patch after block ``layer``."""
+        """Number of last tokens of a context that must run to patch after a block.
+
+        Args:
+            length: Number of tokens of the context.
+            layer: Block whose output is replaced.
+            n_layers: Number of the model's blocks.
+        """
         return length
 
     @abstractmethod
@@ -117,15 +127,15 @@ class Method(ABC):
         """Number of points that fit in the model's memory budget together, and on a CPU in its caches.
 
         Args:
-            model: Whose widths and budget count.
-            length: Tokens of each context.
-            n_points: Points of each context.
-            readout: What is read of each point; logits are the widest.
+            model: The model, which has widths and a memory budget.
+            length: Number of tokens of each context.
+            n_points: Number of points of each context.
+            readout: What is read of each point; logits take most memory.
         """
 
     @abstractmethod
     def start(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
-        """What runs the batches of one call; it may keep what consecutive batches share.
+        """A function that runs the batches of one call; it may keep what consecutive batches share.
 
         Args:
             model: From :func:`srtoolkit.load_model`.
@@ -134,13 +144,13 @@ class Method(ABC):
 
     @abstractmethod
     def passes(self, n_layers: int, contexts: int, length: int, points: int, layer: int, *, logits: bool) -> list[Pass]:
-        """The passes that it makes, so that their cost can be counted without a model.
+        """The forward passes that the method makes, so that their cost can be counted without a model.
 
         Args:
             n_layers: Number of the model's blocks.
-            contexts: How many.
-            length: Tokens of each that must run.
-            points: Points of each.
+            contexts: Number of contexts.
+            length: Number of tokens of each context that must run.
+            points: Number of points of each context.
             layer: Block whose output is replaced.
             logits: Whether logits are read.
         """
@@ -154,18 +164,18 @@ class Method(ABC):
         reduce: Callable[[Reads], Reads] | None = None,
         progress: Progress | None = None,
     ) -> Reads:
-        """All contexts and points, in batches that fit the memory budget.
+        """What is read of all points of all contexts, which run in batches that fit the memory budget.
 
         Args:
             model: From :func:`srtoolkit.load_model`.
-            context: Token ids.
-            points: What replaces the residual stream at the last position.
+            context: Token ids of the contexts.
+            points: Points that replace the residual stream at the last position.
             readout: What to read, and after which block the points go in.
-            reduce: Makes less of what a batch has read.
-            progress: Called after each batch.
+            reduce: Function that shrinks what each batch has read before it is kept.
+            progress: Called after each batch with the number of points done and that of all points.
 
         Raises:
-            Unsupported: It cannot run this model or context.
+            Unsupported: The method cannot run this model or context.
         """
         n_points = points.shape[1]
         self.check(model, context.shape[1], n_points, readout.layer)

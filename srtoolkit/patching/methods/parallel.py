@@ -1,4 +1,4 @@
-"""Patching by one sequence of points behind keys and values of their prefix that were computed once."""
+"""Patching by one sequence of points that follows cached keys and values of their prefix."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from srtoolkit.patching.reads import Readout, Reads
 
 
 class Parallel(SideBySide):
-    """Keys and values of a prefix are computed once, however many points and contexts look back on it."""
+    """Keys and values of a prefix are computed once, however many points and contexts share it."""
 
     name = "parallel"
 
     def points_that_fit(self, model: Model, length: int, n_points: int, readout: Readout) -> int:
-        """As many as fit with the prefixes of their contexts."""
+        """Number of points that fit in memory together, with the prefixes of their contexts."""
         budget, token, key = model.memory_budget, bytes_per_token(model, readout), bytes_per_key(model)
         sequences, row = rows_for(n_points)
         # The prefixes of a batch are held once, and for a moment twice: while they are put in the order of its rows.
@@ -34,14 +34,14 @@ class Parallel(SideBySide):
         return min(tokens_that_fit(model), rows * row or budget // token)
 
     def start_together(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
-        """Consecutive batches share prefixes; without any, the points are all that there is to run."""
+        """What runs one batch; consecutive batches share prefixes, where prompts have more than one token."""
         if context.shape[1] == 1:
             return functools.partial(prefix_and_points, model)
         prefixes = Prefixes(model, context, tokens_that_fit(model))
         return lambda batch: _points_behind(model, batch, prefixes.of(batch.rows))
 
     def passes(self, n_layers: int, contexts: int, length: int, points: int, layer: int, *, logits: bool) -> list[Pass]:
-        """One of the prefixes up to the last block's keys and values, one of the points."""
+        """One pass of the prefixes up to the last block's keys and values, and one of the points."""
         n, past, (_, beside) = contexts * points, length - 1, rows_for(points)
         before = [Pass(contexts * past, past, 0, n_layers - 1, then_keys=True)] if past else []
         return [*before, Pass(n, past + beside, layer + 1, n_layers, n * logits)]

@@ -1,4 +1,4 @@
-"""Patching by points that each continue a copy of what the model keeps of their prefix."""
+"""Patching by points that each continue a copy of the model's cache of their prefix."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ class Prefix(Method):
             check_copied(DynamicCache(config=model.hf.config.get_text_config()))
 
     def points_that_fit(self, model: Model, length: int, n_points: int, readout: Readout) -> int:
-        """As many as fit with a prefix for each."""
+        """Number of points that fit in memory together, with a copy of the prefix for each."""
         each = bytes_per_token(model, readout) + length * bytes_per_key(model)
         return min(tokens_that_fit(model), model.memory_budget // each)
 
     def start(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
-        """Batches share nothing."""
+        """What runs one batch; batches share nothing."""
         return functools.partial(each_alone, model)
 
     def passes(self, n_layers: int, contexts: int, length: int, points: int, layer: int, *, logits: bool) -> list[Pass]:
-        """One of the prefixes, one of the points."""
+        """One pass of the prefixes, and one of the points."""
         n, past = contexts * points, length - 1
         before = [Pass(contexts * past, past, 0, n_layers)] if past else []
         return [*before, Pass(n, length, layer + 1, n_layers, n * logits)]
 
 
 def each_alone(model: Model, batch: Batch) -> Reads:
-    """A batch whose points stand in sequences of their own.
+    """What is read in a batch in which each point is a sequence of its own.
 
     Args:
         model: From :func:`srtoolkit.load_model`.

@@ -1,4 +1,4 @@
-"""What the methods share whose points stand side by side in one sequence, each blind to the others."""
+"""The methods whose points are tokens of one sequence, which do not attend to each other: what they share."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ class SideBySide(Method):
     side_by_side = True
 
     def unsuited(self, contexts: Contexts) -> str:
-        """Points side by side cannot follow local attention that is narrower than the sequence."""
+        """Why ``"auto"`` should not try it: some attention window is narrower than the sequence."""
         tokens = contexts.length - 1 + min(contexts.n_points, PARALLEL_POINTS)
         narrow = contexts.window is not None and tokens > contexts.window
         return f"a block attends to {contexts.window} tokens, and prefix and points are {tokens}" if narrow else ""
 
     def check(self, model: Model, length: int, n_points: int, layer: int) -> None:
-        """Refuse a model with blocks that do more than attend to all that came before."""
+        """Refuse a model with blocks that are not plain attention to all earlier tokens."""
         super().check(model, length, n_points, layer)
         past = self.tokens_needed(length, layer, model.n_layers) - 1
         check_side_by_side(model, past + min(n_points, PARALLEL_POINTS))
 
     def tokens_needed(self, length: int, layer: int, n_layers: int) -> int:
-        """The last alone behind the last block, where no block is left that would look back."""
+        """All tokens; after the last block only the last token, because no block is left to attend to the others."""
         return 1 if layer == n_layers - 1 else length
 
     @abstractmethod
     def start_together(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
-        """As :meth:`start`, for points that stay finite."""
+        """A function that runs the batches of one call, for points whose outputs stay finite."""
 
     def start(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
-        """Points side by side in one sequence, but where one overflows, that sequence's points run each by itself.
+        """A function that runs the batches of one call; where a point overflows, its sequence's points run one by one.
 
-        Else it would take the others with it: what attention masks out counts 0 times, and 0 times infinity is NaN.
+        Otherwise it would spoil the others: what attention masks out counts 0 times, and 0 times infinity is NaN.
         """
         together = self.start_together(model, context)
 
@@ -61,9 +61,12 @@ class SideBySide(Method):
 
 
 def rows_for(n_points: int) -> tuple[int, int]:
-    """Number of sequences that hold the points of one context, and of points in each.
+    """Number of sequences that hold the points of one context, and number of points in each.
 
-    Points in one sequence are kept from seeing each other by a mask, and paid for all the same.
+    A mask keeps points of one sequence from attending to each other, but that attention is computed all the same.
+
+    Args:
+        n_points: Number of points of the context.
     """
     sequences = -(-n_points // PARALLEL_POINTS)
     return sequences, -(-n_points // sequences)
