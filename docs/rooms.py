@@ -22,6 +22,30 @@ FLOORS = (
     ("__init__", "__main__", "report", "paths"),
 )
 
+#: How far to the right each room stands in the picture, so that no arrow runs behind a box. Not shown are what all
+#: rooms import (``version``, ``validation``), and the former name of a module (``paths``).
+PLACES = {
+    "files": 0.73,
+    "reference": 0.36,
+    "profiles": 0.93,
+    "analysis": 0.57,
+    "suite": 0.17,
+    "results": 0.78,
+    "models": 0.31,
+    "prompts": 0.23,
+    "patching": 0.40,
+    "stimuli": 0.07,
+    "sweeps": 0.74,
+    "measures": 0.42,
+    "plot": 0.62,
+    "costs": 0.88,
+    "panels": 0.2,
+    "reproduction": 0.75,
+    "__init__": 0.2,
+    "__main__": 0.75,
+    "report": 0.5,
+}
+
 Edge = tuple[str, str]
 
 
@@ -56,8 +80,20 @@ def listed(graph: set[Edge]) -> str:
     return "".join(f"{room}: {', '.join(sorted(low for up, low in graph if up == room))}\n" for room in rooms)
 
 
+def reached(graph: set[Edge], room: str) -> set[str]:
+    """The rooms that one imports, itself or through others."""
+    below = {lower for upper, lower in graph if upper == room}
+    return below.union(*(reached(graph, lower) for lower in below))
+
+
+def needed(graph: set[Edge]) -> set[Edge]:
+    """The arrows that no chain of other arrows implies: fewer, and they say the same about what stands on what."""
+    between = {(upper, lower) for upper, middle in graph for lower in reached(graph, middle)}
+    return graph - between
+
+
 def draw(graph: set[Edge], path: Path) -> None:
-    """Draw the rooms on their floors, and a line from each down to those that it imports.
+    """Draw the rooms on their floors, with an arrow down to what each stands on; those that reach a model stand out.
 
     Args:
         graph: Who imports whom.
@@ -68,29 +104,25 @@ def draw(graph: set[Edge], path: Path) -> None:
     from matplotlib.figure import Figure
 
     mpl.rcParams["svg.hashsalt"] = "rooms"  # the same graph gives the same file
-    shown = [[room for room in floor if room not in ("version", "validation", "paths")] for floor in FLOORS]
-    colours = sns.color_palette("colorblind", len(shown))
-    places = {
-        room: ((column + 0.5) / len(floor) + 0.06 * (-1) ** level, float(level))
-        for level, floor in enumerate(shown)
-        for column, room in enumerate(floor)
-    }
-    axes = Figure(figsize=(9, 8.5)).add_axes((0, 0, 1, 1))
-    for upper, lower in sorted(graph):
-        if upper in places and lower in places and upper not in shown[-1]:
-            (x, y), (x_low, y_low) = places[upper], places[lower]
-            axes.annotate(
-                "",
-                (x_low, y_low + 0.2),
-                (x, y - 0.2),
-                arrowprops={"arrowstyle": "-|>", "color": colours[int(y)], "alpha": 0.75, "shrinkA": 0, "shrinkB": 0},
-            )
-    for room, (x, y) in places.items():
-        name = {"__init__": "import srtoolkit", "__main__": "srt (command)"}.get(room, room)
-        box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": colours[int(y)], "linewidth": 2}
-        axes.text(x, y, name, ha="center", va="center", fontsize=13, bbox=box, zorder=3)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.5, len(shown) - 0.5))
+    blue, orange = sns.color_palette("colorblind")[:2]
+    axes = Figure(figsize=(9, 7.6)).add_axes((0, 0, 1, 1))
+    places = {room: (PLACES[room], level) for level, floor in enumerate(FLOORS) for room in floor if room in PLACES}
+    for level in range(0, len(FLOORS), 2):
+        axes.axhspan(level - 0.5, level + 0.5, color="0.96", zorder=0)
+    axes.set(xlim=(0, 1), ylim=(-0.5, len(FLOORS) - 0.5))
     axes.set_axis_off()
+    boxes = {}
+    for room, (x, y) in places.items():
+        name = {"__init__": "import srtoolkit", "__main__": "srt"}.get(room, room)
+        colour = orange if "models" in {room, *reached(graph, room)} else blue
+        box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": colour, "linewidth": 2.5}
+        boxes[room] = axes.text(x, y, name, ha="center", va="center", fontsize=14, bbox=box, zorder=3)
+    axes.figure.draw_without_rendering()  # a box has its size from here on, and arrows end at its edge
+    for upper, lower in sorted(needed(graph)):
+        if upper in places and lower in places and upper not in FLOORS[-1]:
+            line = {"arrowstyle": "-|>,head_width=0.25,head_length=0.5", "color": "0.3", "linewidth": 1.3}
+            ends = {"patchA": boxes[upper].get_bbox_patch(), "patchB": boxes[lower].get_bbox_patch()}
+            axes.annotate("", places[lower], places[upper], arrowprops={**line, **ends, "shrinkA": 0, "shrinkB": 2})
     axes.figure.savefig(path, metadata={"Date": None})
 
 

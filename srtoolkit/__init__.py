@@ -3,6 +3,7 @@
 Public names load on first use, so that importing the package costs nothing; ``__init__.pyi`` lists them.
 """
 
+import functools
 import sys
 import types
 from typing import Any
@@ -15,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
 class _Package(types.ModuleType):
     """This module, whose ``save`` is its own: nnsight gives every object one, and Python would find that first."""
 
-    @property
+    @functools.cached_property
     def save(self) -> Any:
         return __getattr__("save")
 

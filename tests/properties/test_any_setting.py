@@ -207,7 +207,7 @@ def _float_vector(value):
 WITHOUT = {
     *("all_pairs", "around_jumps", "available_models", "capture", "divergence_by_region", "estimate_cost", "lay_out"),
     *("line_on_plane", "load_model", "output_spread", "paper_pairs", "patch", "profile", "sample_pairs", "save"),
-    *("slice_colours", "slice_predictions", "sweep", "text_loss", "token_change_at"),
+    *("slice_colours", "slice_predictions", "sweep", "text_loss", "token_change_at", "wrap"),
 }
 
 
