@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from srtoolkit.models.checks import check_model
 from srtoolkit.models.model import Model
 from srtoolkit.validation import check_whole
 
@@ -50,6 +51,7 @@ def check_top(model: Model, top: int, least: int = 1) -> int:
         least: The smallest number that makes sense.
 
     Raises:
+        TypeError: ``model`` is no model.
         ValueError: No whole number, or more tokens than the vocabulary has.
     """
-    return check_whole(top, "top", least, model.vocab_size)
+    return check_whole(top, "top", least, check_model(model).vocab_size)
