@@ -177,7 +177,7 @@ def _couple(pair: Any) -> tuple[str, str] | None:
 
 def check_flag(value: Any, what: str) -> bool:
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{what}={value!r}: expected True or False.")
+        raise TypeError(f"{what}={value!r}: expected one of True and False.")
     return bool(value)
 
 
