@@ -62,7 +62,7 @@ def estimate_cost(
     items = [work] if isinstance(work, Work) else listed(work)
     if not items or not all(isinstance(item, Work) for item in items):
         raise ValueError(f"work: expected one or more srt.Work(...), got {work!r}.")
-    calibrate = check_number(calibrate, "calibrate", 0)
+    calibrate = check_number(calibrate, "calibrate", 0.0)
     check_names(dtype, DTYPES, "dtype")
     place = pick_device(device)
     models = {item.model: find_architecture(item.model, item.revision) for item in items}
