@@ -2,21 +2,44 @@
 
 Axes, everywhere in the project:
 
-=============  ===========================================================
+=============  =====================================================================================
 ``pair``       one pair of prompts, named by its label
+``prompt``     one prompt, or the one of a pair that a value is of
+``other``      a second one, where all of them are compared with each other
+``context``    a prompt into which points are patched
+``pos``        position of a token in its prompt; ``_pos`` where prompts differ in length
+``text``       one text that is embedded
 ``alpha``      place on the path from A (0) to B (1)
 ``beta``       place across it, in a plane, from the line AB (0) to C (1)
 ``anchor``     A, B or C: a prompt whose activation spans a plane
+``point``      one activation that is patched, or whose output is read
+``step``       from one point of a path to the next
+``lag``        number of steps between two points that are compared
+``offset``     number of steps from a jump
+``neighbour``  a random point beside A
 ``model``      one model or revision of a sweep, named by its label
-``pos``        position of a token in its prompt; ``_pos`` where prompts differ in length
-``layer``      index of a decoder block; its output is meant
+``block``      index of a decoder block whose gates are read
+``gate``       one pre-activation of the MLP of a block
+``flip``       one change of a gate's sign on a path
+``head``       one attention head
+``key``        position that attention may look at
+``d_model``    width of the residual stream
+``d_head``     width of an attention head
+``d_vocab``    token ids of the model
+``width``      of whatever is read: ``d_model``, ``d_vocab`` or all gates
+``rank``       place among the likeliest next tokens, the likeliest first
+``quantity``   name of a summarised measure
+``resample``   one drawing of the bootstrap; the first may be all pairs as they are
+``setting``    what differs between the results of a trend, such as a checkpoint
+``entry``      one of the values that are ranked together
+``merge``      one joining of two groups of prompts, the closest first
+``part``       what scipy's linkage says of a merge: both groups, their distance, their size
+``axis``       horizontal or vertical, in a map of prompts
+``row``        one sequence of a pass over a model; one line of a grid
+``column``     place in a line of a grid
 ``token``      place in a stream of token ids, ``train_token`` and ``held_out_token`` where two meet
 ``window``     one training window of a stream
-``quantity``   name of a summarised measure
-``d_model``    width of the residual stream
-``d_vocab``    token ids of the model
-``width``      of whatever is read: ``d_model`` or ``d_vocab``
-=============  ===========================================================
+=============  =====================================================================================
 """
 
 from __future__ import annotations

@@ -254,6 +254,7 @@ def test_the_pages_growth_is_that_of_the_kept_run(kept):
         assert says(power, *scaling.fit(x, y)[:3]), name
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(folder, curves):
     """The peak of this process is not inherited, and a process that fails says why."""
     ballast = torch.ones(2**28)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import itertools
+import pkgutil
 import re
 import subprocess
 import sys
@@ -16,8 +18,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+import axes
 import srtoolkit as srt
 from docs import rooms
+from srtoolkit import results
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -112,6 +116,22 @@ def test_the_stub_lists_every_public_name_and_all_resolve():
     stated = next(ast.literal_eval(node.value) for node in body if isinstance(node, ast.Assign))
     assert sorted(bound) == sorted(stated) == sorted(srt.__all__) == sorted(dir(srt))
     assert all(getattr(srt, name) is not None for name in srt.__all__)
+
+
+def test_the_table_of_axes_has_every_name_that_occurs_and_no_other():
+    trees = [ast.parse(path.read_text()) for path in MODULES]
+    occurring = {name for tree in trees for found in (axes.of_annotations, axes.of_results) for name in found(tree)}
+    table = re.search(r"^=+  =+\n(.*)^=+  =+\n", results.__doc__, re.M | re.S)[1]
+    assert occurring == {name.lstrip("_") for name in re.findall(r"``(\w+)``", table)}
+
+
+@pytest.mark.filterwarnings("ignore:The module srtoolkit:DeprecationWarning")
+def test_no_public_name_hides_a_module_of_its_package():
+    for path in (path for path in MODULES if path.name == "__init__.py"):
+        room = importlib.import_module(".".join(path.relative_to(ROOT).parts[:-1]))
+        find = vars(room).get("__getattr__", vars(room).get)  # what loads on first use is found as if it were the first
+        for name in {module.name for module in pkgutil.iter_modules(room.__path__)} & set(dir(room)):
+            assert find(name) is importlib.import_module(f"{room.__name__}.{name}"), f"{room.__name__}.{name}"
 
 
 #: What would run code that a file holds, whichever name it was imported under.

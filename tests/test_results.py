@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -24,11 +21,6 @@ def test_a_result_comes_back_as_it_was(tmp_path):
     path = srt.save(result(), tmp_path / "folder" / "curves.nc")
     assert srt.load(path).identical(result())
     assert [file.name for file in path.parent.iterdir()] == ["curves.nc"]
-
-
-def test_the_package_saves_results_after_nnsight_gave_every_object_a_save_of_its_own():
-    code = "import nnsight, srtoolkit; from srtoolkit.results import save; assert srtoolkit.save is save"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_write_that_fails_keeps_the_old_file(tmp_path):

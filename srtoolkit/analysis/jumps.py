@@ -213,7 +213,7 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
 
 def _steepest_jump(
     steps: Bool[np.ndarray, "pair step"], rises: Float[np.ndarray, "pair step"]
-) -> Int[np.ndarray, "pair end"]:
+) -> Int[np.ndarray, "pair 2"]:
     """First and last point of each curve's jump with the steepest step; meaningless where there is no jump."""
     top = np.where(steps, rises, -np.inf).argmax(axis=1)
     ends = np.empty((len(steps), 2), dtype=np.int64)

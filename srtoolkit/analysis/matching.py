@@ -84,8 +84,8 @@ def _check(
 
 
 def _gap(
-    a: Float[np.ndarray, " first"], b: Float[np.ndarray, " second"], relative: bool
-) -> Float[np.ndarray, "first second"]:
+    a: Float[np.ndarray, " pair"], b: Float[np.ndarray, " other"], relative: bool
+) -> Float[np.ndarray, "pair other"]:
     """Difference, or its share of the mean; 0 between two zeros."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         difference = np.abs(a[:, None] - b[None])

@@ -24,7 +24,7 @@ from srtoolkit.models.placement import pick_device
 from srtoolkit.models.sources import find_source
 from srtoolkit.models.sources.source import Size
 from srtoolkit.models.weights import DTYPES
-from srtoolkit.validation import check_names
+from srtoolkit.validation import check_names, check_number, listed
 
 COLUMNS = (
     *("model", "revision", "call", "forward_tokens", "flops", "peak_bytes"),
@@ -61,17 +61,16 @@ def estimate_cost(
         ValueError: There is no call, ``calibrate`` or ``dtype`` is not valid, a model has no such block, or a
             configuration cannot be read or fetched.
     """
-    items = [work] if isinstance(work, Work) else list(work)
+    items = [work] if isinstance(work, Work) else listed(work)
     if not items or not all(isinstance(item, Work) for item in items):
-        raise ValueError(f"expected one or more srt.Work, got {work!r}.")
-    if not 0 <= calibrate < math.inf:
-        raise ValueError(f"calibrate={calibrate!r}: expected a number of seconds, or 0 to leave times out.")
+        raise ValueError(f"work: expected one or more srt.Work(...), got {work!r}.")
+    calibrate = check_number(calibrate, "calibrate", 0.0)
     check_names(dtype, DTYPES, "dtype")
     place = pick_device(device)
     models = {item.model: find_architecture(item.model, item.revision) for item in items}
     for item in items:
         passes(models[item.model], item)  # refuses a block that is not there, before anything is measured
-    speeds = _measure_speeds(items, models, float(calibrate), dtype, place)
+    speeds = _measure_speeds(items, models, calibrate, dtype, place)
     loading = measure_loading(dtype) if calibrate else Loading(math.nan, math.nan, math.nan)
     rows, loaded, ran = [], set(), set()
     for item in items:

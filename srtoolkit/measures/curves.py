@@ -108,7 +108,7 @@ def interpolate(
 
 def _measure(
     model: Model, batch: Batch, layer: int, reads: tuple[str, ...], top: int
-) -> dict[str, Shaped[Tensor, "pair alpha *rank"]]:
+) -> dict[str, Shaped[Tensor, "pair alpha ..."]]:
     """Every measure at every point of some pairs.
 
     A path too long for the log-probabilities at hand is cut, and each cut is run together with both ends: a measure
@@ -137,7 +137,7 @@ def _of_all_cuts(progress: Progress, number: int, cuts: int, done: int, total: i
     progress(number * total + done, cuts * total)
 
 
-def _compare(found: dict[str, Float[Tensor, "point _width"]], top: int) -> dict[str, Shaped[Tensor, point * rank]]:
+def _compare(found: dict[str, Float[Tensor, "point _width"]], top: int) -> dict[str, Shaped[Tensor, "point ..."]]:
     """All measures of one pair's points, the first two of which are the ends."""
     out = {}
     if "final_norm" in found:

@@ -82,9 +82,7 @@ def _filler(found: np.ndarray) -> float | int:
     return np.nan if found.dtype.kind == "f" else -1
 
 
-def _doubtful(
-    coarse: Values, tolerance: float, bends: str, label: str | None
-) -> Bool[np.ndarray, "fine_row fine_column"]:
+def _doubtful(coarse: Values, tolerance: float, bends: str, label: str | None) -> Bool[np.ndarray, "row column"]:
     """Points of the grid of half the spacing that cannot be had from those that are known."""
     surface = coarse[bends].astype(np.float64)
     limit = tolerance * np.abs(surface[np.isfinite(surface)]).max(initial=0)

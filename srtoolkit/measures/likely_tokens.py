@@ -49,6 +49,7 @@ def check_top(model: Model, top: int, least: int = 1) -> int:
         least: Smallest number that is allowed.
 
     Raises:
+        TypeError: ``model`` is no model.
         ValueError: ``top`` is no whole number, or is more than the vocabulary has.
     """
     return check_whole(top, "top", least, check_model(model).vocab_size)

@@ -10,6 +10,7 @@ import xarray as xr
 from torch.nn.functional import cross_entropy
 
 from srtoolkit.measures.dataset import pairs_dataset
+from srtoolkit.models.checks import check_model
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_here
 from srtoolkit.patching.batches import named
@@ -35,10 +36,11 @@ def text_loss(model: Model, pairs: PromptPairs | Sequence[tuple[str, str]]) -> x
         A Dataset with dim ``pair``: ``loss``.
 
     Raises:
+        TypeError: ``model`` is no model.
         ValueError: A prompt is not valid, or has a single token.
         RemoteError: The model runs remotely.
     """
-    check_here(model, "text_loss")
+    check_here(check_model(model), "text_loss")
     pairs = as_pairs(model, pairs)
     losses = np.zeros(len(pairs))
     for indices, tokens in by_length(pairs.tokens_a):

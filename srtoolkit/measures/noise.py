@@ -82,7 +82,7 @@ def _company(walk: Walk, neighbours: int, seed: int) -> Float[Tensor, "pair neig
 
 def _outputs(
     model: Model, batch: Batch, layer: int, points: Float[Tensor, "pair point d_model"]
-) -> Float[Tensor, "pair way point d_model"]:
+) -> Float[Tensor, "pair 2 point d_model"]:
     """Outputs by the full path and by the method that ``"auto"`` takes."""
     ways = ("full", "auto")
     return torch.stack([patch(model, batch.context, points, layer=layer, method=way) for way in ways], dim=1)

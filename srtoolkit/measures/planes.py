@@ -56,7 +56,7 @@ class Layout(NamedTuple):
     texts: list[str]
     corners: Float[Tensor, "anchor d_model"]
     plane: Plane
-    axis: Float[Tensor, " place"]
+    axis: Float[Tensor, " alpha"]
     layer: int
     attrs: dict[str, Any]
 

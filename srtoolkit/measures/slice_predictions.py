@@ -16,7 +16,7 @@ from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.patch import patch
 from srtoolkit.patching.reads import Reads
-from srtoolkit.validation import check_names
+from srtoolkit.validation import check_names, check_number
 
 
 @torch.no_grad()
@@ -86,8 +86,9 @@ def line_on_plane(model: Model, triple: Triple, alpha: float, beta: float, *, la
         layer: Block whose output spans the plane.
 
     Raises:
-        ValueError: A prompt or block is not valid, or the activations span no plane.
+        ValueError: A prompt, block or place is not valid, or the activations span no plane.
     """
+    alpha, beta = check_number(alpha, "alpha"), check_number(beta, "beta")
     plane = lay_out(model, triple, layer=layer, resolution=2, margin=0.0).plane
     end = plane.origin + alpha * plane.u + beta * plane.v
 

@@ -171,7 +171,7 @@ def sees_prefix_and_itself(k: int, past: int, like: Tensor) -> Float[Tensor, "1 
     return torch.cat([among.new_zeros(k, past), among], dim=1)[None, None]
 
 
-def sees_what_came_before(past: int, k: int, like: Tensor) -> Float[Tensor, "1 1 token key"]:
+def sees_what_came_before(past: int, k: int, like: Tensor) -> Float[Tensor, "1 1 pos key"]:
     """Additive attention mask of the prefix's own tokens: each attends to itself and those before it, to no point.
 
     Args:

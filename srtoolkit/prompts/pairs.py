@@ -202,7 +202,7 @@ def check_flag(value: Any, what: str) -> bool:
         TypeError: The value is neither ``True`` nor ``False``.
     """
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{what}={value!r}: expected True or False.")
+        raise TypeError(f"{what}={value!r}: expected one of True and False.")
     return bool(value)
 
 

@@ -78,9 +78,7 @@ def train(
         recent.append(_update(model, optimizer, windows, configuration.learning_rate_at(step)))
 
 
-def batch(
-    tokens: UInt16[np.ndarray, " token"], configuration: Configuration, step: int
-) -> Int[Tensor, "window position"]:
+def batch(tokens: UInt16[np.ndarray, " token"], configuration: Configuration, step: int) -> Int[Tensor, "window pos"]:
     """The windows of one step: each epoch cuts the stream at another offset and shuffles the windows.
 
     Args:
@@ -125,7 +123,7 @@ def held_out_loss(model: transformers.LlamaForCausalLM, tokens: UInt16[np.ndarra
     return sum(losses) / len(windows)
 
 
-def _loss(model: transformers.LlamaForCausalLM, windows: Int[Tensor, "window position"]) -> Float[Tensor, ""]:
+def _loss(model: transformers.LlamaForCausalLM, windows: Int[Tensor, "window pos"]) -> Float[Tensor, ""]:
     logits = model(input_ids=windows, use_cache=False).logits[:, :-1]
     return cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
 
@@ -133,7 +131,7 @@ def _loss(model: transformers.LlamaForCausalLM, windows: Int[Tensor, "window pos
 def _update(
     model: transformers.LlamaForCausalLM,
     optimizer: torch.optim.Optimizer,
-    windows: Int[Tensor, "window position"],
+    windows: Int[Tensor, "window pos"],
     learning_rate: float,
 ) -> float:
     for group in optimizer.param_groups:

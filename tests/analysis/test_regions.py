@@ -163,6 +163,7 @@ def test_agreement_is_1_for_the_same_groups_and_0_by_chance():
     assert by_chance.value > 0.1  # not corrected for chance
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_other_samples_give():
     """Intervals from one sample of noisy groups hold the mean over many such samples about as often as they say."""
     rng = np.random.default_rng(4)

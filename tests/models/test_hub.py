@@ -278,6 +278,7 @@ def test_tokens_and_passwords_are_cut_out_of_what_is_quoted(monkeypatch):
     assert where() == "https://mirror.example:8/hub"
 
 
+@pytest.mark.slow
 def test_the_token_is_sent_and_never_shown(tmp_path):
     """A whole session with ``HF_ENDPOINT`` and ``HF_TOKEN`` set and all logging on; the hub repeats the token."""
     script = """

@@ -171,6 +171,7 @@ def test_a_damaged_cache_of_the_packaged_model_is_built_anew(smollm2, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == [whole.name]
 
 
+@pytest.mark.slow
 def test_running_out_of_memory_halves_the_batch_and_goes_on():
     """For real: the process may grow by 900 MB; all 6,000 points at once need 960 MB for logits alone."""
     script = """

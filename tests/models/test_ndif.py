@@ -71,6 +71,7 @@ def both(tmp_path_factory):
         yield srt.load_model("lab/tiny"), srt.load_model("lab/tiny", remote="local")
 
 
+@pytest.mark.slow
 def test_every_public_function_of_a_model_either_works_remotely_or_refuses():
     functions = {name: getattr(srt, name) for name in srt.__all__ if inspect.isfunction(getattr(srt, name))}
     of_a_model = {

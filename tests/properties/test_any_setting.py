@@ -19,6 +19,7 @@ from strategies import odd, sharp
 PAIRS, TRIPLE = [("ab", "cd")], ("ab", "cd", "xyz")
 SHARP = sharp([1.0, 2.0, 3.0], [[0, 0, 1], [1, 2, 2]])
 THREE = {1.0: SHARP, 2.0: SHARP, 3.0: SHARP}
+TOKENS, POINTS = torch.tensor([[3, 4]]), torch.ones(1, 2, 32)
 CLASSES = ["a", "a", "b", "b"]
 
 
@@ -50,6 +51,10 @@ def never(value):
 def same(name):
     """Whether a value is just this name."""
     return lambda value: isinstance(value, str) and value == name
+
+
+def finite(value):
+    return real(value, -1e308, 1e308)
 
 
 def share(value):
@@ -100,6 +105,42 @@ SETTINGS = {
         same("A"),
     ),
     "slice_gates block": (lambda v: srt.slice_gates(model_of(), TRIPLE, v, resolution=2), lambda v: whole(v, 1, 3)),
+    "lay_out resolution": (lambda v: srt.lay_out(model_of(), TRIPLE, resolution=v), lambda v: whole(v, 2)),
+    "lay_out layer": (lambda v: srt.lay_out(model_of(), TRIPLE, layer=v), lambda v: whole(v, 0, 3)),
+    "line_on_plane alpha": (lambda v: srt.line_on_plane(model_of(), TRIPLE, v, 0.5), finite),
+    "line_on_plane beta": (lambda v: srt.line_on_plane(model_of(), TRIPLE, 0.5, v), finite),
+    "slice_predictions top": (
+        lambda v: srt.slice_predictions(model_of(), TRIPLE, resolution=2, top=v),
+        lambda v: whole(v, 1, 259),
+    ),
+    "slice_predictions anchor": (
+        lambda v: srt.slice_predictions(model_of(), TRIPLE, resolution=2, anchor=v),
+        same("A"),
+    ),
+    "slice_colours planes": (srt.slice_colours, never),
+    "capture tokens": (lambda v: srt.capture(model_of(), v), never),
+    "capture layer": (lambda v: srt.capture(model_of(), TOKENS, layer=v), lambda v: whole(v, 0, 3)),
+    "patch context": (lambda v: srt.patch(model_of(), v, POINTS), never),
+    "patch points": (lambda v: srt.patch(model_of(), TOKENS, v), never),
+    "patch layer": (lambda v: srt.patch(model_of(), TOKENS, POINTS, layer=v), lambda v: whole(v, 0, 3)),
+    "patch reads": (lambda v: srt.patch(model_of(), TOKENS, POINTS, reads=v), same("final_norm")),
+    "patch method": (lambda v: srt.patch(model_of(), TOKENS, POINTS, method=v), same("auto")),
+    "output_spread pairs": (lambda v: srt.output_spread(model_of(), v), never),
+    "text_loss model": (lambda v: srt.text_loss(v, PAIRS), never),
+    "text_loss pairs": (lambda v: srt.text_loss(model_of(), v), never),
+    "all_pairs texts": (lambda v: srt.all_pairs(model_of(), v), never),
+    "all_pairs bos": (lambda v: srt.all_pairs(model_of(), TRIPLE, bos=v), lambda v: isinstance(v, bool)),
+    "paper_pairs model": (srt.paper_pairs, never),
+    "sample_pairs n": (lambda v: srt.sample_pairs(model_of(), v, length=3), lambda v: whole(v, 1)),
+    "sample_pairs length": (lambda v: srt.sample_pairs(model_of(), 2, length=v), lambda v: whole(v, 1)),
+    "sample_pairs seed": (lambda v: srt.sample_pairs(model_of(), 2, length=3, seed=v), seed),
+    "sample_pairs source": (lambda v: srt.sample_pairs(model_of(), 2, length=3, source=v), never),
+    "around_jumps flips": (lambda v: srt.around_jumps(v, SHARP), never),
+    "divergence_by_region found": (lambda v: srt.divergence_by_region(v, SHARP), never),
+    "token_change_at curves": (srt.token_change_at, never),
+    "estimate_cost work": (srt.estimate_cost, never),
+    "wrap hf_model": (lambda v: srt.wrap(v, None, name="given"), never),
+    "wrap name": (lambda v: srt.wrap(model_of().hf, None, name=v), lambda v: isinstance(v, str) and v),
     "next_tokens top": (lambda v: srt.next_tokens(model_of(), PAIRS, top=v), lambda v: whole(v, 1, 259)),
     "next_tokens alphas": (lambda v: srt.next_tokens(model_of(), PAIRS, alphas=v), lambda v: _numbers(v)),
     "divergence steps": (lambda v: srt.divergence(model_of(), PAIRS, lags=[1], steps=v), lambda v: whole(v, 2)),
@@ -146,7 +187,7 @@ SETTINGS = {
     "path_matrix of": (lambda v: srt.path_matrix(SHARP, v), never),
     "null_threshold level": (lambda v: srt.null_threshold(SHARP, v), share),
     "null_threshold of": (lambda v: srt.null_threshold(SHARP, of=v), never),
-    "region_graph threshold": (lambda v: srt.region_graph(SHARP, v), lambda v: real(v, -1e308, 1e308)),
+    "region_graph threshold": (lambda v: srt.region_graph(SHARP, v), finite),
     "cluster n": (lambda v: srt.cluster(SHARP, v), lambda v: whole(v, 2, 3)),
     "cluster linkage": (lambda v: srt.cluster(SHARP, 2, linkage=v), never),
     "map_prompts seed": (lambda v: srt.map_prompts(SHARP, seed=v), seed),
@@ -204,11 +245,7 @@ def _float_vector(value):
 
 
 #: Public calls of which no setting is tried here. A new call enters the table, or this list.
-WITHOUT = {
-    *("all_pairs", "around_jumps", "available_models", "capture", "divergence_by_region", "estimate_cost", "lay_out"),
-    *("line_on_plane", "load_model", "output_spread", "paper_pairs", "patch", "profile", "sample_pairs", "save"),
-    *("slice_colours", "slice_predictions", "sweep", "text_loss", "token_change_at", "wrap"),
-}
+WITHOUT = {"available_models", "load_model", "profile", "save", "sweep", "wrap"}
 
 
 def test_every_public_call_is_in_the_table_or_named():
@@ -222,6 +259,10 @@ TOO_MUCH = 10**6
 
 @cases(900)
 @given(st.sampled_from(sorted(SETTINGS)), odd)
+@example("interpolate model", None).via("discovered failure")
+@example("text_loss model", None).via("discovered failure")
+@example("estimate_cost work", None).via("discovered failure")
+@example("line_on_plane alpha", True).via("discovered failure")
 @example("locate_gate_flips steps", 1).via("discovered failure")
 @example("null_threshold of", "x").via("discovered failure")
 @example("summarise quantities", []).via("discovered failure")
@@ -230,6 +271,8 @@ TOO_MUCH = 10**6
 def test_an_odd_setting_is_refused_or_means_what_it_says(setting, value):
     call, makes_sense = SETTINGS[setting]
     if whole(value, TOO_MUCH, np.inf) or (isinstance(value, (set, dict)) and value):
+        return
+    if setting == "interpolate path" and value is len:  # a caller's own function, which fails in its own words
         return
     judged = copy.copy(value) if isinstance(value, Iterator) else value
     assert refused(lambda: call(value)) != bool(makes_sense(judged)), setting

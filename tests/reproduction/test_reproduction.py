@@ -75,6 +75,7 @@ def whole(folder, tmp_path_factory):
     return output, invoke(tiny_profile(folder), output, *SOME)
 
 
+@pytest.mark.slow
 def test_every_kind_of_figure_is_made_with_its_numbers_and_the_papers(whole):
     output, done = whole
     assert done.exit_code == 0, done.output
@@ -88,6 +89,7 @@ def test_every_kind_of_figure_is_made_with_its_numbers_and_the_papers(whole):
     assert not [path for path in output.rglob("*") if path.name.endswith(".part")]
 
 
+@pytest.mark.slow
 def test_figure_1_is_figure_13_and_measured_once(whole):
     output, done = whole
     first, again = (srt.load(output / f"figure-{number}.nc") for number in ("01", "13"))
@@ -96,6 +98,7 @@ def test_figure_1_is_figure_13_and_measured_once(whole):
     assert len(list((output / "measurements").glob("slice-*"))) == 3
 
 
+@pytest.mark.slow
 def test_a_slice_is_the_librarys_own_through_the_right_prompts(whole):
     model = srt.load_model("nano-1m", revision="step2400")
     drawn = srt.sample_pairs(model, 19)
@@ -104,6 +107,7 @@ def test_a_slice_is_the_librarys_own_through_the_right_prompts(whole):
     np.testing.assert_array_equal(shown["distance"], alone["distance"])
 
 
+@pytest.mark.slow
 def test_numbers_are_the_librarys_own(whole, folder):
     output, _ = whole
     model = srt.load_model(folder)
@@ -120,6 +124,7 @@ def test_numbers_are_the_librarys_own(whole, folder):
     assert deviating["ratio"] == pytest.approx(deviating["ours"] / 8.04)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_stands_in_and_refers_to_files_that_are_there(whole):
     output, _ = whole
     page = (output / "index.html").read_text()
@@ -129,6 +134,7 @@ def test_the_page_says_what_stands_in_and_refers_to_files_that_are_there(whole):
     assert all((output / link).is_file() for link in links)
 
 
+@pytest.mark.slow
 def test_after_a_kill_only_what_is_missing_is_measured(whole, folder, tmp_path):
     code = f"""
         import sys
@@ -291,6 +297,7 @@ def hub(tmp_path, monkeypatch):
     casting._checkpoints.cache_clear()
 
 
+@pytest.mark.slow
 def test_the_profile_paper_takes_the_papers_models_revisions_and_settings(hub, tmp_path):
     profile = replace(PROFILES["paper"], pairs=6, many_pairs=8, sweep_pairs=6, resolution=5)
     figures = find_figures("janiak2024", ["1", "2", "3", "4", "23", "24", "25", "26", "table1"])

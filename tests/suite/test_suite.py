@@ -240,6 +240,7 @@ def held_out_tokens():
     return np.concatenate([np.array(text.ids, dtype=np.uint16) for text in bpe.encode_batch(texts)])
 
 
+@pytest.mark.slow
 def test_training_the_smallest_again_gives_the_shipped_losses_and_weights(tmp_path):
     settings = configuration.configuration("nano-0.4m")
     training.train(settings, first_tokens(settings), held_out_tokens(), tmp_path, until=100)

@@ -96,6 +96,7 @@ def dask(one_thread_everywhere):
         yield client.get_executor()
 
 
+@pytest.mark.slow
 def test_a_process_pool_gives_what_one_process_gives(folders, alone, pool, tmp_path):
     xr.testing.assert_identical(srt.sweep(folders, measure, store=tmp_path, executor=pool), alone)
 
@@ -107,6 +108,7 @@ def test_threads_give_what_one_thread_gives(folders, tmp_path):
     xr.testing.assert_identical(found, srt.sweep(members, measure, store=tmp_path / "alone"))
 
 
+@pytest.mark.slow
 def test_a_failure_is_one_models_own(folders, pool, tmp_path, notes):
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -123,6 +125,7 @@ def test_a_failure_is_one_models_own(folders, pool, tmp_path, notes):
     assert set(runs(notes).values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_killed_process_of_a_pool_costs_its_model_only(folders, alone, tmp_path, notes):
     """One model takes its process with it once, another always; the pool does not survive the first."""
     killing = partial(measure_and_note, notes=notes, kills=(("tiny1", 1), ("tiny2", 99)))
@@ -135,12 +138,14 @@ def test_a_killed_process_of_a_pool_costs_its_model_only(folders, alone, tmp_pat
     assert runs(notes)["tiny0"] <= 2 <= runs(notes)["tiny2"] <= 3
 
 
+@pytest.mark.slow
 def test_dask_gives_what_one_process_gives_though_a_worker_is_killed(folders, alone, dask, tmp_path, notes):
     once = partial(measure_and_note, notes=notes, kills=(("tiny1", 1),))
     xr.testing.assert_identical(srt.sweep(folders, once, store=tmp_path, executor=dask), alone)
     assert runs(notes) == {"tiny0": 1, "tiny1": 2, "tiny2": 1, "tiny3": 1}
 
 
+@pytest.mark.slow
 def test_dask_sends_a_function_of_no_module_and_tries_a_failure_again(folders, dask, alone, tmp_path):
     ready = tmp_path / "ready"
 
@@ -156,6 +161,7 @@ def test_dask_sends_a_function_of_no_module_and_tries_a_failure_again(folders, d
     assert found["max_slope"].values.tolist() == alone["max_slope"][:1].values.tolist()
 
 
+@pytest.mark.slow
 def test_submitit_gives_what_one_process_gives_though_a_job_is_killed(folders, alone, tmp_path, notes, monkeypatch):
     monkeypatch.setattr(submitit.LocalJob, "_results_timeout_s", 1)  # how long it looks for a dead job's result
     jobs = submitit.AutoExecutor(folder=tmp_path / "jobs", cluster="local")
@@ -166,6 +172,7 @@ def test_submitit_gives_what_one_process_gives_though_a_job_is_killed(folders, a
     assert runs(notes) == {"tiny0": 1, "tiny1": 2}
 
 
+@pytest.mark.slow
 def test_after_an_interrupt_pool_and_store_go_on(folders, pool, tmp_path, notes):
     """Ctrl-C when the first result is there: what waits is cancelled, and the same pool goes on."""
     members = [*folders, *(str(save_tiny(tmp_path / f"more{seed}", seed=seed)) for seed in range(10, 16))]
@@ -190,6 +197,7 @@ def test_after_an_interrupt_pool_and_store_go_on(folders, pool, tmp_path, notes)
     assert runs(notes) == dict.fromkeys((Path(member).name for member in members), 1)
 
 
+@pytest.mark.slow
 def test_two_sweeps_into_one_store_measure_nothing_twice(folders, alone, pool, tmp_path, notes):
     both = [pool.submit(sweep_both, folders, tmp_path / "store", notes) for _ in range(2)]
     for one in both:
@@ -197,6 +205,7 @@ def test_two_sweeps_into_one_store_measure_nothing_twice(folders, alone, pool, t
     assert runs(notes) == {"tiny0": 1, "tiny1": 1, "tiny2": 1, "tiny3": 1}
 
 
+@pytest.mark.slow
 def test_what_a_process_pool_cannot_run_is_refused_by_name(folders, pool, tmp_path):
     for unsendable in (lambda model: measure(model), partial(measure_and_note, notes=threading.Lock())):
         with pytest.raises(ValueError, match=r"cannot be sent the measurement.*put it into a module"):
@@ -211,6 +220,7 @@ def test_what_a_process_pool_cannot_run_is_refused_by_name(folders, pool, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_notebooks_own_function_is_refused_by_name(pool, monkeypatch):
     """As in a kernel, whose main module is no file."""
     main = sys.modules["__main__"]

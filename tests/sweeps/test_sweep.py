@@ -146,6 +146,7 @@ srt.sweep(sys.argv[2:], measure, store=sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_killed_ten_times_it_loses_at_most_the_model_in_hand(folders, tmp_path):
     """SIGKILL at ten random moments, each anywhere in a run's expected time."""
     script = tmp_path / "script.py"
@@ -224,6 +225,7 @@ def test_the_disk_a_sweep_needs_is_said(monkeypatch, caplog):
     assert "up to 3.0 GB at a time" in caplog.text and "6.0 GB in all" in caplog.text
 
 
+@pytest.mark.slow
 def test_several_measurements_load_each_model_once(folders, tmp_path, monkeypatch):
     loaded = []
 
