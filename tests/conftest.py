@@ -11,7 +11,7 @@ import srtoolkit as srt
 from checkpoints_on_disk import lay_out_hub, save_tiny
 from fake_hub import TOKEN, go_to, serve
 from families import FAMILIES
-from srtoolkit.models.hub import downloads
+from srtoolkit.models.hub import snapshots
 
 #: Folder -> the marker of every test in it.
 FOLDERS = {"browser": "browser", "notebooks": "notebook", "faults": "faults"}
@@ -82,7 +82,7 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setattr(downloads, "PAUSES", (0.05, 0.05))
+        monkeypatch.setattr(snapshots, "PAUSES", (0.05, 0.05))
         state.commits = [
             state.add("lab/tiny", save_tiny(tmp_path / branch, seed=seed), branch)
             for seed, branch in enumerate(["main", "step1000"])

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from srtoolkit.files import verified
+from srtoolkit.files import hashes
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.weights import DTYPES
 from srtoolkit.suite.configuration import names
@@ -56,7 +56,7 @@ def measure_loading(dtype: str) -> Loading:
         file = Path(folder) / "sample.safetensors"
         save_file({"weight": torch.zeros(SAMPLE // 4)}, file)
         read = min(_seconds(lambda: load_file(file)["weight"].to(DTYPES[dtype], copy=True)) for _ in range(3))
-        hashed = min(_seconds(lambda: verified.file_sha256(file)) for _ in range(2))
+        hashed = min(_seconds(lambda: hashes.file_sha256(file)) for _ in range(2))
     return Loading(start, read / SAMPLE, hashed / SAMPLE)
 
 

@@ -142,3 +142,11 @@ def write_text(path: Path, text: str, instead: str = "write elsewhere") -> None:
         DiskError: The disk is full, or the folder cannot be written.
     """
     write_whole(path, text.encode(), instead)
+
+
+#: What to do where the cache of models has no room, for error messages.
+MOVE_THE_CACHE = "set SRT_CACHE to a folder elsewhere"
+
+
+class CacheError(DiskError):
+    """A packaged model could not be fetched, converted or written. Nothing half-written is in the cache."""

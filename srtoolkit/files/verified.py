@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +14,10 @@ import platformdirs
 from filelock import FileLock
 
 from srtoolkit.files import disk
+from srtoolkit.files.disk import MOVE_THE_CACHE, CacheError
+from srtoolkit.files.hashes import file_sha256
 
 MANIFEST = "manifest.json"
-
-
-_INSTEAD = "set SRT_CACHE to a folder elsewhere"
-
-
-class CacheError(disk.DiskError):
-    """A packaged model could not be fetched, converted or written. Nothing half-written is in the cache."""
 
 
 def cache_root() -> Path:
@@ -61,7 +53,7 @@ def write_verified(directory: Path, write: Callable[[Path], None], needs: int = 
     except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
         if (number := disk.refusal(error)) is None:
             raise
-        raise CacheError(disk.describe(number, directory, _INSTEAD, needs)) from error
+        raise CacheError(disk.describe(number, directory, MOVE_THE_CACHE, needs)) from error
     return directory
 
 
@@ -70,7 +62,7 @@ def _write_alone(directory: Path, write: Callable[[Path], None], needs: int) -> 
     for old in (directory, *directory.parent.glob(f".{directory.name}-*")):
         shutil.rmtree(old, ignore_errors=not old.exists())
     if disk.free_near(directory) < needs:
-        raise CacheError(disk.describe(errno.ENOSPC, directory, _INSTEAD, needs))
+        raise CacheError(disk.describe(errno.ENOSPC, directory, MOVE_THE_CACHE, needs))
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         write(scratch)
@@ -100,54 +92,3 @@ def damage(directory: Path) -> str | None:
         (f"{name} has other content" for name, digest in hashes.items() if file_sha256(directory / name) != digest),
         None,
     )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal.
-
-    Args:
-        path: The file.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def pip_download(requirement: str, folder: Path) -> Path:
-    """The archive of one requirement, fetched by pip with the user's own index and proxy.
-
-    Args:
-        requirement: The pinned requirement.
-        folder: An empty folder for the archive.
-
-    Raises:
-        CacheError: The archive could not be fetched.
-    """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        if (number := disk.refusal(done.stderr)) is not None:
-            raise CacheError(disk.describe(number, folder, f"{_INSTEAD}, or TMPDIR and PIP_CACHE_DIR for pip"))
-        raise CacheError(
-            f"pip could not download {requirement}. A network or a package mirror is needed. "
-            f"pip said: {done.stderr.strip()[-500:]}"
-        )
-    (archive,) = (path for path in folder.iterdir() if path.suffix in (".whl", ".gz", ".zip"))
-    return archive
-
-
-def check_hash(path: Path, expected: str) -> None:
-    """Refuse a file whose SHA-256 is not the expected one.
-
-    Args:
-        path: The file.
-        expected: The expected SHA-256, in hexadecimal.
-
-    Raises:
-        CacheError: The SHA-256 is another one.
-    """
-    found = file_sha256(path)
-    if found != expected:
-        raise CacheError(
-            f"{path.name}: SHA-256 is {found}, expected {expected}. "
-            "The file is not the one this release was tested with; it was not used."
-        )

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from srtoolkit.measures import distances
+from srtoolkit.measures import distances, likely_tokens
 from srtoolkit.measures.likely_tokens import check_top, likeliest, texts_of
 from srtoolkit.measures.paths import Path
 from srtoolkit.measures.walk import Batch, Rows, Walk, pairs_that_fit, points_held, set_out
@@ -151,7 +151,7 @@ def _compare(found: dict[str, Float[Tensor, "point _width"]], top: int) -> dict[
         out["kl"] = distances.kl_from_first(logprobs)
         out["jsd"] = distances.jsd_from_first(logprobs)
         out["logit_difference"] = distances.logit_difference(logprobs)
-        out["top_token"], out["top_probability"] = distances.top_token(logprobs)
+        out["top_token"], out["top_probability"] = likely_tokens.top_token(logprobs)
         if top:
             out["token"], out["probability"] = likeliest(logprobs, top)
     return out

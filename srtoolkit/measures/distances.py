@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -71,15 +71,3 @@ def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, 
     top_a, top_b = logprobs[0].argmax(), logprobs[1].argmax()
     difference = logprobs[:, top_a] - logprobs[:, top_b]
     return (difference[0] - difference) / (difference[0] - difference[1])
-
-
-def top_token(
-    logprobs: Float[Tensor, "point d_vocab"],
-) -> tuple[Int[Tensor, " point"], Float[Tensor, " point"]]:
-    """Id of the most probable next token of every point, and its probability; -1 and NaN where it is undefined.
-
-    Args:
-        logprobs: Log-probabilities of the next token at each point.
-    """
-    values, tokens = logprobs.max(dim=-1)
-    return tokens.where(~values.isnan(), -1), values.exp()

@@ -53,3 +53,15 @@ def check_top(model: Model, top: int, least: int = 1) -> int:
         ValueError: ``top`` is no whole number, or is more than the vocabulary has.
     """
     return check_whole(top, "top", least, check_model(model).vocab_size)
+
+
+def top_token(
+    logprobs: Float[Tensor, "point d_vocab"],
+) -> tuple[Int[Tensor, " point"], Float[Tensor, " point"]]:
+    """Id of the most probable next token of every point, and its probability; -1 and NaN where it is undefined.
+
+    Args:
+        logprobs: Log-probabilities of the next token at each point.
+    """
+    values, tokens = logprobs.max(dim=-1)
+    return tokens.where(~values.isnan(), -1), values.exp()

@@ -13,7 +13,7 @@ from srtoolkit.measures.dataset import pairs_dataset
 from srtoolkit.measures.walk import PAIRS_AT_ONCE, Batch, Rows, Walk, set_out
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
-from srtoolkit.patching.overflow import warn_of_overflow
+from srtoolkit.patching.not_finite import warn_of_overflow
 from srtoolkit.patching.patch import capture, patch
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
 from srtoolkit.validation import check_whole, former_spellings

@@ -23,7 +23,7 @@ from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.choice import choose_method
 from srtoolkit.patching.methods import METHODS
-from srtoolkit.patching.overflow import warn_of_overflow
+from srtoolkit.patching.not_finite import warn_of_overflow
 from srtoolkit.patching.patch import patch
 from srtoolkit.patching.reads import GATES, Reads
 from srtoolkit.validation import check_names, check_share

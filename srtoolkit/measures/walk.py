@@ -23,7 +23,7 @@ from srtoolkit.models.checks import check_layer
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.choice import choose_method
-from srtoolkit.patching.overflow import check_activations, warn_of_overflow
+from srtoolkit.patching.not_finite import check_activations, warn_of_overflow
 from srtoolkit.patching.patch import capture
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
 

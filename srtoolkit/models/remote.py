@@ -6,7 +6,7 @@ import logging
 
 from srtoolkit.models import ndif
 from srtoolkit.models.decoders import check_decoder
-from srtoolkit.models.hub import downloads
+from srtoolkit.models.hub import snapshots
 from srtoolkit.models.model import Model
 from srtoolkit.models.options import Options
 from srtoolkit.models.sources.hub import Hub
@@ -32,7 +32,7 @@ def load_remote(source: Source, revision: str | None, options: Options, remote: 
     name = source.name
     ndif.check_options(name, remote, isinstance(source, Hub), **options.left_to_server())
     assert isinstance(source, Hub)
-    snapshot = downloads.snapshot(name, revision)
+    snapshot = snapshots.snapshot(name, revision)
     snapshot.fetch_texts()
     if remote == ndif.REHEARSAL:
         snapshot.fetch_weights()

@@ -19,7 +19,9 @@ from typing import Any
 
 import torch
 
-from srtoolkit.files.verified import MANIFEST, cache_root, check_hash, damage, pip_download, write_verified
+from srtoolkit.files.hashes import check_hash
+from srtoolkit.files.pip import pip_download
+from srtoolkit.files.verified import MANIFEST, cache_root, damage, write_verified
 from srtoolkit.models.weights import without_bars
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from srtoolkit.analysis.regions import map_prompts, region_graph
 from srtoolkit.analysis.sharpness import JUMP_SLOPE, sharpness
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.models.model import Model
-from srtoolkit.panels.parts.model_panel import ModelPanel
+from srtoolkit.panels.parts.model_and_block import ModelPanel
 from srtoolkit.panels.parts.picker import load_call
 from srtoolkit.panels.parts.picture import DRAWING, Picture
 from srtoolkit.panels.parts.text import drawable, shorten

@@ -23,7 +23,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from srtoolkit.files import verified
+from srtoolkit.files import disk, hashes, pip
 
 Documents = Iterator[tuple[str, str]]
 
@@ -130,10 +130,10 @@ def fetch(archive: str, sha256: str, folder: Path) -> Path:
             with urllib.request.urlopen(archive, timeout=120) as answer:
                 path.write_bytes(answer.read())
         except OSError as error:
-            raise verified.CacheError(f"cannot fetch {archive}: {error}") from error
+            raise disk.CacheError(f"cannot fetch {archive}: {error}") from error
     else:
-        path = verified.pip_download(archive, folder)
-    verified.check_hash(path, sha256)
+        path = pip.pip_download(archive, folder)
+    hashes.check_hash(path, sha256)
     return path
 
 

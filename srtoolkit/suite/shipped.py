@@ -16,7 +16,7 @@ import transformers
 from jaxtyping import UInt16
 from safetensors.torch import load, load_file, save_file
 
-from srtoolkit.files import verified
+from srtoolkit.files import disk, hashes, verified
 from srtoolkit.suite.configuration import VOCABULARY, Configuration, configuration, names
 
 #: Stands between documents; begins and ends a text.
@@ -178,8 +178,8 @@ def ship(folder: Path) -> None:
             weights = load_file(folder / name / f"step{step}.safetensors")
             save_file({key: value.half() for key, value in weights.items()}, DATA / name / f"step{step}.safetensors")
     shipped = [f"{name}/step{step}.safetensors" for name in names() for step in configuration(name).shipped]
-    hashes = {path: verified.file_sha256(DATA / path) for path in ("tokenizer.json", *shipped)}
-    (DATA / verified.MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n")
+    found = {path: hashes.file_sha256(DATA / path) for path in ("tokenizer.json", *shipped)}
+    (DATA / verified.MANIFEST).write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _manifest() -> dict[str, str]:
@@ -190,6 +190,6 @@ def _manifest() -> dict[str, str]:
 def _checked(path: str) -> bytes:
     """Content of a shipped file whose hash is the manifest's."""
     if not (DATA / path).is_file():
-        raise verified.CacheError(f"{DATA / path} is missing; install srtoolkit again.")
-    verified.check_hash(DATA / path, _manifest()[path])
+        raise disk.CacheError(f"{DATA / path} is missing; install srtoolkit again.")
+    hashes.check_hash(DATA / path, _manifest()[path])
     return (DATA / path).read_bytes()

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import gguf_wheel
-from machine import can_mount, full_disk
+from disk_faults import can_mount, full_disk
 from srtoolkit.models import smollm2
 
 

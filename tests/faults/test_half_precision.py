@@ -9,7 +9,7 @@ import torch
 import srtoolkit as srt
 from checkpoints_on_disk import byte_tokenizer
 from families import tiny
-from srtoolkit.patching.overflow import first_overflow
+from srtoolkit.patching.not_finite import first_overflow
 
 #: The model overflows after block 2 for prompts that end in "z", and for no others.
 PAIRS = [("the cat sat", "a dog ran"), ("jazz", "a dog"), ("rain", "snow falls"), ("a b", "c d")]

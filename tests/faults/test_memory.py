@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from machine import run
+from disk_faults import run
 
 SCRIPT = """
 import resource

@@ -6,9 +6,8 @@ import pytest
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from machine import read_only
-from srtoolkit.files import verified
-from srtoolkit.files.disk import DiskError
+from disk_faults import read_only
+from srtoolkit.files.disk import CacheError, DiskError
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
 
@@ -25,14 +24,14 @@ def test_the_fault_is_real(tmp_path):
 def test_a_converted_model_is_read_and_a_missing_one_refused(packaged_tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("SRT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
-    with read_only(tmp_path / "cache"), pytest.raises(verified.CacheError, match=r"not allowed.*set SRT_CACHE"):
+    with read_only(tmp_path / "cache"), pytest.raises(CacheError, match=r"not allowed.*set SRT_CACHE"):
         srt.load_model("tiny")
     fingerprint = srt.load_model("tiny").fingerprint
     with read_only(tmp_path / "cache"):
         assert srt.load_model("tiny").fingerprint == fingerprint
     weights = next((tmp_path / "cache").rglob("model.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1])
-    with read_only(tmp_path / "cache"), pytest.raises(verified.CacheError, match=r"not allowed.*set SRT_CACHE"):
+    with read_only(tmp_path / "cache"), pytest.raises(CacheError, match=r"not allowed.*set SRT_CACHE"):
         srt.load_model("tiny")
 
 
@@ -40,7 +39,7 @@ def test_a_converted_model_is_read_and_a_missing_one_refused(packaged_tiny, tmp_
 def test_a_cache_that_cannot_be_a_folder_is_said(packaged_tiny, tmp_path, monkeypatch, place):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("SRT_CACHE", str(tmp_path / place))
-    with pytest.raises(verified.CacheError, match="SRT_CACHE"):
+    with pytest.raises(CacheError, match="SRT_CACHE"):
         srt.load_model("tiny")
 
 

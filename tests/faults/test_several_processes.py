@@ -14,10 +14,10 @@ import huggingface_hub
 import pytest
 
 import srtoolkit as srt
-from machine import ENVIRONMENT, script
+from disk_faults import ENVIRONMENT, script
 from srtoolkit.files import disk, verified
 from srtoolkit.models.hub import cache as hub_cache
-from srtoolkit.models.hub import downloads
+from srtoolkit.models.hub import snapshots
 from srtoolkit.models.hub.errors import HubError
 
 WORK = """
@@ -110,8 +110,8 @@ def test_a_download_that_was_killed_before_its_hash_was_compared_is_compared_lat
 
     def killed():
         huggingface_hub.close_session()
-        checked = downloads.Snapshot._check
-        downloads.Snapshot._check = lambda *given: die() if "safetensors" in given[2] else checked(*given)
+        checked = snapshots.Snapshot._check
+        snapshots.Snapshot._check = lambda *given: die() if "safetensors" in given[2] else checked(*given)
         srt.load_model("lab/tiny")
 
     killed_while(killed)

@@ -286,8 +286,8 @@ def test_the_token_is_sent_and_never_shown(tmp_path):
     logging.basicConfig(level=logging.DEBUG)
     from IPython.core.ultratb import AutoFormattedTB
     import srtoolkit as srt
-    from srtoolkit.models.hub import downloads
-    downloads.PAUSES = (0.05,)
+    from srtoolkit.models.hub import snapshots
+    snapshots.PAUSES = (0.05,)
     def measure(model):
         return srt.interpolate(model, [("the cat sat", "a dog ran")], steps=3)
     found = srt.sweep(["lab/tiny", "lab/forbidden", "lab/limited"], measure, store="store", keep=True)

@@ -15,7 +15,7 @@ from scipy.special import log_softmax, rel_entr
 
 import srtoolkit as srt
 from oracles import cases, jsd, refused
-from srtoolkit.measures import distances
+from srtoolkit.measures import distances, likely_tokens
 from strategies import curves, odd, ordinary
 
 
@@ -157,7 +157,7 @@ def test_measures_are_scipys(values):
     np.testing.assert_allclose(distances.kl_from_first(logprobs), rel_entr(p[0], p).sum(1), rtol=1e-3, atol=2e-5)
     np.testing.assert_allclose(distances.jsd_from_first(logprobs), jsd(p[:1], p), rtol=1e-3, atol=2e-5)
     assert (distances.jsd_from_first(logprobs) <= math.log(2)).all()
-    tokens, probabilities = distances.top_token(logprobs)
+    tokens, probabilities = likely_tokens.top_token(logprobs)
     np.testing.assert_allclose(probabilities, p.max(1), rtol=1e-4)
     np.testing.assert_allclose(p[range(len(p)), tokens], p.max(1), rtol=1e-5)
     expected = np.linalg.norm(values.astype(np.float64) - values[0], axis=1)
@@ -176,6 +176,6 @@ def test_a_prediction_that_is_not_a_number_has_no_top_token(values, data):
     broken = data.draw(st.integers(0, len(values) - 1))
     logprobs = torch.log_softmax(torch.from_numpy(values), dim=-1)
     logprobs[broken] = torch.nan
-    tokens, probabilities = distances.top_token(logprobs)
+    tokens, probabilities = likely_tokens.top_token(logprobs)
     assert tokens[broken] == -1 and torch.isnan(probabilities[broken])
     assert (tokens >= 0).sum() == len(values) - 1

@@ -245,7 +245,7 @@ def _float_vector(value):
 
 
 #: Public calls of which no setting is tried here. A new call enters the table, or this list.
-WITHOUT = {"available_models", "load_model", "profile", "save", "sweep", "wrap"}
+WITHOUT = {"available_models", "load_model", "profile", "save", "sweep"}
 
 
 def test_every_public_call_is_in_the_table_or_named():

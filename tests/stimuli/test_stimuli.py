@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from srtoolkit import stimuli
-from srtoolkit.files.verified import CacheError
+from srtoolkit.files.disk import CacheError
 from srtoolkit.stimuli import __main__ as command
 from srtoolkit.stimuli import embeddings, lexicon, sentences, sets, translations
 from srtoolkit.stimuli.translations import Opening

@@ -18,7 +18,7 @@ import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
 
-from srtoolkit.files.verified import CacheError
+from srtoolkit.files.disk import CacheError
 from srtoolkit.suite import configuration, corpus, series, shipped, tokenizer, training
 
 DATA = Path(__file__).parents[1] / "data"

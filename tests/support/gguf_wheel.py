@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 import tokenizers
 
-from srtoolkit.files.verified import file_sha256
+from srtoolkit.files.hashes import file_sha256
 from srtoolkit.models.smollm2 import PackagedModel
 
 WIDTH, MLP, HEADS, KEYS, BLOCKS = 64, 128, 4, 2, 2

@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub import constants
 
-from srtoolkit.models.hub import cache, downloads
+from srtoolkit.models.hub import cache, snapshots
 from srtoolkit.models.options import Options
 from srtoolkit.models.pretrained import Files
 from srtoolkit.models.sources import paper
@@ -47,7 +47,7 @@ class Hub(Source):
         return paper.configuration(self.name)
 
     def configuration(self, revision: str | None = None) -> Any:
-        snapshot = downloads.snapshot(self.name, revision)
+        snapshot = snapshots.snapshot(self.name, revision)
         snapshot.fetch_texts()
         return self.files(snapshot).configuration()
 
@@ -60,12 +60,12 @@ class Hub(Source):
         return Size(size, size, "hub") if size else None
 
     def load(self, revision: str | None, options: Options) -> Loaded:
-        snapshot = downloads.snapshot(self.name, revision)
+        snapshot = snapshots.snapshot(self.name, revision)
         snapshot.fetch_texts(code=options.trust_remote_code)
         files = self.files(snapshot, options.trust_remote_code)
         return Loaded(*files.load(options, snapshot.fetch_weights), revision, snapshot.commit)
 
-    def files(self, snapshot: downloads.Snapshot, code: bool = False) -> Files:
+    def files(self, snapshot: snapshots.Snapshot, code: bool = False) -> Files:
         """The files of one commit, as transformers reads them from the cache.
 
         Args:

@@ -11,7 +11,7 @@ from srtoolkit.analysis.sharpness import sharpness
 from srtoolkit.models.model import Model
 from srtoolkit.panels.interpolation.pair import METRICS, code, describe, describe_point, measure, numbers
 from srtoolkit.panels.interpolation.random_pairs import RANDOM_PAIRS, measure_random_pairs, random_slopes
-from srtoolkit.panels.parts.model_panel import ModelPanel
+from srtoolkit.panels.parts.model_and_block import ModelPanel
 from srtoolkit.panels.parts.picture import DRAWING, Picture
 from srtoolkit.panels.parts.text import drawable, tokens_of
 from srtoolkit.panels.parts.token_bars import TokenBars

@@ -12,7 +12,7 @@ import xarray as xr
 from srtoolkit import plot
 from srtoolkit.measures.planes import ANCHORS
 from srtoolkit.models.model import Model
-from srtoolkit.panels.parts.model_panel import ModelPanel
+from srtoolkit.panels.parts.model_and_block import ModelPanel
 from srtoolkit.panels.parts.picture import DRAWING, Picture
 from srtoolkit.panels.parts.text import tokens_of
 from srtoolkit.panels.parts.worker import JobProgress

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from srtoolkit.files.verified import CacheError, file_sha256
+from srtoolkit.files.disk import CacheError
+from srtoolkit.files.hashes import file_sha256
 from srtoolkit.suite import configuration, shipped
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import struct
 from pathlib import Path
+
+from srtoolkit.files.hashes import git_sha1
 
 
 def damage_of(path: Path) -> str:
@@ -23,16 +24,6 @@ def damage_of(path: Path) -> str:
     if re.fullmatch(r"[0-9a-f]{40}", named) and git_sha1(path) != named:
         return f"its git hash is {git_sha1(path)}, the cache has it as {named}"
     return ""
-
-
-def git_sha1(path: Path) -> str:
-    """SHA-1 by which git names a small file.
-
-    Args:
-        path: The file.
-    """
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _cut_short(path: Path) -> str:

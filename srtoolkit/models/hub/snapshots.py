@@ -25,10 +25,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundErro
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from srtoolkit.files import disk
-from srtoolkit.files.verified import file_sha256
+from srtoolkit.files.hashes import file_sha256, git_sha1
 from srtoolkit.models.hub.cache import cached_commit, no_drop, notes
 from srtoolkit.models.hub.errors import HubError, refusal, status, where
-from srtoolkit.models.hub.integrity import damage_of, git_sha1
+from srtoolkit.models.hub.offline_checks import damage_of
 
 logger = logging.getLogger(__name__)
 

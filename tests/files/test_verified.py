@@ -10,7 +10,9 @@ import textwrap
 
 import pytest
 
-from srtoolkit.files.verified import MANIFEST, CacheError, check_hash, damage, write_verified
+from srtoolkit.files.disk import CacheError
+from srtoolkit.files.hashes import check_hash
+from srtoolkit.files.verified import MANIFEST, damage, write_verified
 
 
 def fill(folder):
