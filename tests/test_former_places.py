@@ -15,6 +15,7 @@ def fresh(code, action):
     return done.stdout.splitlines(), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("former", "place", "names"),
     [
@@ -33,6 +34,7 @@ def test_a_former_place_warns_once_and_has_the_same_functions(former, place, nam
     assert place in warned.partition(" is ")[2]
 
 
+@pytest.mark.slow
 def test_public_names_that_have_moved_do_not_warn():
     code = (
         "import srtoolkit as srt\nfrom srtoolkit.measures import paths, slice_predictions\nprint(srt.paths is paths)"
@@ -42,6 +44,7 @@ def test_public_names_that_have_moved_do_not_warn():
     assert fresh(code, "error") == (["True"] * 3, "")
 
 
+@pytest.mark.slow
 def test_the_attribute_is_the_same_module_after_its_former_place_was_imported():
     code = "import srtoolkit.paths\nfrom srtoolkit.measures import paths\nprint(srtoolkit.paths is paths)"
     assert fresh(code, "ignore") == (["True"], "")

@@ -29,6 +29,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_claims_are_collected_and_pages_need_no_network(here, capsys):
     notebook(here / "notebooks", "00_first.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2])", CLAIM)
     notebook(here / "notebooks", "01_second.ipynb", "print(6 * 7)")
@@ -46,6 +47,7 @@ def test_claims_are_collected_and_pages_need_no_network(here, capsys):
     assert "holds: It holds: slope 4.2 [4, 5] (null 1.1, paper 5.1)" in said and "index.html" in said
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_is_named_and_the_others_still_run(here, capsys):
     notebook(here / "notebooks", "00_broken.ipynb", "1 / 0")
     notebook(here / "notebooks", "01_fine.ipynb", CLAIM)

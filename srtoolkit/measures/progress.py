@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,7 +27,8 @@ def reporting(progress: Progress | None, total: int, what: str) -> Iterator[Call
         progress(0, total)
         yield functools.partial(_call, progress, total)
         return
-    with tqdm(total=total, desc=what, unit="point", leave=False) as bar:
+    unwanted = bool(os.environ.get("TQDM_DISABLE"))  # which tqdm's bars for notebooks do not heed
+    with tqdm(total=total, desc=what, unit="point", leave=False, disable=unwanted) as bar:
         yield functools.partial(_move, bar)
 
 

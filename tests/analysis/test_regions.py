@@ -152,6 +152,7 @@ def test_the_threshold_is_a_quantile_of_the_null():
         null_threshold(named(pairs, np.arange(100)), 1.5)
 
 
+@pytest.mark.slow
 def test_agreement_is_1_for_the_same_groups_and_0_by_chance():
     classes = np.array(list("abcdefgh")).repeat(15)
     for measure in ("adjusted_rand", "mutual_information"):

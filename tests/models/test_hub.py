@@ -65,6 +65,7 @@ def test_a_branch_that_moves_while_it_is_read_is_not_mixed(hub, tmp_path):
         srt.load_model("lab/tiny")
 
 
+@pytest.mark.slow
 def test_a_dropped_connection_goes_on_where_it_stopped(hub, tmp_path):
     """The client keeps whole pieces of 10 MiB, so the weights are 12.9 MB and the connection ends after 11."""
     source = save_tiny(tmp_path / "large", vocab_size=100_000, tie_word_embeddings=True)
@@ -193,6 +194,7 @@ def test_content_of_another_size_is_refused_by_name_and_not_kept(hub, tmp_path):
     assert srt.load_model("lab/tiny").fingerprint == fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["/api/models/", "model.safetensors"])
 def test_a_limited_rate_is_waited_out(hub, at):
     limited = hub.fails(1, at=at, method="GET", status=429, headers={"Retry-After": 1})

@@ -171,6 +171,7 @@ def test_a_call_is_one_round_trip_of_several_batches_and_names_nothing_of_srtool
         assert not [text for text in named if text.partition(".")[0] == "srtoolkit"]
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_remote_models(both, tmp_path):
     members = [{"name": "lab/tiny", "revision": revision, "remote": "local"} for revision in ("main", "step1000")]
     found = srt.sweep(members, CALLS["interpolate"], store=tmp_path)

@@ -76,6 +76,7 @@ def test_out_of_memory_halves_until_it_fits(n, k, fits):
     assert max(largest) <= fits
 
 
+@pytest.mark.slow
 def test_a_single_point_that_does_not_fit_is_an_error():
     def run(rows, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -171,6 +171,7 @@ def test_after_a_kill_only_what_is_missing_is_measured(whole, folder, tmp_path):
     assert len(made) == 15 and same(contents(tmp_path), made)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done(folder, tmp_path, monkeypatch, request):
     write, saved = results.write, []
 
@@ -196,6 +197,7 @@ def test_ctrl_c_keeps_what_is_done(folder, tmp_path, monkeypatch, request):
     assert set(tmp_path.glob("measurements/*/*.nc")) == kept
 
 
+@pytest.mark.slow
 def test_a_figure_that_fails_is_named_and_the_others_are_made(folder, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -210,6 +212,7 @@ def test_a_figure_that_fails_is_named_and_the_others_are_made(folder, tmp_path):
     assert mended.exit_code == 0 and "nano-0.4m" not in "".join(re.findall(".*measured in", mended.output))
 
 
+@pytest.mark.slow
 def test_what_other_settings_or_another_version_made_is_not_used(folder, tmp_path, monkeypatch):
     profile = tiny_profile(folder)
     assert invoke(profile, tmp_path, "24").exit_code == 0

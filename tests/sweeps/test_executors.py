@@ -101,6 +101,7 @@ def test_a_process_pool_gives_what_one_process_gives(folders, alone, pool, tmp_p
     xr.testing.assert_identical(srt.sweep(folders, measure, store=tmp_path, executor=pool), alone)
 
 
+@pytest.mark.slow
 def test_threads_give_what_one_thread_gives(folders, tmp_path):
     members = [*folders[:2], *({"name": folders[0], "init": "random", "seed": seed} for seed in (1, 2))]
     with ThreadPoolExecutor(4) as threads:
@@ -241,6 +242,7 @@ def test_a_worker_that_cannot_write_says_why(folders, tmp_path):
     assert "has srtoolkit" in store.unusable_here() and "the sweep 0.0.1" in store.unusable_here()
 
 
+@pytest.mark.slow
 def test_a_result_that_shows_late_is_waited_for(tmp_path, monkeypatch):
     store = Store(tmp_path)
     late = threading.Timer(0.7, store.file("a").touch)

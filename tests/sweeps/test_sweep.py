@@ -37,6 +37,7 @@ def folders(tmp_path_factory):
     return [str(save_tiny(root / f"tiny{seed}", seed=seed)) for seed in range(4)]
 
 
+@pytest.mark.slow
 def test_a_result_has_every_model_in_order_and_says_what_it_was(folders, tmp_path):
     members = [*folders[:2], {"name": folders[0], "init": "random", "seed": 3}]
     found = srt.sweep(members, measure, store=tmp_path)
@@ -60,6 +61,7 @@ def test_a_second_call_loads_no_model(folders, tmp_path, monkeypatch):
     assert srt.sweep(folders[1::-1], measure, store=tmp_path)["model"].values.tolist() == folders[1::-1]
 
 
+@pytest.mark.slow
 def test_a_failed_model_is_recorded_and_tried_again(folders, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -82,6 +84,7 @@ def test_when_all_fail_the_sweep_does(tmp_path):
         srt.sweep(["no/such-model"], measure, store=tmp_path)
 
 
+@pytest.mark.slow
 def test_two_names_of_the_same_weights_are_refused_by_name(folders, tmp_path):
     twin = save_tiny(tmp_path / "twin", seed=0)
     with pytest.raises(ValueError, match=r"tiny0.*twin.*same weights"):
@@ -274,6 +277,7 @@ def test_a_folder_with_an_at_in_its_name_is_one_model(tmp_path):
     assert arguments_of("lab/tiny@refs/pr/1") == {"name": "lab/tiny", "revision": "refs/pr/1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("harm", "said"), [(Path.unlink, "has not been"), (lambda file: file.write_text(""), "damag")])
 def test_a_store_that_is_only_read_says_what_it_lacks(harm, said, folders, tmp_path):
     found = srt.sweep(folders[:2], measure, store=tmp_path)
