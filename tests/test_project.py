@@ -186,3 +186,14 @@ def test_no_public_name_is_taken_by_what_nnsight_gives_to_every_object():
     assert save is srt.save is srt.results.save
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md", "README.md"])
+def test_files_that_the_guides_name_are_there(page):
+    named = re.findall(r"`([\w./-]+\.(?:py|pyi|md|yml|toml|txt|json|ipynb))`", (ROOT / page).read_text())
+    rooms = [path for path in (ROOT / "srtoolkit").iterdir() if path.is_dir()]
+    homes = [ROOT, ROOT / "srtoolkit", *rooms, ROOT / "tests", ROOT / "tests/support"]
+    real = [name for name in named if "NN_" not in name]
+    missing = {name for name in real if not any((home / name).exists() for home in homes)}
+    assert real or page == "README.md"
+    assert not missing
