@@ -21,6 +21,7 @@ from .analysis.jumps import (
     token_change_at,
 )
 from .analysis.matching import match
+from .analysis.motion import motion
 from .analysis.regions import (
     cluster,
     map_prompts,
@@ -100,6 +101,7 @@ __all__ = [
     "map_prompts",
     "match",
     "median",
+    "motion",
     "next_tokens",
     "noise_floor",
     "null_threshold",

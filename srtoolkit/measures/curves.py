@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from srtoolkit.measures import distances, likely_tokens
@@ -30,11 +30,21 @@ READS = ("final_norm", "resid", "logits")
 #: the number format, where that is coarser): a ratio to that distance would be noise.
 DEGENERATE = 1e-4
 
+#: What measures of the residual stream are called, by where it is read.
+_SUFFIXES = {"final_norm": "", "resid": "_resid"}
+
 _LONG_NAMES = {
     "distance": "L2 distance from A's output after the final norm",
     "relative_distance": "distance over its value at alpha = 1",
     "distance_resid": "L2 distance from A's output before the final norm",
     "relative_distance_resid": "distance before the final norm over its value at alpha = 1",
+    "distance_b": "L2 distance from the output at alpha = 1 after the final norm",
+    "step": "L2 distance from the output one point before, after the final norm",
+    "distance_b_resid": "L2 distance from the output at alpha = 1 before the final norm",
+    "step_resid": "L2 distance from the output one point before, before the final norm",
+    "hellinger": "Hellinger distance of the prediction from A's, 0 to 1",
+    "hellinger_b": "Hellinger distance of the prediction from that at alpha = 1, 0 to 1",
+    "step_hellinger": "Hellinger distance of the prediction from that one point before",
     "kl": "KL divergence of the prediction from A's, nats",
     "jsd": "Jensen-Shannon divergence of the prediction from A's, nats",
     "logit_difference": "share of the way from A's to B's logit difference",
@@ -74,8 +84,10 @@ def interpolate(
         steps: Number of points of the path, both ends included; the paper's 50 make steps of 1/49.
         path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
         reads: Outputs to measure, one or several. ``"final_norm"`` (the paper's) gives ``distance`` and
-            ``relative_distance``; ``"resid"`` gives both before the norm; ``"logits"`` gives ``kl``, ``jsd``,
-            ``logit_difference``, ``top_token`` and ``top_probability``. Leaving ``"logits"`` out is faster.
+            ``relative_distance`` from A's output, ``distance_b`` from that at alpha = 1, and ``step`` from that one
+            point before; ``"resid"`` gives them before the norm; ``"logits"`` gives ``kl``, ``jsd``, ``hellinger``,
+            ``hellinger_b``, ``step_hellinger``, ``logit_difference``, ``top_token`` and ``top_probability``. Leaving
+            ``"logits"`` out is faster.
         top: Number of likeliest next tokens to keep at every point, as ``token``, ``text`` and ``probability`` along
             ``rank``; needs ``"logits"``.
         method: Patching method, as :func:`srtoolkit.patch` takes it.
@@ -111,24 +123,30 @@ def _measure(
 ) -> dict[str, Shaped[Tensor, "pair alpha ..."]]:
     """Every measure at every point of some pairs.
 
-    A path too long for the log-probabilities at hand is cut, and each cut is run together with both ends: a measure
-    compares outputs of one batch only, so ``d(0)`` is exactly 0.
+    A path too long for the log-probabilities at hand is cut, and each cut is run together with both ends and the point
+    before it: a measure compares outputs of one batch only, so ``d(0)`` is exactly 0.
     """
     points, steps = batch.points, batch.points.shape[1]
-    at_once = max(3, points_held(model)) if "logits" in reads else steps
-    cuts = torch.arange(1, steps - 1).split(max(1, at_once - 2)) or (torch.arange(0),)
+    at_once = max(4, points_held(model)) if "logits" in reads else steps + 1
+    cuts = torch.arange(1, steps - 1).split(max(1, at_once - 3)) or (torch.arange(0),)
     wanted = tuple("logprobs" if read == "logits" else read for read in reads)
     out: dict[str, Tensor] = {}
     for number, cut in enumerate(cuts):
-        order = torch.cat([torch.tensor([0, steps - 1]), cut])
+        before = cut[:1] - 1 if number else cut[:0]
+        order = torch.cat([torch.tensor([0, steps - 1]), before, cut])
         found = patch(
             model, batch.context, points[:, order], layer=layer, reads=wanted, method=batch.method,
             progress=functools.partial(_of_all_cuts, batch.progress, number, len(cuts)),
         )  # fmt: skip
         for pair in range(len(points)):
-            for name, values in _compare({read: value[pair] for read, value in found.items()}, top).items():
+            of_pair = {read: value[pair] for read, value in found.items()}
+            for name, values in _compare(of_pair, top).items():
                 whole = out.setdefault(name, torch.empty(*points.shape[:2], *values.shape[1:], dtype=values.dtype))
                 whole[pair, order] = values.cpu()
+            places, from_before = _compare_neighbours(of_pair, order)
+            for name, values in from_before.items():
+                whole = out.setdefault(name, torch.zeros(points.shape[:2], dtype=values.dtype))
+                whole[pair, places] = values.cpu()
     return out
 
 
@@ -140,21 +158,39 @@ def _of_all_cuts(progress: Progress, number: int, cuts: int, done: int, total: i
 def _compare(found: dict[str, Float[Tensor, "point _width"]], top: int) -> dict[str, Shaped[Tensor, "point ..."]]:
     """All measures of one pair's points, the first two of which are the ends."""
     out = {}
-    if "final_norm" in found:
-        out["distance"] = distances.l2_from_first(found["final_norm"])
-        out["output_norm"] = found["final_norm"].norm(dim=-1)
-    if "resid" in found:
-        out["distance_resid"] = distances.l2_from_first(found["resid"])
-        out["output_norm_resid"] = found["resid"].norm(dim=-1)
+    for read, suffix in _SUFFIXES.items():
+        if read in found:
+            out[f"distance{suffix}"] = distances.l2_from_first(found[read])
+            out[f"distance_b{suffix}"] = distances.l2_from_second(found[read])
+            out[f"output_norm{suffix}"] = found[read].norm(dim=-1)
     if "logprobs" in found:
         logprobs = found["logprobs"]
         out["kl"] = distances.kl_from_first(logprobs)
         out["jsd"] = distances.jsd_from_first(logprobs)
+        out["hellinger"] = distances.hellinger(logprobs[:1], logprobs)
+        out["hellinger_b"] = distances.hellinger(logprobs[1:2], logprobs)
         out["logit_difference"] = distances.logit_difference(logprobs)
         out["top_token"], out["top_probability"] = likely_tokens.top_token(logprobs)
         if top:
             out["token"], out["probability"] = likeliest(logprobs, top)
     return out
+
+
+def _compare_neighbours(
+    found: dict[str, Float[Tensor, "point _width"]], order: Int[Tensor, " point"]
+) -> tuple[Int[Tensor, " step"], dict[str, Float[Tensor, " step"]]]:
+    """How far one pair's outputs are from those one point before, at the points of which these are at hand."""
+    sorting = order.argsort()
+    follows = order[sorting].diff() == 1
+    before, here = sorting[:-1][follows], sorting[1:][follows]
+    out = {
+        f"step{suffix}": (found[read][here] - found[read][before]).norm(dim=-1)
+        for read, suffix in _SUFFIXES.items()
+        if read in found
+    }
+    if "logprobs" in found:
+        out["step_hellinger"] = distances.hellinger(found["logprobs"][before], found["logprobs"][here])
+    return order[here], out
 
 
 def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
@@ -164,7 +200,7 @@ def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
     degenerate = np.zeros(n, dtype=bool)
     always = ("distance", "distance_resid", "top_probability")  # finite wherever the outputs are
     non_finite = ~np.all([np.isfinite(found[name]).all(1) for name in always if name in found], axis=0)
-    for suffix in ("", "_resid"):
+    for suffix in _SUFFIXES.values():
         if f"distance{suffix}" not in found:
             continue
         distance, norm = found[f"distance{suffix}"], found.pop(f"output_norm{suffix}")[:, 0]

@@ -21,6 +21,30 @@ def l2_from_first(outputs: Float[Tensor, "point width"]) -> Float[Tensor, " poin
     return (outputs - outputs[:1]).norm(dim=-1)
 
 
+def l2_from_second(outputs: Float[Tensor, "point width"]) -> Float[Tensor, " point"]:
+    """L2 distance of every output from the second, the far end of the path, in the read point's units.
+
+    Args:
+        outputs: Outputs at each point.
+    """
+    return (outputs - outputs[1:2]).norm(dim=-1)
+
+
+def hellinger(
+    first: Float[Tensor, "#point d_vocab"], second: Float[Tensor, "#point d_vocab"]
+) -> Float[Tensor, " point"]:
+    """Hellinger distance of next-token distributions, row by row, from 0 to 1.
+
+    It is the L2 distance between square roots of probabilities over the square root of 2, so lengths of paths of
+    predictions can be measured with it.
+
+    Args:
+        first: Log-probabilities of the next token at each point.
+        second: Log-probabilities to compare them with.
+    """
+    return ((first / 2).exp() - (second / 2).exp()).norm(dim=-1) / math.sqrt(2)
+
+
 def kl_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
     """Kullback-Leibler divergence KL(first || point) of next-token distributions, in nats.
 
