@@ -4,6 +4,7 @@ Public names load on first use, so that importing the package costs nothing; ``_
 """
 
 import functools
+import importlib
 import sys
 import types
 from typing import Any
@@ -19,6 +20,10 @@ class _Package(types.ModuleType):
     @functools.cached_property
     def save(self) -> Any:
         return __getattr__("save")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Modules are sent to other processes by name, this one, too; a notebook's own functions bring it along."""
+        return importlib.import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -49,6 +49,7 @@ from .models.hub.errors import HubError
 from .models.loading import load_model
 from .models.model import Model
 from .models.ndif import RemoteError
+from .models.nulls import null_model
 from .models.wrapping import wrap
 from .patching.patch import capture, patch
 from .profiles import Profile, profile
@@ -104,6 +105,7 @@ __all__ = [
     "motion",
     "next_tokens",
     "noise_floor",
+    "null_model",
     "null_threshold",
     "output_spread",
     "panels",

@@ -184,6 +184,8 @@ def test_no_public_name_is_taken_by_what_nnsight_gives_to_every_object():
     assert not wrong, wrong
     from srtoolkit import save
     assert save is srt.save is srt.results.save
+    import cloudpickle, pickle
+    assert pickle.loads(cloudpickle.dumps(srt)) is srt, "as a notebook's function brings it along"
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from srtoolkit.models import remote as elsewhere
 from srtoolkit.models.model import Model
-from srtoolkit.models.options import Options
+from srtoolkit.models.nulls import redraw
+from srtoolkit.models.options import NULLS, Options
 from srtoolkit.models.placement import Placement
 from srtoolkit.models.sources import find_source
 from srtoolkit.models.wrapping import as_model
@@ -37,7 +38,8 @@ def load_model(
         name: A packaged name (see :func:`srtoolkit.available_models`), a Hugging Face id, or a local directory.
         revision: Branch, tag or commit of a Hugging Face id; training checkpoints are revisions, of the nano suite's
             models, too (``"step800"``).
-        init: ``"pretrained"``, or ``"random"`` for the same architecture with fresh weights drawn from ``seed``.
+        init: ``"pretrained"``; ``"random"`` for the same architecture with fresh weights drawn from ``seed``; or a kind
+            of null that :func:`srtoolkit.null_model` makes of the pretrained weights, such as ``"permuted"``.
         dtype: Number format of weights and activations: ``"float32"`` as in the paper, ``"float64"``, ``"bfloat16"`` or
             ``"float16"``. The last two trade exactness for memory; :func:`srtoolkit.noise_floor` measures how much.
         device: A torch device, or ``"auto"`` for the first that is there of CUDA, MPS and the CPU.
@@ -46,7 +48,7 @@ def load_model(
             says what goes where. Weights that are not on a device are fetched for each pass, which is slow.
         max_memory: Most bytes of each device that ``device_map="auto"`` may fill, as ``{0: "20GiB", "cpu": "60GiB"}``.
         offload_folder: Folder for weights that are offloaded to the disk and cannot be read from the model's own files.
-        seed: Seed of the random weights, where ``init="random"``.
+        seed: Seed of what is drawn, where ``init`` is not ``"pretrained"``.
         remote: Where the model runs. ``True`` runs a model of the hub on NDIF's servers: only its configuration and
             tokenizer are fetched, its number format is the server's own, and every measurement works that is made of
             :func:`srtoolkit.capture` and :func:`srtoolkit.patch`; the others refuse. This needs a key in
@@ -75,7 +77,7 @@ def load_model(
         return elsewhere.load_remote(source, revision, options, remote)
     options.check()
     loaded = source.load(revision, options)
-    return as_model(
+    model = as_model(
         placement.put(loaded.hf, name),
         loaded.tokenizer,
         name=name,
@@ -85,3 +87,6 @@ def load_model(
         init=init,
         seed=seed,
     )
+    if init in NULLS:
+        redraw(model.hf, model.anatomy, init, seed)
+    return model

@@ -33,8 +33,8 @@ class Model:
         tokenizer: The transformers tokenizer; ``None`` for a model that takes token ids only.
         revision: Branch, tag or commit that was asked for.
         commit: Commit that the revision resolved to; ``None`` where the source has no commits.
-        init: ``"pretrained"``, ``"random"``, or ``"given"`` for weights that were given in memory.
-        seed: Seed of the random weights, where ``init="random"``.
+        init: ``"pretrained"``, ``"random"``, a kind of null (``"permuted"``), or ``"given"`` for weights in memory.
+        seed: Seed of what was drawn, where ``init`` is not ``"pretrained"``.
         dtype: Name of the number format of weights and activations.
         anatomy: Module paths of the blocks, the final norm, the unembedding and the MLP gate.
         memory_budget: Bytes that one batch of a forward pass may take beside the weights.
@@ -204,10 +204,10 @@ class Model:
     def __repr__(self) -> str:
         size = f"{self.n_parameters / 1e6:,.1f}M parameters, {self.n_layers} blocks, d_model {self.d_model}"
         version = f"@{self.revision}" if self.revision else ""
-        drawn = {"random": f"random weights (seed {self.seed}), ", "given": "given in memory, "}
+        known = {"pretrained": "", "given": "given in memory, "}
+        drawn = known.get(self.init, f"{self.init} weights (seed {self.seed}), ")
         return (
-            f"Model({self.name}{version}: {size}, {self.dtype} on {self.place}, "
-            f"{drawn.get(self.init, '')}fingerprint {self.fingerprint})"
+            f"Model({self.name}{version}: {size}, {self.dtype} on {self.place}, {drawn}fingerprint {self.fingerprint})"
         )
 
 

@@ -8,7 +8,10 @@ from typing import Any
 from srtoolkit.models.placement import Placement
 from srtoolkit.models.weights import DTYPES
 
-INITS = ("pretrained", "random")
+#: Null models that are made of the pretrained weights; :func:`srtoolkit.null_model` says what each keeps.
+NULLS = ("permuted", "permuted_behind", "mlp", "attention", "spectrum", "gain")
+
+INITS = ("pretrained", "random", *NULLS)
 
 
 @dataclass(frozen=True)
@@ -16,9 +19,9 @@ class Options:
     """The options of :func:`srtoolkit.load_model` that hold for every source.
 
     Attributes:
-        init: ``"pretrained"``, or ``"random"`` for weights drawn from ``seed``.
+        init: ``"pretrained"``, ``"random"`` for weights drawn from ``seed``, or one of ``NULLS``.
         dtype: Name of the number format.
-        seed: Seed of the random weights, where ``init="random"``.
+        seed: Seed of what is drawn, where ``init`` is not ``"pretrained"``.
         trust_remote_code: Whether Python files that the model brings along may run.
         placement: On which devices the weights go.
 

@@ -60,7 +60,8 @@ def one_thread_everywhere():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("TQDM_DISABLE", "1")
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        here = Path(__file__).parent
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (here, here.parent / "support"))))
         yield
     torch.set_num_threads(threads)
 
