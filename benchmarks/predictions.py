@@ -18,8 +18,8 @@ import srtoolkit as srt
 #: Points of each path.
 STEPS = 50
 
-#: Random points beside each A: with A and B, once alone and by two methods, about as many points as a path has.
-NEIGHBOURS = 22
+#: Random points beside each A: with A and B, and A alone by two methods, as many points as a path has.
+NEIGHBOURS = 46
 
 
 def calls(model: srt.Model, pairs: srt.PromptPairs) -> dict[str, tuple[int, Callable[[], Any]]]:
@@ -29,7 +29,7 @@ def calls(model: srt.Model, pairs: srt.PromptPairs) -> dict[str, tuple[int, Call
         "interpolate with logits": (n * STEPS, lambda: srt.interpolate(model, pairs, steps=STEPS)),
         "next_tokens": (n * STEPS, lambda: srt.next_tokens(model, pairs, alphas=alphas)),
         "divergence": (n * STEPS, lambda: srt.divergence(model, pairs, steps=STEPS)),
-        "noise_floor": (n * 2 * (1 + 2 + NEIGHBOURS), lambda: srt.noise_floor(model, pairs, neighbours=NEIGHBOURS)),
+        "noise_floor": (n * (2 + 2 + NEIGHBOURS), lambda: srt.noise_floor(model, pairs, neighbours=NEIGHBOURS)),
     }
 
 

@@ -65,7 +65,7 @@ def _check(
     first: xr.Dataset, second: xr.Dataset, within: Mapping[str, float], equal: Sequence[str]
 ) -> dict[str, float]:
     """The widths; refuses what there is nothing to match on."""
-    if not isinstance(within, Mapping):
+    if not isinstance(within, Mapping) or isinstance(within, xr.Dataset):  # which counts as a mapping, too
         raise TypeError(f"within: expected the width by variable, such as {{'input_distance': 0.05}}, got {within!r}.")
     for part, what in ((first, "first"), (second, "second")):
         check_dataset(part, (), what, "srtoolkit.sharpness")

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from srtoolkit.measures.dataset import pairs_dataset
-from srtoolkit.measures.walk import PAIRS_AT_ONCE, Batch, Rows, Walk, set_out
+from srtoolkit.measures.walk import PAIRS_AT_ONCE, Rows, Walk, set_out
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.not_finite import warn_of_overflow
@@ -32,9 +32,9 @@ def noise_floor(
 ) -> xr.Dataset:
     """Largest distance by which rounding moves A's output, L2 after the final norm, and its share of ``d(1)``.
 
-    Each A is patched into its own prompt twice, alone and among ``neighbours`` random points, both by the full path and
-    by the method that ``"auto"`` chooses. In exact arithmetic all four outputs agree. Curves mean nothing below this
-    floor; it is what half precision costs.
+    Each A is patched into its own prompt three times: as that prompt's only point, by the full path and by the method
+    that ``"auto"`` chooses, and by the latter among ``neighbours`` random points. In exact arithmetic the three outputs
+    agree. Curves mean nothing below this floor; it is what half precision costs.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
@@ -46,7 +46,7 @@ def noise_floor(
             Where ``None``, a progress bar is shown.
 
     Returns:
-        A Dataset with dim ``pair``: ``noise`` (largest distance between the four outputs), ``d1`` (distance between A's
+        A Dataset with dim ``pair``: ``noise`` (largest distance between the outputs), ``d1`` (distance between A's
         and B's outputs), and ``relative_noise`` (their ratio, without unit; NaN where ``d1`` is 0).
 
     Raises:
@@ -57,12 +57,13 @@ def noise_floor(
     company = _company(walk, neighbours, seed)
     found = Rows(len(walk.pairs))
     for batch in walk.batches(PAIRS_AT_ONCE, progress=progress):
-        alone, among = batch.points[:, :1], torch.cat([batch.points, company[batch.rows].to(batch.points)], dim=1)
-        outputs = {crowd: _outputs(model, batch, walk.layer, points) for crowd, points in ((0, alone), (1, among))}
-        of_a = torch.cat([outputs[0][:, :, 0], outputs[1][:, :, 0]], dim=1)
+        among = torch.cat([batch.points, company[batch.rows].to(batch.points)], dim=1)
+        ways = ((batch.points[:, :1], "full"), (batch.points[:, :1], batch.method), (among, batch.method))
+        outputs = [patch(model, batch.context, points, layer=walk.layer, method=way) for points, way in ways]
+        of_a = torch.stack([output[:, 0] for output in outputs], dim=1)
         found.put(batch.rows, {
             "noise": torch.cdist(of_a, of_a, compute_mode="donot_use_mm_for_euclid_dist").amax((1, 2)),
-            "d1": (outputs[1][:, 0, 0] - outputs[1][:, 0, 1]).norm(dim=-1),
+            "d1": (outputs[2][:, 0] - outputs[2][:, 1]).norm(dim=-1),
         })  # fmt: skip
     noise, d1 = (torch.from_numpy(found[name]) for name in ("noise", "d1"))
     data = {
@@ -78,14 +79,6 @@ def _company(walk: Walk, neighbours: int, seed: int) -> Float[Tensor, "pair neig
     generator = torch.Generator().manual_seed(seed)
     draws = [torch.randn(neighbours, walk.model.d_model, generator=generator) for _ in range(len(walk.pairs))]
     return walk.a[:, None] + walk.a.std(-1)[:, None, None] * torch.stack(draws).to(walk.a)
-
-
-def _outputs(
-    model: Model, batch: Batch, layer: int, points: Float[Tensor, "pair point d_model"]
-) -> Float[Tensor, "pair 2 point d_model"]:
-    """Outputs by the full path and by the method that ``"auto"`` takes."""
-    ways = ("full", "auto")
-    return torch.stack([patch(model, batch.context, points, layer=layer, method=way) for way in ways], dim=1)
 
 
 @torch.no_grad()

@@ -56,6 +56,7 @@ CALLS = {
 }
 REFUSALS = {
     "text_loss": lambda model: srt.text_loss(model, PAIRS),
+    "null_model": lambda model: srt.null_model(model, "permuted"),
     "method='prefix'": lambda model: srt.patch(model, tokens(), points(), method="prefix"),
     "method='joint'": lambda model: srt.patch(model, tokens(), points(), method="joint"),
     "method='parallel'": lambda model: srt.interpolate(model, PAIRS, method="parallel"),

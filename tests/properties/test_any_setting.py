@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+import xarray as xr
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -154,6 +155,18 @@ SETTINGS = {
     "linear a": (lambda v: paths.linear(v, torch.ones(1, 2), torch.ones(2)), never),
     "linear alphas": (lambda v: paths.linear(torch.ones(1, 2), torch.ones(1, 2), v), lambda v: _float_vector(v)),
     "sharpness curves": (srt.sharpness, never),
+    "motion curves": (srt.motion, never),
+    "motion reads": (
+        lambda v: srt.motion(srt.interpolate(model_of(), PAIRS, steps=2, reads="final_norm"), v),
+        same("final_norm"),
+    ),
+    "null_model model": (lambda v: srt.null_model(v, "permuted"), never),
+    "null_model kind": (lambda v: srt.null_model(model_of(), v), same("permuted")),
+    "null_model seed": (lambda v: srt.null_model(model_of(), "permuted", v), lambda v: whole(v, 0, 2**63 - 1)),
+    "null_model layer": (
+        lambda v: srt.null_model(model_of(), "permuted_behind", layer=v),
+        lambda v: whole(v, 0, 2),  # behind the last block is none
+    ),
     "summarise sharp": (srt.summarise, never),
     "summarise quantities": (lambda v: srt.summarise(SHARP, v), never),
     "summarise level": (lambda v: srt.summarise(SHARP, bootstrap=srt.Bootstrap(level=v, resamples=5)), share),
@@ -259,6 +272,7 @@ TOO_MUCH = 10**6
 
 @cases(900)
 @given(st.sampled_from(sorted(SETTINGS)), odd)
+@example("match within", xr.Dataset()).via("discovered failure")
 @example("interpolate model", None).via("discovered failure")
 @example("text_loss model", None).via("discovered failure")
 @example("estimate_cost work", None).via("discovered failure")
