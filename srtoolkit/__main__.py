@@ -88,8 +88,9 @@ def reproduce(
         every, chosen = find_paper(paper), find_figures(paper, figure or [])
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    if profile not in PROFILES:
-        raise typer.BadParameter(f"profile {profile!r} is not one of {', '.join(PROFILES)}.")
+    profiles = [name for name, size in PROFILES.items() if size.init == "pretrained"]
+    if profile not in profiles:
+        raise typer.BadParameter(f"profile {profile!r} is not one of {', '.join(profiles)}.")
     size, folder = PROFILES[profile], output or Path("build") / paper / profile
     console = Console()
     if dry_run:

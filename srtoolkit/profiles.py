@@ -17,8 +17,10 @@ class Profile:
     """How much the notebooks measure, and on which models and prompts.
 
     Attributes:
-        name: ``"quick"``, ``"full"`` or ``"paper"``.
+        name: ``"quick"``, ``"full"``, ``"paper"`` or ``"shuffled"``.
         model: The model of the notebooks that need one.
+        init: How that model, and all that a notebook calls trained, is loaded; see :func:`srtoolkit.load_model`.
+        seed: Seed of what ``init`` draws; none of the seeds of the notebooks' own nulls.
         pairs: Number of random pairs in the main measurement.
         few_pairs: Number of random pairs where many settings are compared.
         many_pairs: Number of random pairs where rare ones are looked for, at fewer steps.
@@ -33,6 +35,8 @@ class Profile:
 
     name: str
     model: str
+    init: str
+    seed: int
     pairs: int
     few_pairs: int
     many_pairs: int
@@ -45,14 +49,14 @@ class Profile:
     resolution: int
 
     def store(self, name: str) -> Path:
-        """Folder for the results of a notebook's sweep. That of ``quick`` is deleted with the kernel; others are kept.
+        """Folder for the results of a notebook's sweep. Only ``full`` and ``paper`` keep theirs.
 
         Kept results lie in ``$SRT_STORE``, or in the platform's cache folder, and a sweep resumes from them.
 
         Args:
             name: Name of the sweep.
         """
-        if self.name == "quick":
+        if self.name in ("quick", "shuffled"):
             return Path(_scratch().name) / name
         root = os.environ.get("SRT_STORE") or platformdirs.user_cache_path("srtoolkit") / "sweeps"
         return Path(root) / self.name / name
@@ -61,6 +65,8 @@ class Profile:
 _QUICK = Profile(
     name="quick",
     model="smollm2-135m",
+    init="pretrained",
+    seed=0,
     pairs=200,
     few_pairs=60,
     many_pairs=1000,
@@ -75,6 +81,8 @@ _QUICK = Profile(
 _PAPER = Profile(
     name="paper",
     model="Qwen/Qwen2-0.5B",
+    init="pretrained",
+    seed=0,
     pairs=999,
     few_pairs=999,
     many_pairs=9999,
@@ -94,6 +102,17 @@ PROFILES = {
     "quick": _QUICK,
     "full": replace(_QUICK, name="full", pairs=999, few_pairs=300, many_pairs=3000, sweep_pairs=999),
     "paper": _PAPER,
+    "shuffled": replace(
+        _QUICK,
+        name="shuffled",
+        init="permuted",
+        seed=100,
+        pairs=60,
+        few_pairs=30,
+        many_pairs=200,
+        sweep_pairs=60,
+        resolution=21,
+    ),
 }
 
 
@@ -107,7 +126,8 @@ def profile() -> Profile:
     """The profile of the notebooks, from the environment variable ``SRT_PROFILE``.
 
     ``quick`` (the default) measures packaged models in minutes, ``full`` the same models with tighter intervals,
-    ``paper`` the paper's models and prompts from the hub.
+    ``paper`` the paper's models and prompts from the hub. ``shuffled`` puts permuted weights in the place of trained
+    ones: no claim about what training makes may hold then.
 
     Raises:
         ValueError: ``SRT_PROFILE`` names no profile.

@@ -28,7 +28,7 @@ from srtoolkit.files import disk
 from srtoolkit.profiles import profile
 
 #: A cell may take this long, in seconds; those of the ``paper`` profile run as long as they need.
-CELL_TIMEOUT = {"quick": 1200, "full": 6 * 3600, "paper": None}
+CELL_TIMEOUT = {"quick": 1200, "shuffled": 1200, "full": 6 * 3600, "paper": None}
 
 #: Kernels show no progress bars, so that outputs are the same each time, and read hub models from the network at most.
 KERNEL_ENVIRONMENT = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONHASHSEED": "0"}
