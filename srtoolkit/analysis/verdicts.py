@@ -200,12 +200,13 @@ def _model_name(model: Any) -> str:
     """How a model is called: by its name, with revision and kind of weights where these are not the usual."""
     name = model if isinstance(model, str) else getattr(model, "name", None)
     if not isinstance(name, str) or not name:
-        raise TypeError(f"model={str(model)[:100]!r}: expected a model, or the name of one.")
+        raise TypeError(f"model={repr(model)[:100]}: expected a model, or the name of one.")
     if isinstance(model, str):
         return model
     revision, init = getattr(model, "revision", None), getattr(model, "init", "pretrained")
     name += f", {revision}" if revision else ""
-    return name if init in ("pretrained", "given") else f"{name}, {init}"
+    usual = init in ("pretrained", "given") or init in name  # null_model says it in the name
+    return name if usual else f"{name}, {init} {getattr(model, 'seed', 0)}"
 
 
 def _null(null: Any) -> Estimate | None:

@@ -14,10 +14,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
-from typing import Any, SupportsFloat
+from typing import Any
 
-from srtoolkit.reference.rules import Interval, Outcome, Rule
-from srtoolkit.validation import as_float
+from srtoolkit.reference.rules import Interval, Outcome, Rule, as_number
 
 #: Where the entries lie.
 FOLDER: Traversable = files("srtoolkit.reference").joinpath("criteria")
@@ -115,9 +114,9 @@ class Criterion:
 
     def judge(
         self,
-        value: SupportsFloat,
-        low: SupportsFloat | None = None,
-        high: SupportsFloat | None = None,
+        value: float | int,
+        low: float | int | None = None,
+        high: float | int | None = None,
         null: Any = None,
     ) -> Outcome:
         """What a measured value with its interval says about the claim.
@@ -206,13 +205,13 @@ def _check_paper(paper: Any, where: str) -> None:
     if paper is None:
         return
     values = paper.get("values") if isinstance(paper, Mapping) else None
-    numbers = isinstance(values, list) and values and all(as_float(value) is not None for value in values)
+    numbers = isinstance(values, list) and values and all(as_number(value) is not None for value in values)
     if not numbers or not isinstance(paper.get("of"), str):
         raise ValueError(f'{where}: paper={paper!r}: expected {{"values": [numbers], "of": "what they are of"}}.')
 
 
 def _interval(ends: Any, name: str, what: str) -> Interval:
-    low, high = (as_float(end) for end in ends)
+    low, high = (as_number(end) for end in ends)
     if low is None or high is None or math.isnan(low) or math.isnan(high) or low > high:
         raise ValueError(f"{name}: {what} from {ends[0]!r} to {ends[1]!r}: expected two numbers, the lower one first.")
     return low, high

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from srtoolkit.validation import as_float
-
 Outcome = Literal["holds", "does not hold", "undecided"]
 Interval = tuple[float, float]
 
@@ -70,7 +68,7 @@ class Rule:
         if not any(end is not None for end in within):
             raise refuse("expected a number")
         ends = [*within, given.get("fails_below"), given.get("fails_above")]
-        numbers = [as_float(end) for end in ends]
+        numbers = [as_number(end) for end in ends]
         wrong = [end for end, number in zip(ends, numbers, strict=True) if end is not None and not _finite(number)]
         low, high, fails_below, fails_above = numbers
         if wrong or ("within" in given and not (low is not None and high is not None and low < high)):
@@ -87,11 +85,11 @@ class Rule:
         low, high = interval
         too_low = _below(high, self.low) if self.fails_below is None else high < self.fails_below
         too_high = _below(self.high, low) if self.fails_above is None else low > self.fails_above
-        if too_low or too_high or (self.beats_null and null is not None and not self._reaches(null, high, low)):
+        won, lost = self._beside(null, low, high)
+        if too_low or too_high or lost:
             return "does not hold"
         inside = (self.low is None or low > self.low) and (self.high is None or high < self.high)
-        beats = not self.beats_null or (null is not None and self._beyond(null, low, high))
-        return "holds" if inside and beats else "undecided"
+        return "holds" if inside and won else "undecided"
 
     @property
     def text(self) -> str:
@@ -104,13 +102,22 @@ class Rule:
         words += f"; fails where below {self.fails_below:g}" if self.fails_below is not None else ""
         return words + (f"; fails where above {self.fails_above:g}" if self.fails_above is not None else "")
 
-    def _beyond(self, null: Interval, low: float, high: float) -> bool:
-        """Whether an interval lies wholly on the right side of the null's."""
-        return low > null[1] if self.low is not None else high < null[0]
+    def _beside(self, null: Interval | None, low: float, high: float) -> tuple[bool, bool]:
+        """Whether an interval lies wholly beyond the null's, and whether wholly on the other side."""
+        if not self.beats_null:
+            return True, False
+        if null is None:
+            return False, False
+        return (low > null[1], high <= null[0]) if self.low is not None else (high < null[0], low >= null[1])
 
-    def _reaches(self, null: Interval, high: float, low: float) -> bool:
-        """Whether an interval has any part on the right side of the null's far end."""
-        return high > null[0] if self.low is not None else low < null[1]
+
+def as_number(given: Any) -> float | None:
+    """A number as a float; ``None`` for what is none, truth values among them.
+
+    Args:
+        given: Any value, such as JSON has.
+    """
+    return float(given) if isinstance(given, int | float) and not isinstance(given, bool) else None
 
 
 def _below(one: float | None, other: float | None) -> bool:

@@ -60,7 +60,8 @@ def test_a_model_is_named_with_what_is_unusual(text_model):
         return srt.verdict("exist-peak", model=model, value=2.5, low=2.2, high=2.8, n=9).model
 
     assert named(text_model) == text_model.name
-    assert named(srt.null_model(text_model, "permuted", seed=1)) == f"{text_model.name}, permuted"
+    assert named(srt.null_model(text_model, "permuted", seed=1)) == f"{text_model.name} permuted 1"
+    assert named(srt.load_model(text_model.name, init="random", seed=3)) == f"{text_model.name}, random 3"
     assert named("nano-1m, step800") == "nano-1m, step800"
     with pytest.raises(TypeError, match=r"model=3: expected a model"):
         named(3)
