@@ -51,6 +51,7 @@ lab: $(INSTALLED)
 
 save-notebooks: $(INSTALLED)
 	$(BIN)/python -m srtoolkit.report save
+	$(BIN)/python -m docs.verdicts
 
 clean:
 	rm -rf .venv build srtoolkit.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -29,8 +29,9 @@ from .analysis.regions import (
     path_matrix,
     region_graph,
 )
+from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
-from .analysis.verdicts import scorecard, verdict
+from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
 from .costs.work import Work
 from .files.disk import DiskError

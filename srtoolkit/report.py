@@ -23,9 +23,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
-from srtoolkit.analysis.verdicts import MIME, Scorecard, Verdict
+from srtoolkit.analysis.scorecards import Scorecard, Standing, table_html
+from srtoolkit.analysis.verdicts import MIME, Verdict
 from srtoolkit.files import disk
 from srtoolkit.profiles import profile
+from srtoolkit.reference import CLAIMS, Criterion, criterion
 
 #: A cell may take this long, in seconds; those of the ``paper`` profile run as long as they need.
 CELL_TIMEOUT = {"quick": 1200, "shuffled": 1200, "full": 6 * 3600, "paper": None}
@@ -38,9 +40,9 @@ _INSTEAD = "give --build another folder"
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>srtoolkit report</title>
 <style>body{{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}}
 table{{border-collapse:collapse}}
-td,th{{padding:.3em .8em;border-bottom:1px solid #ccc;vertical-align:top}}</style></head>
+td,th{{padding:.3em .8em;border-bottom:1px solid #ccc;vertical-align:top}}dt{{font-weight:bold}}</style></head>
 <body><h1>Stable regions: report</h1><p>Profile: {profile}.</p>{claims}<h2>Notebooks</h2><ol start="0">{notebooks}</ol>
-</body></html>
+<h2>Criteria</h2><p>Each was written before what it judges was run.</p>{criteria}</body></html>
 """
 
 
@@ -63,7 +65,7 @@ def run(paths: list[Path], build: Path) -> int:
         notebook, error = execute(path)
         disk.write_text(report / path.name, nbformat.writes(notebook) + "\n", _INSTEAD)
         disk.write_text(report / f"{path.stem}.html", to_html(notebook, path.stem), _INSTEAD)
-        claims += [{**claim, "notebook": path.name} for claim in claims_of(notebook)]
+        claims += claims_of(notebook, path.name)
         print(f"{'FAILED' if error else 'done'} in {time.monotonic() - start:.0f} s", flush=True)
         if error:
             failed.append(path.name)
@@ -163,25 +165,61 @@ def to_html(notebook: nbformat.NotebookNode, title: str) -> str:
     return str(page)
 
 
-def claims_of(notebook: nbformat.NotebookNode) -> Iterator[dict[str, Any]]:
-    """The verdicts that a notebook's cells show, in order.
+def claims_of(notebook: nbformat.NotebookNode, name: str) -> Iterator[dict[str, Any]]:
+    """The verdicts that a notebook's cells show, in order, each with the notebook and the cell that made it.
 
     Args:
         notebook: The notebook, with its outputs.
+        name: File name of the notebook.
     """
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            yield from output.get("data", {}).get(MIME, [])
+            for claim in output.get("data", {}).get(MIME, []):
+                yield {**claim, "notebook": name, "cell": cell.id}
+
+
+def by_claim(claims: list[dict[str, Any]]) -> dict[str, list[tuple[Standing, dict[str, Any]]]]:
+    """Verdicts by the paper's claims, in the paper's order, each beside what the claims' file has of it.
+
+    Args:
+        claims: From :func:`claims_of`, of all notebooks.
+    """
+    standings = list(zip(_card(claims).standings(), claims, strict=True))
+    groups = {of: [one for one in standings if one[0].verdict.of == of] for of in CLAIMS}
+    return {of: group for of, group in groups.items() if group}
+
+
+def anchor(claim: dict[str, Any]) -> str:
+    """Where the page of a notebook has the cell of a verdict; nbconvert gives every cell this id.
+
+    Args:
+        claim: From :func:`claims_of`.
+    """
+    return f"{claim['notebook'].removesuffix('.ipynb')}.html#cell-id={claim['cell']}"
 
 
 def _card(claims: list[dict[str, Any]]) -> Scorecard:
-    return Scorecard(tuple(Verdict(**{k: v for k, v in claim.items() if k != "notebook"}) for claim in claims))
+    return Scorecard(tuple(Verdict.from_json(claim) for claim in claims))
 
 
 def _index(paths: list[Path], claims: list[dict[str, Any]]) -> str:
-    links = "".join(f'<li><a href="{html.escape(path.stem)}.html">{html.escape(path.stem)}</a></li>' for path in paths)
-    table = _card(claims)._repr_mimebundle_()["text/html"]
-    return _PAGE.format(profile=profile().name, claims=table, notebooks=links)
+    """The first page of the report: verdicts by claim, notebooks, and the criteria of these verdicts."""
+    tables = ""
+    for of, group in by_claim(claims).items():
+        links = [f'<a href="{html.escape(anchor(claim))}">{html.escape(claim["notebook"])}</a>' for _, claim in group]
+        tables += f"<h2>{html.escape(CLAIMS[of])}</h2>{table_html([standing for standing, _ in group], links)}"
+    notebooks = "".join(
+        f'<li><a href="{html.escape(path.stem)}.html">{html.escape(path.stem)}</a></li>' for path in paths
+    )
+    used = dict.fromkeys(claim["criterion"] for claim in claims)
+    entries = "".join(_entry_html(criterion(name)) for name in used)
+    return _PAGE.format(profile=profile().name, claims=tables, notebooks=notebooks, criteria=entries)
+
+
+def _entry_html(entry: Criterion) -> str:
+    """A criterion in full."""
+    rows = "".join(f"<dt>{head}</dt><dd>{html.escape(text)}</dd>" for head, text in entry.told())
+    return f'<h3 id="criterion-{html.escape(entry.name)}">{html.escape(entry.name)}</h3><dl>{rows}</dl>'
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The paper's settings and numbers, the notebooks' profiles, verdicts."""
+"""The paper's settings and numbers, and the notebooks' profiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import inspect
 import pytest
 
 import srtoolkit as srt
-from srtoolkit.analysis.verdicts import MIME
 
 
 def test_every_setting_of_the_preset_is_one_that_its_call_takes():
@@ -35,25 +34,3 @@ def test_the_profile_comes_from_the_environment(monkeypatch):
     assert srt.profile().name == "quick"
     monkeypatch.setenv("SRT_PROFILE", "paper")
     assert srt.profile().model in {spec["hf"] for spec in srt.reference.janiak2024()["models"].values()}
-
-
-def test_a_verdict_shows_its_numbers_to_readers_and_to_the_report():
-    said = srt.verdict(
-        "It <moves>", model="m", statistic="slope", value=4.213, low=3.6, high=4.9, null=1.07, holds=False
-    )
-    bundle = said._repr_mimebundle_()
-    assert bundle[MIME] == [
-        {
-            "claim": "It <moves>",
-            "model": "m",
-            "statistic": "slope",
-            "value": 4.213,
-            "low": 3.6,
-            "high": 4.9,
-            "null": 1.07,
-            "paper": None,
-            "holds": False,
-        }
-    ]
-    assert "It &lt;moves&gt;" in bundle["text/html"] and "3.60 to 4.90" in bundle["text/html"]
-    assert bundle["text/plain"] == "DOES NOT HOLD: It <moves>: slope 4.2 [3.6, 4.9] (null 1.1)"

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
+import re
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import srtoolkit as srt
+from docs import verdicts
 from srtoolkit import report
 from srtoolkit.analysis.verdicts import Verdict
 
 CLAIM = """
-import srtoolkit.analysis.verdicts as v
-v.verdict("It holds", model="m", statistic="slope", value=4.2, low=4, high=5, null=1.1, paper=5.1, holds=True)
+import srtoolkit as srt
+srt.verdict("exist-peak", model="m", value=4.2, low=4, high=5, n=9, null=1.1, paper=5.1)
+"""
+#: One of the same claim, which fails, and one of another claim, in one card.
+CARD = """
+import srtoolkit as srt
+srt.scorecard(
+    srt.verdict("exist-deep", model="m", value=1, low=0.9, high=1.1, n=9),
+    srt.verdict("size", model="a & b", value=0.1, low=0, high=0.2, n=12),
+)
 """
 
 
@@ -35,16 +47,19 @@ def test_claims_are_collected_and_pages_need_no_network(here, capsys):
     notebook(here / "notebooks", "01_second.ipynb", "print(6 * 7)")
     assert report.main(["run"]) == 0
     (claim,) = json.loads((here / "build/claims.json").read_text())
-    assert set(claim) == {field.name for field in dataclasses.fields(Verdict)} | {"notebook"}
+    assert set(claim) == {field.name for field in dataclasses.fields(Verdict)} | {"holds", "notebook", "cell"}
     assert (claim["value"], claim["holds"], claim["notebook"]) == (4.2, True, "00_first.ipynb")
+    assert (claim["criterion"], claim["outcome"], claim["n"], claim["null_low"]) == ("exist-peak", "holds", 9, 1.1)
     pages = {path.name: path.read_text() for path in (here / "build/report").glob("*.html")}
     assert set(pages) == {"index.html", "00_first.html", "01_second.html"}
     assert "data:image/png" in pages["00_first.html"] and "42" in pages["01_second.html"]
-    assert "It holds" in pages["index.html"]
+    entry = srt.reference.criterion("exist-peak")
+    for told in (entry.claim, entry.rule_text, entry.reason, entry.date):
+        assert html.escape(told) in pages["index.html"]
     for page in pages.values():
         assert 'src="http' not in page and 'src="//' not in page
     said = capsys.readouterr().out
-    assert "holds: It holds: slope 4.2 [4, 5] (null 1.1, paper 5.1)" in said and "index.html" in said
+    assert f"holds: {entry.claim}" in said and "4.2 [4.0, 5.0], null 1.1, paper 5.1" in said and "index.html" in said
 
 
 @pytest.mark.slow
@@ -78,3 +93,51 @@ def test_notebooks_are_chosen_by_the_first_letters_of_their_names(here, capsys):
     with pytest.raises(SystemExit):
         report.main(["save", "02", "03"])
     assert "no notebooks 02 or 03" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A report of two notebooks, and their folder."""
+    folder = tmp_path_factory.mktemp("two")
+    notebook(folder / "notebooks", "00_first.ipynb", "print('no claim')", CLAIM)
+    notebook(folder / "notebooks", "01_second.ipynb", CARD)
+    given = ["--notebooks", str(folder / "notebooks"), "--build", str(folder / "build")]
+    assert report.main(["save", *given[:2]]) == 0 and report.main(["run", *given]) == 0
+    return folder
+
+
+def test_the_report_is_ordered_by_claim_and_leads_to_the_cells(two):
+    index = (two / "build/report/index.html").read_text()
+    heads = re.findall("<h2>(.*?)</h2>", index)
+    assert heads == ["Stable regions exist", "Regions get sharper with model size", "Notebooks", "Criteria"]
+    first, second, *_ = re.findall("<table>.*?</table>", index)
+    assert first.count("<tr>") == 3 and second.count("<tr>") == 2 and "a &amp; b" in second
+    links = re.findall(r'href="([\w.]+)#(.*?)"', index)
+    assert [name for name, _ in links] == ["00_first.html", "01_second.html", "01_second.html"]
+    for name, place in links:
+        (cell,) = re.findall(
+            rf'id="{place}".*?(?=id="cell-id=|</main>)', (two / "build/report" / name).read_text(), re.S
+        )
+        assert "srt" in cell and "model" in cell
+    assert "of 2</td>" in first and "DOES NOT HOLD" not in index
+
+
+def test_one_page_has_every_stored_verdict_with_its_criterion(two):
+    found = verdicts.claims(two / "notebooks")
+    kept = json.loads((two / "build/claims.json").read_text())
+    assert found == kept and [claim["cell"] for claim in found] == ["cell-02", "cell-01", "cell-01"]
+    text = verdicts.page(found)
+    assert "| **does not hold** |" in text and "[00_first](../notebooks/00_first.ipynb), cell-02 |" in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
+    for claim in found:
+        assert f"(#{claim['criterion']})" in text and f"### {claim['criterion']}\n" in text
+    assert f"- **reason**: {srt.reference.criterion('size').reason}" in text
+    assert text.count("Not measured yet.") == len(srt.reference.criteria()) - 3
+
+
+def test_verdicts_without_criteria_are_not_taken_for_such(tmp_path):
+    """As notebooks stored them before."""
+    made = nbformat.v4.new_output("display_data", {"application/vnd.srtoolkit.verdicts+json": [{"claim": "It holds"}]})
+    cell = new_code_cell("card", outputs=[made], execution_count=1)
+    assert not list(report.claims_of(new_notebook(cells=[cell]), "00.ipynb"))

@@ -1,4 +1,4 @@
-"""The paper's protocol and numbers: Janiak et al. 2024, arXiv 2409.17113."""
+"""The paper's protocol and numbers (Janiak et al. 2024, arXiv 2409.17113), and the criteria of every claim."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import json
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from srtoolkit.reference.entries import CLAIMS, Criterion, criteria, criterion
+
+__all__ = ["CLAIMS", "Criterion", "criteria", "criterion", "janiak2024"]
 
 
 @cache

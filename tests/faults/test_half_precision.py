@@ -175,5 +175,5 @@ def test_a_slice_says_where_it_is_undefined(model, said, tolerance):
 def test_a_verdict_needs_a_number(model):
     sharp = srt.sharpness(srt.interpolate(model, PAIRS[1:2], steps=5))
     value = float(srt.summarise(sharp).sel(quantity="max_slope")["median"])
-    with pytest.raises(ValueError, match=r"regions exist.*median slope is NaN.*all pairs excluded"):
-        srt.verdict("regions exist", model="tiny", statistic="median slope", value=value, holds=value > 2)
+    with pytest.raises(ValueError, match=r"Without training there are no regions.*is NaN.*all pairs excluded"):
+        srt.verdict("emerge-untrained", model=model, value=value, low=value, high=value, n=1)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import srtoolkit as srt
 from oracles import cases, refused
 from srtoolkit.analysis.bootstrap import bootstrap_weights, weighted_quantile
+from srtoolkit.analysis.verdicts import Verdict
 from strategies import or_missing, sharp, sharps
 
 #: Few, for speed: no property here is about how many are enough.
@@ -200,19 +201,18 @@ number = st.floats() | st.integers(-5, 5)
 
 
 @cases(60)
-@given(
-    number,
-    st.booleans() | st.sampled_from([np.True_, xr.DataArray(True)]),
-    st.lists(number | st.none(), min_size=4, max_size=4),
-)
-def test_a_verdict_is_valid_json_whatever_was_measured(value, holds, rest):
-    names = ("low", "high", "null", "paper")
-    found = srt.verdict(
-        "c < d", model="m", statistic="s", value=value, holds=holds, **dict(zip(names, rest, strict=True))
-    )
+@given(number, number, number, number | st.none(), st.integers(1, 10**6))
+def test_a_verdict_is_valid_json_whatever_was_measured(value, low, high, null, n):
+    def call():
+        return srt.verdict("words-unrelated", model="c < d", value=value, low=low, high=high, null=null, n=n)
+
+    if null is None or any(math.isnan(given) for given in (value, low, high, null)) or low > high:
+        assert refused(call)
+        return
+    found = call()
     shown = srt.scorecard(found, found)._repr_mimebundle_()
     kept = json.loads(json.dumps(shown, allow_nan=False))
     (claims,) = (cells for kind, cells in kept.items() if kind.endswith("json"))
-    assert claims[0] == claims[1] and claims[0]["holds"] is bool(holds)
-    assert claims[0]["value"] == (value if math.isfinite(value) else None)
+    assert Verdict.from_json(claims[0]) == Verdict.from_json(claims[1]) == found
+    assert claims[0]["holds"] is (low > 0.5 and low > null)
     assert "c &lt; d" in shown["text/html"]

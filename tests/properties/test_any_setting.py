@@ -212,17 +212,31 @@ SETTINGS = {
     ),
     "polytopes_by_region flips": (lambda v: srt.polytopes_by_region(v, SHARP), never),
     "verdict value": (
-        lambda v: srt.verdict("c", model="m", statistic="s", value=v, holds=True),
+        lambda v: srt.verdict("similar-six", model="m", value=v, n=6),
         lambda v: real(v, -np.inf, np.inf),
     ),
-    "verdict holds": (
-        lambda v: srt.verdict("c", model="m", statistic="s", value=1, holds=v),
-        lambda v: isinstance(v, (bool, np.bool_)),
+    "verdict low": (
+        lambda v: srt.verdict("exist-peak", model="m", value=2, low=v, high=4, n=9),
+        lambda v: real(v, -np.inf, 4),
     ),
-    "verdict claim": (
-        lambda v: srt.verdict(v, model="m", statistic="s", value=1, holds=True),
-        lambda v: isinstance(v, str),
+    "verdict n": (lambda v: srt.verdict("similar-six", model="m", value=1, n=v), lambda v: whole(v, 1, 10**40)),
+    "verdict null": (
+        lambda v: srt.verdict("exist-peak", model="m", value=2, low=1, high=4, n=9, null=v),
+        lambda v: v is None or real(v, -np.inf, np.inf),
     ),
+    "verdict p": (
+        lambda v: srt.verdict("exist-peak", model="m", value=2, low=1, high=4, n=9, p=v),
+        lambda v: v is None or real(v, 0, 1),
+    ),
+    "verdict paper": (
+        lambda v: srt.verdict("similar-six", model="m", value=2, n=9, paper=v),
+        lambda v: v is None or finite(v),
+    ),
+    "verdict model": (
+        lambda v: srt.verdict("similar-six", model=v, value=1, n=6),
+        lambda v: isinstance(v, str) and v != "",
+    ),
+    "verdict criterion": (srt.reference.criterion, never),
     "scorecard": (srt.scorecard, never),
     "checkpoints near": (lambda v: srt.checkpoints("nano-1m", v), lambda v: v is None or _near(v)),
     "preset": (srt.preset, never),

@@ -1,0 +1,192 @@
+"""Scorecards: several verdicts as one table, which says how many were tried on each claim."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from srtoolkit.analysis.verdicts import BY_CONSTRUCTION, MIME, Verdict
+
+#: A claim holds after Holm's correction where its adjusted p is at most this: intervals have 95%.
+LEVEL = 0.05
+
+HEADS = ("outcome", "claim", "model", "n", "statistic", "value [95%]", "null", "paper", "criterion", "p, after Holm")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A verdict beside all others on the same claim.
+
+    Attributes:
+        verdict: The verdict.
+        tried: How many verdicts there are on the claim, those that could not fail left out.
+        p: Its p-value after Holm's correction for these; ``None`` where it has none, or is the only one.
+    """
+
+    verdict: Verdict
+    tried: int
+    p: float | None
+
+    @property
+    def outcome(self) -> str:
+        """The verdict's own, and whether it stays after Holm's correction."""
+        fallen = self.verdict.holds and self.p is not None and self.p > LEVEL
+        return "holds (not after Holm)" if fallen else self.verdict.outcome
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """Several verdicts as one table."""
+
+    verdicts: tuple[Verdict, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(standing) for standing in self.standings())
+
+    def standings(self) -> list[Standing]:
+        """Each verdict beside the others on its claim, in order.
+
+        One family, for which p-values are corrected by Holm's method, is what speaks to one of the paper's claims; of
+        what is beyond the paper, each criterion is a claim of its own. Counted are all that could fail, whatever came
+        out; what has no p-value, since nothing was sampled, is counted and not corrected.
+        """
+        families: dict[str, list[int]] = {}
+        for place, verdict in enumerate(self.verdicts):
+            if verdict.informative:
+                families.setdefault(verdict.criterion if verdict.of == "beyond" else verdict.of, []).append(place)
+        found = [Standing(verdict, 0, None) for verdict in self.verdicts]
+        for places in families.values():
+            adjusted = holm([self.verdicts[place].p for place in places]) if len(places) > 1 else [None]
+            for place, p in zip(places, adjusted, strict=True):
+                found[place] = Standing(self.verdicts[place], len(places), p)
+        return found
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {
+            "text/plain": str(self),
+            "text/html": table_html(self.standings()),
+            MIME: [verdict.as_json() for verdict in self.verdicts],
+        }
+
+
+def scorecard(*verdicts: Any) -> Scorecard:
+    """Several verdicts as one table, which enters the report as a whole.
+
+    Where several speak to one of the paper's claims, the table says how many were tried, and whether each that holds
+    still does after Holm's correction for these.
+
+    Args:
+        verdicts: The verdicts, from :func:`verdict`, one an argument.
+
+    Raises:
+        TypeError: Something that is no verdict.
+    """
+    if not all(isinstance(verdict, Verdict) for verdict in verdicts):
+        kinds = sorted({type(verdict).__name__ for verdict in verdicts})
+        raise TypeError(f"a scorecard is made of verdicts, one an argument, as srt.verdict gives them; got {kinds}.")
+    return Scorecard(verdicts)
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """p-values after Holm's correction (Holm 1979): at most so often is any of them this small by chance.
+
+    Args:
+        p: The p-values of one family; ``None`` stays and does not count.
+    """
+    known = np.array([place for place, one in enumerate(p) if one is not None], dtype=np.int64)
+    order = known[np.argsort([p[place] for place in known], kind="stable")]
+    steps = [(len(order) - rank) * float(p[place] or 0.0) for rank, place in enumerate(order)]
+    adjusted: list[float | None] = [None] * len(p)
+    for place, one in zip(order, np.minimum(1.0, np.maximum.accumulate(steps)) if steps else (), strict=True):
+        adjusted[place] = float(one)
+    return adjusted
+
+
+def estimate_text(value: float, low: float | None, high: float | None) -> str:
+    """A number with its interval, as ``4.2 [3.6, 4.9]``.
+
+    The interval's width has two digits: more say nothing, and would differ between machines, whose sums differ in the
+    sixth digit; with fewer, both ends could read the same. What has no width has three digits in all.
+    """
+    if low is None or high is None or low == high == value:
+        return number_text(value)
+    width = high - low
+    places = 1 - math.floor(math.log10(width)) if math.isfinite(width) and width > 0 else math.inf
+    if abs(places) > 9:  # nothing that a fixed number of places could show
+        return f"{number_text(value)} [{number_text(low)}, {number_text(high)}]"
+    shown = (f"{round(number, int(places)) + 0.0:.{max(int(places), 0)}f}" for number in (value, low, high))
+    return "{} [{}, {}]".format(*shown)
+
+
+def number_text(number: float) -> str:
+    """A number with three digits, thousands written out."""
+    return f"{float(f'{number:.3g}'):.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value with one digit, or how small it is."""
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.1g}"
+
+
+def cells(standing: Standing) -> Iterator[str]:
+    """What a table says of a verdict, in the order of ``HEADS``.
+
+    Args:
+        standing: The verdict beside the others.
+    """
+    verdict = standing.verdict
+    yield standing.outcome
+    yield verdict.claim
+    yield verdict.model
+    yield str(verdict.n)
+    yield verdict.statistic
+    yield estimate_text(verdict.value, verdict.low, verdict.high)
+    yield _null_text(verdict)
+    yield "" if verdict.paper is None else number_text(verdict.paper)
+    yield f"{verdict.criterion} ({verdict.date}): {verdict.rule}" + ("" if verdict.informative else "; cannot fail")
+    yield p_text(verdict.p if standing.p is None else standing.p) + (
+        f" of {standing.tried}" if standing.tried > 1 else ""
+    )
+
+
+def table_html(standings: Sequence[Standing], links: Sequence[str] = ()) -> str:
+    """A table of verdicts.
+
+    Args:
+        standings: The verdicts.
+        links: Where each was made, as HTML, for a last column; none where empty.
+    """
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in cells) + "</tr>"
+
+    made = [[link] for link in links] or [[] for _ in standings]
+    rows = [[*map(html.escape, cells(one)), *where] for one, where in zip(standings, made, strict=True)]
+    head = row([*HEADS, *(["cell"] if links else [])], "th")
+    return f"<table><thead>{head}</thead><tbody>{''.join(row(one, 'td') for one in rows)}</tbody></table>"
+
+
+def _lines(standing: Standing) -> str:
+    """A verdict in a notebook's text, whose numbers are compared between machines: see ``estimate_text``."""
+    verdict = standing.verdict
+    shown = standing.outcome if standing.outcome in ("holds", BY_CONSTRUCTION) else standing.outcome.upper()
+    number = estimate_text(verdict.value, verdict.low, verdict.high)
+    beside = [f"null {_null_text(verdict)}"] if verdict.null is not None else []
+    beside += [f"paper {number_text(verdict.paper)}"] if verdict.paper is not None else []
+    beside += [f"one of {standing.tried} tried on this claim"] if standing.tried > 1 else []
+    beside += [f"p {p_text(standing.p)} after Holm"] if standing.p is not None else []
+    return (
+        f"{shown}: {verdict.claim}\n"
+        f"    {verdict.model}, n = {verdict.n}: {number}{''.join(f', {what}' for what in beside)}\n"
+        f"    {verdict.statistic}\n"
+        f"    criterion {verdict.criterion} of {verdict.date}: {verdict.rule}"
+    )
+
+
+def _null_text(verdict: Verdict) -> str:
+    return "" if verdict.null is None else estimate_text(verdict.null, verdict.null_low, verdict.null_high)
