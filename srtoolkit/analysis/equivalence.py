@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from srtoolkit.analysis.estimates import Estimate
 from srtoolkit.validation import check_number, listed
 
 
-def equivalent(estimate: Estimate, margin: tuple[float, float]) -> bool:
+def equivalent(estimate: Estimate, margin: Sequence[float]) -> bool:
     """Whether an interval lies within a margin: two one-sided tests at 5% where the interval is that of 90%.
 
     Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15. An interval that reaches out of the margin

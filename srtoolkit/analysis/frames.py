@@ -97,7 +97,7 @@ def frame_effects(
         against: The kind that the others are compared with.
         of: The variable over ``pair`` to take, above 0.
         given: The covariates that are held fixed.
-        logs: Which of ``given`` enter as logarithms.
+        logs: Which of ``given`` enter as logarithms; other names have no effect.
         frame: The variable that says which pairs belong together.
         bootstrap: How the intervals are made; frames are what is resampled.
 
@@ -110,10 +110,9 @@ def frame_effects(
             ``against``, or the covariates leave nothing to tell the kinds by.
     """
     values, kinds, frames = _columns(sharp, of, frame)
-    names = listed(given) or []
+    names, logs = (_names(listing, what) for listing, what in ((given, "given"), (logs, "logs")))
     for name in names:
         check_variable(sharp, name, ("pair",), "given")
-    logs = check_names(logs, names, "logs") if logs else ()
     columns = [_log(sharp[name].values, name) if name in logs else sharp[name].values for name in names]
     wanted = np.column_stack([_log(values, of), *columns]).astype(np.float64)
     known = np.isfinite(wanted).all(axis=1)
@@ -139,6 +138,14 @@ def frame_effects(
     }
 
 
+def _names(given: Sequence[str], what: str) -> list[str]:
+    """Names of variables, perhaps none."""
+    names = [given] if isinstance(given, str) else listed(given)
+    if names is None or any(not isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise ValueError(f"{what}={str(given)[:200]!r}: expected names of variables in a list, each once, or none: ().")
+    return names
+
+
 def _columns(
     sharp: xr.Dataset, of: str, frame: str
 ) -> tuple[Float[np.ndarray, " pair"], Shaped[np.ndarray, " pair"], Shaped[np.ndarray, " pair"]]:
@@ -155,7 +162,7 @@ def _by_frame(
     chosen: Bool[np.ndarray, " pair"],
     frames: Shaped[np.ndarray, " pair"],
     kind: str,
-) -> dict[float, float]:
+) -> dict[int | float, float]:
     """The finite value of the one pair of a kind in each frame."""
     numbers, counts = np.unique(frames[chosen], return_counts=True)
     if (counts > 1).any():
