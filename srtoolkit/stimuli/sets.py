@@ -50,6 +50,42 @@ def verses() -> pd.DataFrame:
     return _read("verses")
 
 
+def exchanged_verses() -> pd.DataFrame:
+    """A positive control for :func:`verses`: each opening, and the same with its last word exchanged.
+
+    A paraphrase and the other pair of its couple may walk the same path, for their last words are the same. A test that
+    finds no difference between them has to find one here.
+
+    Returns:
+        One row for each couple, with its ``match`` and ``text_a``, and ``kind`` ``exchanged``. ``text_b`` is ``text_a``
+        up to its last word, then the last word of another couple that is closest to it in frequency; ``verse_b`` and
+        ``translation_b`` say where that word stands. ``same_last_word`` is false. Other columns are as in
+        :func:`verses`; for similarities there is :func:`similarity`.
+    """
+    couples = verses().drop_duplicates("match").sort_values("zipf_a", kind="stable", ignore_index=True)
+    openings, words = zip(*(text.rsplit(" ", 1) for text in couples["text_a"]), strict=True)
+    ends = couples["text_b"].str.rsplit(" ", n=1).str[1]
+    donors = [
+        next(other for other in _nearest(row, len(couples)) if words[other] not in (words[row], ends[row]))
+        for row in range(len(couples))
+    ]
+    given = couples.iloc[donors].reset_index(drop=True)
+    found = couples.assign(
+        text_b=[f"{opening} {words[donor]}" for opening, donor in zip(openings, donors, strict=True)],
+        kind="exchanged",
+        same_last_word=False,
+        verse_b=given["verse_a"],
+        translation_b=given["translation_a"],
+        zipf_b=given["zipf_a"],
+    )
+    return found.drop(columns="similarity").sort_values("match", ignore_index=True)
+
+
+def _nearest(row: int, rows: int) -> list[int]:
+    """All other rows, the nearest first."""
+    return sorted({*range(rows)} - {row}, key=lambda other: abs(other - row))
+
+
 def classes() -> pd.DataFrame:
     """Prompts that end in a word of one of eight classes, each class in the same sixteen sentence frames.
 

