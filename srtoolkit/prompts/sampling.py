@@ -68,7 +68,7 @@ def sample_pairs(
         same_last_token: Draw pairs whose prompts end in the same token.
         consecutive: Draw a chain, as the paper's scripts do: prompt B of a pair is prompt A of the next. It takes half
             as many prompts, but neighbours then share one, and intervals get wider: see
-            :func:`srtoolkit.analysis.bootstrap.bootstrap_weights`.
+            :func:`srtoolkit.analysis.resampling.bootstrap_weights`.
 
     Raises:
         ValueError: The text has too few windows for ``n`` pairs, ``same_last_token`` of a chain, or an argument is out
