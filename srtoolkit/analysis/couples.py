@@ -51,6 +51,10 @@ def share_below(
 ) -> Estimate:
     """Share of couples whose first has less of a variable than its second; 0.5 where couples differ by chance.
 
+    The 95% interval covers about 0.93 for 60 couples that share no prompt with other couples. Where they do, and fewer
+    than about 20 groups of couples are left, it is that of prompts and covers nearly 1: for 60 couples across 40 frames
+    it is twice as wide as need be. Matching within frames, by ``equal``, avoids that.
+
     Args:
         first: From :func:`srtoolkit.match`: pair by pair the partner of ``second``.
         second: The other part of the same match.
@@ -77,7 +81,8 @@ def paired_ratio(
 ) -> Estimate:
     """Median over couples of a variable's ratio between the first and the second of a couple, without unit.
 
-    That is ``exp`` of the median of log ratios. What the two of a couple have in common cancels.
+    That is ``exp`` of the median of log ratios. What the two of a couple have in common cancels. Intervals cover as
+    those of :func:`share_below` do.
 
     Args:
         first: From :func:`srtoolkit.match`: pair by pair the partner of ``second``; or the same pairs in another model.

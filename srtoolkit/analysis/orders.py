@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,9 @@ from scipy.stats import permutation_test, rankdata
 from srtoolkit.analysis.estimates import values_of
 from srtoolkit.analysis.ranks import rank_correlation
 from srtoolkit.validation import check_names, check_number
+
+#: Which orders count as extreme, as scipy names them.
+ALTERNATIVES = ("two-sided", "greater", "less")
 
 
 class ExactTrend(NamedTuple):
@@ -30,10 +33,10 @@ class ExactTrend(NamedTuple):
 
 
 def exact_trend(
-    series: Mapping[float | int, xr.Dataset] | Mapping[float | int, float],
+    series: Mapping[float | int, xr.Dataset | float | int],
     of: str = "max_slope",
     *,
-    alternative: Literal["two-sided", "greater", "less"] = "two-sided",
+    alternative: str = "two-sided",
 ) -> ExactTrend:
     """Spearman rank correlation between a setting and a value, and its exact p: the share of orders as extreme.
 
@@ -51,7 +54,7 @@ def exact_trend(
         ValueError: Fewer than three settings or more than nine, from where on scipy.stats.spearmanr is good enough;
             no such variable; or values that are all alike.
     """
-    (alternative,) = check_names(alternative, ("two-sided", "greater", "less"), "alternative")  # type: ignore[assignment]
+    (alternative,) = check_names(alternative, ALTERNATIVES, "alternative")
     if not isinstance(series, Mapping) or isinstance(series, xr.Dataset) or not 3 <= len(series) <= 9:
         raise ValueError(
             f"an exact trend needs three to nine values by their settings, got {str(series)[:100]!r}; for more, "
@@ -66,9 +69,9 @@ def exact_trend(
     if np.ptp(ranks) == 0:
         raise ValueError(f"all {len(ranks)} values are {values[0]:g}, so they have no order.")
 
-    def correlate(ranks: np.ndarray, axis: int = -1) -> np.ndarray:
+    def correlate(ranks: Any, axis: int = -1) -> Any:
         found = rank_correlation(np.moveaxis(ranks, axis, -1), np.broadcast_to(places, ranks.shape))
-        return found.round(9)  # so that orders that are as extreme count as such
+        return np.round(found, 9)  # so that orders that are as extreme count as such
 
     found = permutation_test(
         (ranks,), correlate, permutation_type="pairings", n_resamples=ways, vectorized=True, alternative=alternative

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from srtoolkit.analysis.estimates import Estimate
 from srtoolkit.validation import check_number, check_share, listed
 
 
-def across_runs(values: Sequence[float | Estimate], level: float = 0.95) -> Estimate:
+def across_runs(values: Iterable[float | int | Estimate], level: float = 0.95) -> Estimate:
     """Mean of a statistic over runs, in its own unit, with Student's interval over runs.
 
     Args:
@@ -34,7 +34,9 @@ def across_runs(values: Sequence[float | Estimate], level: float = 0.95) -> Esti
     return Estimate(float(runs.mean()), float(runs.mean() - reach), float(runs.mean() + reach))
 
 
-def slope_over_runs(values: Sequence[float | Estimate], settings: Sequence[float], level: float = 0.95) -> Estimate:
+def slope_over_runs(
+    values: Iterable[float | int | Estimate], settings: Iterable[float | int], level: float = 0.95
+) -> Estimate:
     """Least-squares slope of a statistic against log10 of a setting, in the statistic's unit for ten times as much.
 
     The interval is Student's over runs, with two degrees of freedom fewer than runs. It is about a line through
@@ -66,7 +68,7 @@ def slope_over_runs(values: Sequence[float | Estimate], settings: Sequence[float
     return Estimate(float(line.slope), float(line.slope - reach), float(line.slope + reach))
 
 
-def _numbers(given: Sequence[float | Estimate], what: str) -> Float[np.ndarray, " run"]:
+def _numbers(given: Iterable[float | int | Estimate], what: str) -> Float[np.ndarray, " run"]:
     kept = listed(given)
     if not kept:
         raise ValueError(f"{what}={str(given)[:100]!r}: expected one number for each run.")
