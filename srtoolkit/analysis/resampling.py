@@ -54,7 +54,7 @@ def bootstrap_weights(
 
     Pairs that share a prompt are not independent. What is resampled are groups of pairs that share prompts, directly or
     through others: single pairs where none do, all words of one frame where they have its prompt A in common. Intervals
-    of 95% then cover 0.93 to 0.95 in simulations of medians: of 60 disjoint pairs, of 60 frames of 4 words and of 25.
+    of 95% then cover about 0.93 in simulations of medians: of 60 disjoint pairs, of 60 frames of 4 words and of 25.
 
     Where groups are too few for that, as in a chain or in all pairs of a list, prompts are resampled, and a pair counts
     as often as its two prompts were drawn, multiplied: the pigeonhole bootstrap (Owen 2007, Annals of Applied
