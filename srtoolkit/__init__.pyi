@@ -4,15 +4,15 @@ from . import panels, plot, prompts, reference, stimuli
 from .analysis.agreement import agreement, chance_agreement
 from .analysis.bootstrap import Bootstrap, summarise
 from .analysis.colours import slice_colours
+from .analysis.couples import contrast, paired_ratio, share_below
+from .analysis.decomposition import decompose
 from .analysis.equivalence import equivalent
 from .analysis.estimates import (
     Estimate,
-    contrast,
     correlation,
     interquartile_range,
     median,
     ratio,
-    share_below,
     trend,
 )
 from .analysis.frames import FrameTest, frame_effects, within_frame
@@ -22,8 +22,9 @@ from .analysis.jumps import (
     polytopes_by_region,
     token_change_at,
 )
-from .analysis.matching import match
+from .analysis.matching import balance, match
 from .analysis.motion import motion
+from .analysis.orders import exact_trend
 from .analysis.regions import (
     cluster,
     map_prompts,
@@ -31,6 +32,7 @@ from .analysis.regions import (
     path_matrix,
     region_graph,
 )
+from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
 from .analysis.verdicts import verdict
@@ -82,10 +84,12 @@ __all__ = [
     "ResultError",
     "Work",
     "__version__",
+    "across_runs",
     "agreement",
     "all_pairs",
     "around_jumps",
     "available_models",
+    "balance",
     "capture",
     "chance_agreement",
     "checkpoints",
@@ -93,10 +97,12 @@ __all__ = [
     "contrast",
     "correlation",
     "count_gate_flips",
+    "decompose",
     "divergence",
     "divergence_by_region",
     "equivalent",
     "estimate_cost",
+    "exact_trend",
     "frame_effects",
     "from_text",
     "interpolate",
@@ -115,6 +121,7 @@ __all__ = [
     "null_model",
     "null_threshold",
     "output_spread",
+    "paired_ratio",
     "panels",
     "paper_pairs",
     "patch",
@@ -138,6 +145,7 @@ __all__ = [
     "slice_gates",
     "slice_plane",
     "slice_predictions",
+    "slope_over_runs",
     "stimuli",
     "summarise",
     "surprisal",

@@ -30,6 +30,9 @@ Axes, everywhere in the project:
 ``rank``       place among the likeliest next tokens, the likeliest first
 ``quantity``   name of a summarised measure
 ``resample``   one drawing of the bootstrap; the first may be all pairs as they are
+``side``       A or B of a pair, or first or second of a couple
+``seed``       one null model of several
+``run``        one training run
 ``setting``    what differs between the results of a trend, such as a checkpoint
 ``entry``      one of the values that are ranked together
 ``merge``      one joining of two groups of prompts, the closest first

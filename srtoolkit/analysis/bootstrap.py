@@ -6,13 +6,14 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int, Real
 
+from srtoolkit.analysis.resampling import bootstrap_weights
 from srtoolkit.validation import (
     check_dataset,
     check_share,
@@ -24,8 +25,11 @@ from srtoolkit.validation import (
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-#: Quantities of a sharpness Dataset that are summarised unless others are named.
-QUANTITIES = ("max_slope", "jump_at", "width_10_90", "plateau_fraction", "jumps")
+#: Quantities that are summarised unless others are named, where a Dataset has them: of sharpness, then of motion.
+QUANTITIES = (
+    *("max_slope", "jump_at", "width_10_90", "plateau_fraction", "jumps"),
+    *("peak", "peak_at", "calm_a", "calm_b", "winding", "plateau_a", "plateau_b"),
+)
 
 _COLUMNS = ("median", "q25", "q75", "low", "high", "n")
 
@@ -38,19 +42,25 @@ class Bootstrap:
         level: Coverage of the interval, between 0 and 1.
         resamples: Number of resamples, from 1 on.
         seed: Seed of the random draw of the resamples, from 0 on.
+        cluster: Variable over ``pair`` whose equal values are drawn together; by default, pairs that share a prompt
+            are. ``"document"`` means ``document_a`` and ``document_b`` where there is no variable of that very name.
 
     Raises:
+        TypeError: ``cluster`` is no name.
         ValueError: ``level`` is not between 0 and 1, or ``resamples`` or ``seed`` is no such whole number.
     """
 
     level: float = 0.95
     resamples: int = 2000
     seed: int = 0
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "level", check_share(self.level, "level"))
         object.__setattr__(self, "resamples", check_whole(self.resamples, "resamples", 1, 10**7))
         object.__setattr__(self, "seed", check_whole(self.seed, "seed"))
+        if self.cluster is not None and not isinstance(self.cluster, str):
+            raise TypeError(f"cluster={self.cluster!r}: expected the name of a variable over pair, or None.")
 
 
 #: How intervals are made unless one says otherwise...
@@ -75,7 +85,7 @@ def takes_bootstrap(**renamed: str) -> Callable[[_Function], _Function]:
 
         @functools.wraps(function)
         def call(*given: Any, **named: Any) -> Any:
-            former = {field.name: named.pop(field.name) for field in fields(Bootstrap) if field.name in named}
+            former = {key: named.pop(key) for key in ("level", "resamples", "seed") if key in named}
             if former:
                 shown = ", ".join(f"{key}={value!r}" for key, value in former.items())
                 wanted = f"bootstrap=srt.Bootstrap({shown})"
@@ -94,13 +104,15 @@ def takes_bootstrap(**renamed: str) -> Callable[[_Function], _Function]:
 
 
 @takes_bootstrap(quantities="of")
-def summarise(sharp: xr.Dataset, of: str | Sequence[str] = QUANTITIES, *, bootstrap: Bootstrap = USUAL) -> xr.Dataset:
+def summarise(sharp: xr.Dataset, of: str | Sequence[str] | None = None, *, bootstrap: Bootstrap = USUAL) -> xr.Dataset:
     """Median, quartiles and an interval of the median for each variable over pairs, in the variable's own unit.
 
     Args:
-        sharp: From :func:`srtoolkit.sharpness`.
-        of: The variables to summarise, each with one value a pair; one name or several.
-        bootstrap: How the interval is made; see :func:`bootstrap_weights` for what is resampled.
+        sharp: From :func:`srtoolkit.sharpness` or :func:`srtoolkit.motion`.
+        of: The variables to summarise, each with one value a pair; one name or several. By default those that
+            sharpness and motion give, as far as ``sharp`` has them.
+        bootstrap: How the interval is made; see
+            :func:`srtoolkit.analysis.resampling.bootstrap_weights` for what is resampled.
 
     Returns:
         Dim ``quantity``, the variables' names: ``median``, ``q25``, ``q75``, ``low``, ``high`` (the interval of the
@@ -112,12 +124,14 @@ def summarise(sharp: xr.Dataset, of: str | Sequence[str] = QUANTITIES, *, bootst
     """
     check_pairs(sharp, ("excluded", "prompt_a", "prompt_b"))
     names = [of] if isinstance(of, str) else listed(of)
+    if of is None:
+        names = [name for name in QUANTITIES if name in sharp.data_vars]
     if not names:
         raise ValueError(f"of={of!r}: expected one or more names of variables over pair.")
     for name in names:
         check_variable(sharp, name, ("pair",), "of")
     kept = sharp.isel(pair=np.flatnonzero(~sharp["excluded"].values.astype(bool)))
-    weights = bootstrap_weights(kept["prompt_a"].values, kept["prompt_b"].values, bootstrap.resamples, bootstrap.seed)
+    weights = bootstrap_weights(*units(kept, bootstrap), bootstrap.resamples, bootstrap.seed)
     rows = [_summary(kept[name].values.astype(np.float64), weights, bootstrap.level) for name in names]
     found = {
         column: ("quantity", np.array(cells)) for column, cells in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
@@ -126,6 +140,7 @@ def summarise(sharp: xr.Dataset, of: str | Sequence[str] = QUANTITIES, *, bootst
         "interval_level": bootstrap.level,
         "bootstrap_resamples": bootstrap.resamples,
         "bootstrap_seed": bootstrap.seed,
+        **({"bootstrap_cluster": bootstrap.cluster} if bootstrap.cluster else {}),
     }
     summary = xr.Dataset(found, {"quantity": names}, {**sharp.attrs, **attrs})
     return summary.assign(excluded=sharp.sizes["pair"] - summary["n"])
@@ -163,37 +178,32 @@ def check_pairs(sharp: xr.Dataset, variables: Sequence[str], what: str = "sharp"
     return sharp
 
 
-def bootstrap_weights(
-    prompt_a: Int[np.ndarray, " pair"], prompt_b: Int[np.ndarray, " pair"], resamples: int, seed: int
-) -> Int[np.ndarray, "resample pair"]:
-    """How often each pair counts in each bootstrap resample, as a whole number.
-
-    Pairs that share a prompt are not independent. Where any do, prompts are what is resampled, and a pair counts as
-    often as its two prompts were drawn, multiplied: the pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics
-    1(2)), which errs on the wide side. Where none do, pairs are resampled.
+def units(sharp: xr.Dataset, bootstrap: Bootstrap) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
+    """What is resampled, as :func:`bootstrap_weights` takes it: the numbers of each pair's two prompts, or clusters.
 
     Args:
-        prompt_a: The number of each pair's first prompt; equal numbers mean the same prompt.
-        prompt_b: The number of each pair's second prompt.
-        resamples: Number of resamples.
-        seed: Seed of the draw.
+        sharp: From :func:`srtoolkit.sharpness`, or anything like it.
+        bootstrap: How the interval is made; it may name a cluster.
 
     Raises:
-        ValueError: ``resamples`` or ``seed`` is no such whole number.
+        ValueError: No prompts' numbers, or no such cluster.
     """
-    resamples = check_whole(resamples, "resamples", 1, 10**7)
-    rng = np.random.default_rng(check_whole(seed, "seed"))
-    numbers, counts = np.unique(np.concatenate([prompt_a, prompt_b]), return_counts=True)
-    itself = prompt_a == prompt_b
-    if (counts[np.searchsorted(numbers, prompt_a)] <= 1 + itself).all() and (
-        counts[np.searchsorted(numbers, prompt_b)] <= 1 + itself
-    ).all():
-        n = len(prompt_a)
-        return rng.multinomial(n, np.full(n, 1 / n), size=resamples) if n else np.zeros((resamples, 0), dtype=int)
-    drawn = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=resamples)
-    once = drawn[:, np.searchsorted(numbers, prompt_a)]
-    other = drawn[:, np.searchsorted(numbers, prompt_b)]
-    return np.where(itself, once, once * other)
+    names = ("prompt_a", "prompt_b") if bootstrap.cluster is None else unit_names(sharp, bootstrap)
+    check_pairs(sharp, names)
+    labels = np.concatenate([sharp[name].values for name in names])
+    numbers = np.unique(labels, return_inverse=True)[1].astype(np.int64).reshape(2, -1)
+    return numbers[0], numbers[1]
+
+
+def unit_names(sharp: xr.Dataset, bootstrap: Bootstrap) -> tuple[str, str]:
+    """The variables that hold the cluster of either prompt: twice the same where a pair as a whole has one.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`, or anything like it.
+        bootstrap: How the interval is made; it names a cluster.
+    """
+    name = bootstrap.cluster
+    return (f"{name}", f"{name}") if name in sharp.variables else (f"{name}_a", f"{name}_b")
 
 
 def median_interval(

@@ -14,16 +14,18 @@ from srtoolkit.analysis.bootstrap import (
     FEWER,
     USUAL,
     Bootstrap,
-    bootstrap_weights,
     check_pairs,
     interval,
     takes_bootstrap,
+    units,
     weighted_quantile,
 )
-from srtoolkit.analysis.ranks import rank_correlation
+from srtoolkit.analysis.ranks import rank_correlation, weighted_rank_correlation
+from srtoolkit.analysis.resampling import bootstrap_weights
 from srtoolkit.validation import check_number, check_variable
 
-_TEXTS = ("excluded", "text_a", "text_b")
+#: What tells which prompts a pair is of, across results.
+TEXTS = ("excluded", "text_a", "text_b")
 Medians = Float[np.ndarray, "resample setting"]
 Resampled = Float[np.ndarray, " resample"]
 
@@ -56,6 +58,8 @@ def ratio(
 ) -> Estimate:
     """Median of a variable in one model over its median in another, without unit.
 
+    A 95% interval covers about 0.97 with 60 pairs. See :func:`srtoolkit.paired_ratio` for the median of ratios.
+
     Args:
         later: From :func:`srtoolkit.sharpness`.
         earlier: The same of another model or checkpoint, on the same pairs.
@@ -67,7 +71,7 @@ def ratio(
     """
 
     def divide(medians: Medians) -> Resampled:
-        return _divide(medians[:, 0], medians[:, 1])
+        return quotient(medians[:, 0], medians[:, 1])
 
     return _estimate([later, earlier], divide, of, bootstrap)
 
@@ -80,6 +84,10 @@ def trend(
     bootstrap: Bootstrap = USUAL,
 ) -> Estimate:
     """Spearman rank correlation between a setting and the median of a variable: 1 where it grows at every step.
+
+    The interval is over prompts, with the models as they are. It does not say what other training runs would give:
+    for that see :func:`srtoolkit.slope_over_runs`, and for how likely such an order is by chance
+    :func:`srtoolkit.exact_trend`. A correlation of few settings takes few values, so the interval is coarse.
 
     Args:
         series: Results of :func:`srtoolkit.sharpness` on the same pairs, by tokens of training, parameters, or loss.
@@ -110,6 +118,8 @@ def median(
 ) -> Estimate:
     """Median of a variable over pairs, in the variable's own unit.
 
+    In simulations, 95% intervals cover about 0.93 from 30 disjoint pairs on, and 0.91 with 20.
+
     Args:
         sharp: From :func:`srtoolkit.sharpness`, or a part of it.
         of: The variable over ``pair`` to take.
@@ -118,7 +128,7 @@ def median(
     Raises:
         ValueError: The Dataset has no such variable over ``pair``.
     """
-    return _with_interval(weighted_quantile(_values(sharp, of), _weights(sharp, bootstrap), 0.5), bootstrap)
+    return with_interval(weighted_quantile(values_of(sharp, of), _weights(sharp, bootstrap), 0.5), bootstrap)
 
 
 @takes_bootstrap(quantity="of")
@@ -130,6 +140,8 @@ def interquartile_range(
 ) -> Estimate:
     """How far a variable spreads over pairs: third less first quartile, in the variable's own unit.
 
+    Intervals err on the wide side: 95% cover 0.98 with 60 pairs, and 0.96 with 200.
+
     Args:
         sharp: From :func:`srtoolkit.sharpness`.
         of: The variable over ``pair`` to take.
@@ -139,9 +151,9 @@ def interquartile_range(
         ValueError: The Dataset has no such variable over ``pair``.
     """
     weights = _weights(sharp, bootstrap)
-    values = _values(sharp, of)
+    values = values_of(sharp, of)
     low, high = (weighted_quantile(values, weights, share) for share in (0.25, 0.75))
-    return _with_interval(high - low, bootstrap)
+    return with_interval(high - low, bootstrap)
 
 
 @takes_bootstrap(y="of")
@@ -157,83 +169,14 @@ def correlation(sharp: xr.Dataset, x: str, of: str = "max_slope", *, bootstrap: 
     Raises:
         ValueError: No such variable, or fewer than three pairs that have both.
     """
-    first, second = _values(sharp, x, "x"), _values(sharp, of)
+    first, second = values_of(sharp, x, "x"), values_of(sharp, of)
     known = np.isfinite(first) & np.isfinite(second)
     if known.sum() < 3:
         raise ValueError(f"{known.sum()} of {len(known)} pairs have both {x!r} and {of!r}; a correlation needs three.")
     weights = _weights(sharp, bootstrap)[:, known].astype(np.int64)
-    found = [rank_correlation(np.repeat(first[known], times), np.repeat(second[known], times)) for times in weights]
+    found = weighted_rank_correlation(first[known], second[known], weights)
     enough = weights.astype(bool).sum(axis=1) > 2
-    return _with_interval(np.where(enough, found, np.nan), bootstrap)
-
-
-@takes_bootstrap(quantity="of")
-def contrast(
-    first: xr.Dataset,
-    second: xr.Dataset,
-    of: str = "max_slope",
-    *,
-    bootstrap: Bootstrap = USUAL,
-) -> Estimate:
-    """Median of a variable over some pairs, over its median over others, without unit.
-
-    Args:
-        first: Some pairs of a :func:`srtoolkit.sharpness` result, as ``isel`` or :func:`srtoolkit.match` picks them.
-        second: Other pairs, of the same model.
-        of: The variable over ``pair`` to take.
-        bootstrap: How the interval is made. Prompts are drawn once for both: a prompt may be in pairs of either.
-
-    Raises:
-        ValueError: The Dataset has no such variable over ``pair``.
-    """
-    weights, split = _joint_weights(first, second, bootstrap), first.sizes["pair"]
-    above = weighted_quantile(_values(first, of), weights[:, :split], 0.5)
-    below = weighted_quantile(_values(second, of), weights[:, split:], 0.5)
-    return _with_interval(_divide(above, below), bootstrap)
-
-
-@takes_bootstrap(quantity="of")
-def share_below(
-    first: xr.Dataset,
-    second: xr.Dataset,
-    of: str = "max_slope",
-    *,
-    bootstrap: Bootstrap = USUAL,
-) -> Estimate:
-    """Share of couples whose first has less of a variable than its second; 0.5 where couples differ by chance.
-
-    Args:
-        first: From :func:`srtoolkit.match`: pair by pair the partner of ``second``.
-        second: The other part of the same match.
-        of: The variable over ``pair`` to take.
-        bootstrap: How the interval is made; prompts are what is resampled.
-
-    Raises:
-        ValueError: Not as many pairs in both, or no such variable.
-    """
-    weights = _joint_weights(first, second, bootstrap)
-    if first.sizes["pair"] != second.sizes["pair"]:
-        raise ValueError(
-            f"{first.sizes['pair']} and {second.sizes['pair']} pairs are no couples; srtoolkit.match makes them."
-        )
-    split = first.sizes["pair"]
-    # A couple counts as often as both of its pairs do: an A that they share is then drawn once, not twice.
-    counts = np.sqrt(weights[:, :split] * weights[:, split:])
-    values = _values(first, of), _values(second, of)
-    known = np.isfinite(values[0]) & np.isfinite(values[1])
-    below = (values[0] < values[1]) + 0.5 * (values[0] == values[1])
-    with np.errstate(invalid="ignore"):
-        return _with_interval(counts[:, known] @ below[known] / counts[:, known].sum(1), bootstrap)
-
-
-def _joint_weights(first: xr.Dataset, second: xr.Dataset, bootstrap: Bootstrap) -> Float[np.ndarray, "resample pair"]:
-    """Weights of the pairs of both, then of every resample; equal prompts are known by their text."""
-    for part, name in ((first, "first"), (second, "second")):
-        check_pairs(part, _TEXTS, name)
-    texts = [np.concatenate([part[key].values for part in (first, second)]) for key in ("text_a", "text_b")]
-    numbers = np.unique(np.concatenate(texts), return_inverse=True)[1].astype(np.int64).reshape(2, -1)
-    drawn = bootstrap_weights(numbers[0], numbers[1], bootstrap.resamples, bootstrap.seed)
-    return np.concatenate([np.ones((1, drawn.shape[1])), drawn])
+    return with_interval(np.where(enough, found, np.nan), bootstrap)
 
 
 def _estimate(
@@ -243,8 +186,22 @@ def _estimate(
     bootstrap: Bootstrap,
 ) -> Estimate:
     """A statistic of several medians, each resample drawn once for all of them."""
+    return with_interval(statistic(resampled_medians(sharps, of, bootstrap)), bootstrap)
+
+
+def resampled_medians(sharps: Sequence[xr.Dataset], of: str, bootstrap: Bootstrap) -> Medians:
+    """Medians of a variable in several results on the same pairs: as they are, then in every resample.
+
+    Args:
+        sharps: From :func:`srtoolkit.sharpness` or :func:`srtoolkit.motion`.
+        of: The variable over ``pair`` to take.
+        bootstrap: How pairs are resampled, once for all results.
+
+    Raises:
+        ValueError: Not the same pairs everywhere, or no such variable.
+    """
     for sharp in sharps:
-        check_pairs(sharp, (*_TEXTS, "prompt_a", "prompt_b"))
+        check_pairs(sharp, (*TEXTS, "prompt_a", "prompt_b"))
     first = sharps[0]
     for other in sharps[1:]:
         if not all(np.array_equal(first[key], other[key]) for key in ("prompt_a", "prompt_b", "text_a", "text_b")):
@@ -253,29 +210,45 @@ def _estimate(
                 "pair; give sample_pairs the same arguments, and models of one tokenizer."
             )
     weights = _weights(first, bootstrap)
-    medians = [weighted_quantile(_values(sharp, of), weights, 0.5) for sharp in sharps]
-    return _with_interval(statistic(np.stack(medians, axis=1)), bootstrap)
+    return np.stack([weighted_quantile(values_of(sharp, of), weights, 0.5) for sharp in sharps], axis=1)
 
 
 def _weights(sharp: xr.Dataset, bootstrap: Bootstrap) -> Float[np.ndarray, "resample pair"]:
     """Weights of the pairs as they are, then of every resample."""
     check_pairs(sharp, ("excluded", "prompt_a", "prompt_b"))
-    drawn = bootstrap_weights(sharp["prompt_a"].values, sharp["prompt_b"].values, bootstrap.resamples, bootstrap.seed)
+    drawn = bootstrap_weights(*units(sharp, bootstrap), bootstrap.resamples, bootstrap.seed)
     return np.concatenate([np.ones((1, drawn.shape[1])), drawn])
 
 
-def _values(sharp: xr.Dataset, of: str, what: str = "of") -> Float[np.ndarray, " pair"]:
+def values_of(sharp: xr.Dataset, of: str, what: str = "of") -> Float[np.ndarray, " pair"]:
+    """A variable's value for each pair; NaN for pairs that are excluded.
+
+    Args:
+        sharp: From :func:`srtoolkit.sharpness`, or anything like it.
+        of: The variable over ``pair`` to take.
+        what: The argument's name, for the message.
+    """
     check_pairs(sharp, ("excluded",))
     values = check_variable(sharp, of, ("pair",), what).values.astype(np.float64)
     return np.where(sharp["excluded"].values.astype(bool), np.nan, values)
 
 
-def _divide(above: Resampled, below: Resampled) -> Resampled:
-    """NaN where a median over none is divided by, or 0 by 0; infinite where 0 divides something."""
+def quotient(above: Resampled, below: Resampled) -> Resampled:
+    """One over the other: NaN where a median over none is divided by, or 0 by 0; infinite where 0 divides something.
+
+    Args:
+        above: What is divided, in every resample.
+        below: What it is divided by.
+    """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return above / below
 
 
-def _with_interval(found: Resampled, bootstrap: Bootstrap) -> Estimate:
-    """The statistic of the pairs as they are, which comes first, with the interval of the resamples behind it."""
+def with_interval(found: Resampled, bootstrap: Bootstrap) -> Estimate:
+    """The statistic of the pairs as they are, which comes first, with the interval of the resamples behind it.
+
+    Args:
+        found: The statistic, of the pairs as they are and then of every resample.
+        bootstrap: How the interval is made.
+    """
     return Estimate(float(found[0]), *interval(found[1:], bootstrap.level))

@@ -23,3 +23,31 @@ def rank_correlation(
     one, other = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray((one * other).sum(axis=-1) / np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1)))
+
+
+def weighted_rank_correlation(
+    first: Float[np.ndarray, " entry"], second: Float[np.ndarray, " entry"], weights: Int[np.ndarray, "row entry"]
+) -> Float[np.ndarray, " row"]:
+    """Spearman's rank correlation where entries count several times, without unit; NaN where a side is constant.
+
+    Args:
+        first: One variable, without NaN.
+        second: The other, entry by entry.
+        weights: How often each entry counts, row by row.
+    """
+    total = weights.sum(axis=1, keepdims=True)
+    one, other = (_weighted_ranks(values, weights) - (total + 1) / 2 for values in (first, second))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt((weights * one**2).sum(axis=1) * (weights * other**2).sum(axis=1))
+        return np.asarray((weights * one * other).sum(axis=1) / spread)
+
+
+def _weighted_ranks(
+    values: Float[np.ndarray, " entry"], weights: Int[np.ndarray, "row entry"]
+) -> Float[np.ndarray, "row entry"]:
+    """Mean rank of the copies of each entry among all copies."""
+    order = np.argsort(values, kind="stable")
+    starts = np.flatnonzero(np.r_[True, values[order][1:] != values[order][:-1]])
+    alike = np.add.reduceat(weights[:, order], starts, axis=1)
+    ranks = np.cumsum(alike, axis=1) - (alike - 1) / 2
+    return ranks[:, np.searchsorted(values[order][starts], values)]

@@ -44,7 +44,8 @@ def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
     for index, prompt in enumerate(prompts):
         ids[index // len(pairs), index % len(pairs), : len(prompt)] = prompt
     numbers = np.array([number[prompt] for prompt in prompts]).reshape(2, -1)
-    return {
+    documents = {"document_a": ("pair", list(pairs.document_a)), "document_b": ("pair", list(pairs.document_b))}
+    return (documents if pairs.document_a else {}) | {
         "pair": ("pair", list(pairs.labels)),
         "text_a": ("pair", list(pairs.text_a)),
         "text_b": ("pair", list(pairs.text_b)),

@@ -30,6 +30,8 @@ class PromptPairs:
         labels: A name for each pair, unique.
         bos: Whether the token ids start with a BOS token.
         source: Where the prompts are from and how they were drawn, in words.
+        document_a: Name of the document that each pair's prompt A is cut from; empty where nobody knows.
+        document_b: The same of prompt B.
     """
 
     tokens_a: tuple[Int[Tensor, " _pos"], ...]
@@ -39,6 +41,8 @@ class PromptPairs:
     labels: tuple[str, ...]
     bos: bool
     source: str
+    document_a: tuple[str, ...] = ()
+    document_b: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         sides = (self.tokens_a, self.tokens_b, self.text_a, self.text_b, self.labels)
@@ -46,6 +50,11 @@ class PromptPairs:
             raise ValueError(
                 "PromptPairs: expected five tuples with one entry a pair (tokens_a, tokens_b, text_a, text_b, labels), "
                 f"got {[f'{len(s)} in a tuple' if isinstance(s, tuple) else type(s).__name__ for s in sides]}."
+            )
+        if len(self.document_a) != len(self.document_b) or len(self.document_a) not in (0, len(self.labels)):
+            raise ValueError(
+                f"PromptPairs: expected document_a and document_b with one entry for each of {len(self.labels)} pairs, "
+                f"or both empty, got {len(self.document_a)} and {len(self.document_b)}."
             )
 
     def __len__(self) -> int:
@@ -63,7 +72,7 @@ class PromptPairs:
         if not isinstance(key, slice):
             raise TypeError(f"pairs[{key!r}]: expected a slice; one pair is pairs[i : i + 1].")
         cut = (self.tokens_a[key], self.tokens_b[key], self.text_a[key], self.text_b[key], self.labels[key])
-        return PromptPairs(*cut, bos=self.bos, source=self.source)
+        return PromptPairs(*cut, self.bos, self.source, self.document_a[key], self.document_b[key])
 
     @property
     def lengths_differ(self) -> tuple[bool, ...]:
@@ -72,7 +81,8 @@ class PromptPairs:
 
     def swapped(self) -> PromptPairs:
         """The same pairs with A and B exchanged: the path then runs in the other prompt's context."""
-        return PromptPairs(self.tokens_b, self.tokens_a, self.text_b, self.text_a, self.labels, self.bos, self.source)
+        sides = (self.tokens_b, self.tokens_a, self.text_b, self.text_a)
+        return PromptPairs(*sides, self.labels, self.bos, self.source, self.document_b, self.document_a)
 
 
 def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:

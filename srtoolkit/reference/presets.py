@@ -7,7 +7,7 @@ from typing import Any
 #: Every setting of Janiak et al. 2024, by the call that takes it.
 JANIAK2024: dict[str, dict[str, Any]] = {
     "load_model": {"dtype": "float32"},
-    "sample_pairs": {"n": 999, "length": 10, "bos": False, "seed": 0, "source": "gutenberg"},
+    "sample_pairs": {"n": 999, "length": 10, "bos": False, "seed": 0, "source": "gutenberg", "consecutive": True},
     "paper_pairs": {"bos": False},
     "interpolate": {"layer": 0, "steps": 50, "path": "linear", "reads": ("final_norm", "logits")},
     "sharpness": {"of": "relative_distance"},

@@ -12,8 +12,9 @@ import xarray as xr
 from jaxtyping import Float
 
 from srtoolkit import reference
-from srtoolkit.analysis.bootstrap import Bootstrap, bootstrap_weights, interval, weighted_quantile
+from srtoolkit.analysis.bootstrap import Bootstrap, interval, weighted_quantile
 from srtoolkit.analysis.estimates import Estimate
+from srtoolkit.analysis.resampling import bootstrap_weights
 from srtoolkit.analysis.sharpness import sharpness
 
 #: Reading errors of the digitised numbers, as their file says: of slopes, and of values of curves.

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from slopes import sharp
-from srtoolkit.analysis.bootstrap import Bootstrap, bootstrap_weights, median_interval, summarise
+from srtoolkit.analysis.bootstrap import Bootstrap, median_interval, summarise
 from srtoolkit.analysis.estimates import correlation
+from srtoolkit.analysis.resampling import bootstrap_weights
 
 
 def test_medians_quartiles_and_counts():

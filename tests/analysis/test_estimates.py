@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from slopes import sharp as unnamed
 from srtoolkit.analysis.bootstrap import summarise
 from srtoolkit.analysis.estimates import Estimate, correlation, interquartile_range, median, ratio, trend
+from srtoolkit.analysis.ranks import weighted_rank_correlation
 
 
 def sharp(values, prompts=None, excluded=None):
@@ -85,3 +87,12 @@ def test_a_median_has_the_interval_that_a_summary_gives():
     assert found.value == pytest.approx(row["median"].item())
     assert found.low == pytest.approx(row.low.item()) and found.high == pytest.approx(row.high.item())
     assert found.low < found.value < found.high
+
+
+def test_a_correlation_of_ties_is_that_of_repeated_pairs():
+    rng = np.random.default_rng(6)
+    first, second = rng.integers(0, 4, (2, 30)).astype(float)
+    weights = rng.integers(0, 4, (20, 30))
+    found = weighted_rank_correlation(first, second, weights)
+    expected = [scipy.stats.spearmanr(np.repeat(first, times), np.repeat(second, times)).statistic for times in weights]
+    np.testing.assert_allclose(found, expected)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from srtoolkit.analysis.estimates import contrast, share_below
+from srtoolkit.analysis.couples import contrast, share_below
 from srtoolkit.analysis.matching import match
 
 

@@ -135,15 +135,6 @@ def test_next_tokens_are_the_models_own(text_model):
 # --- prompts ---
 
 
-def test_sampled_prompts_are_exact_chained_and_follow_the_seed(text_model):
-    pairs = srt.sample_pairs(text_model, 20, length=12, seed=3)
-    assert {len(ids) for ids in (*pairs.tokens_a, *pairs.tokens_b)} == {12}
-    assert pairs.text_b[:-1] == pairs.text_a[1:]
-    again, other = (srt.sample_pairs(text_model, 20, length=12, seed=seed) for seed in (3, 4))
-    assert again.text_a == pairs.text_a != other.text_a
-    assert len(set(pairs.text_a)) == 20
-
-
 def test_bos_is_one_more_token_in_front_of_the_same_text(text_model):
     plain, with_bos = srt.sample_pairs(text_model, 5, length=10), srt.sample_pairs(text_model, 5, length=11, bos=True)
     for without, behind in zip(plain.tokens_a, with_bos.tokens_a, strict=True):
@@ -169,7 +160,7 @@ def test_the_papers_data_set_is_read_as_its_scripts_do(text_model, tmp_path, mon
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    windows = torch.stack(list(sampling._gutenberg_windows(text_model, 10)))
+    windows = torch.stack([window.ids for window in sampling._gutenberg_windows(text_model, 10)])
     text = text_model.tokenizer.decode(windows.flatten().tolist())
     assert text.startswith("book number 0. ") and "book number 99" in text and "book number 100" not in text
     assert len(srt.sample_pairs(text_model, 30, source="gutenberg")) == 30
@@ -252,8 +243,7 @@ def test_json_of_the_reference_is_whole():
 def test_pairs_with_the_same_last_token_differ_before_it(text_model):
     pairs = srt.sample_pairs(text_model, 40, length=6, same_last_token=True)
     assert all(a[-1] == b[-1] and not torch.equal(a, b) for a, b in zip(pairs.tokens_a, pairs.tokens_b, strict=True))
-    ids = [tuple(ids.tolist()) for ids in (*pairs.tokens_a, *pairs.tokens_b)]
-    assert len(set(ids)) > 70  # windows are drawn once; a text may hold the same six letters twice
+    assert len({tuple(ids.tolist()) for ids in (*pairs.tokens_a, *pairs.tokens_b)}) == 80
     assert srt.sample_pairs(text_model, 40, length=6, same_last_token=True).text_b == pairs.text_b
     with pytest.raises(ValueError, match="with the same last token"):
         srt.sample_pairs(text_model, 10**6, length=6, same_last_token=True)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import srtoolkit as srt
 from oracles import cases, refused
-from srtoolkit.analysis.bootstrap import bootstrap_weights, weighted_quantile
+from srtoolkit.analysis.bootstrap import weighted_quantile
+from srtoolkit.analysis.resampling import bootstrap_weights
 from srtoolkit.analysis.verdicts import Verdict
 from strategies import or_missing, sharp, sharps
 

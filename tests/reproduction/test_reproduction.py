@@ -101,7 +101,7 @@ def test_figure_1_is_figure_13_and_measured_once(whole):
 @pytest.mark.slow
 def test_a_slice_is_the_librarys_own_through_the_right_prompts(whole):
     model = srt.load_model("nano-1m", revision="step2400")
-    drawn = srt.sample_pairs(model, 19)
+    drawn = srt.sample_pairs(model, 19, consecutive=True)
     alone = srt.slice_plane(model, [*drawn.tokens_a, drawn.tokens_b[-1]][17:20], resolution=5, reads="final_norm")
     shown = srt.load(whole[0] / "figure-22.nc").sel(model="nano-1m@step2400")
     np.testing.assert_array_equal(shown["distance"], alone["distance"])
@@ -111,7 +111,9 @@ def test_a_slice_is_the_librarys_own_through_the_right_prompts(whole):
 def test_numbers_are_the_librarys_own(whole, folder):
     output, _ = whole
     model = srt.load_model(folder)
-    sharp = srt.sharpness(srt.interpolate(model, srt.sample_pairs(model, 6), reads="final_norm", layer=6))
+    sharp = srt.sharpness(
+        srt.interpolate(model, srt.sample_pairs(model, 6, consecutive=True), reads="final_norm", layer=6)
+    )
     expected = srt.summarise(sharp).sel(quantity="max_slope")
     numbers = srt.load(output / "figure-24.nc")
     assert numbers["max_slope_median"].item() == expected["median"].item()
