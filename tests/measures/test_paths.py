@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from srtoolkit.measures.paths import find_path, random_direction
+from srtoolkit.measures.paths import name_of, random_direction
 
 ALPHAS = torch.linspace(0, 1, 5)
 
@@ -65,7 +65,7 @@ def test_a_direction_is_the_pair_s_own(ends, stretched):
 
 
 def test_the_name_says_what_it_is(stretched):
-    assert find_path(random_direction(stretched, "random", 2))[0] == (
+    assert name_of(random_direction(stretched, "random", 2)) == (
         "random direction (covariance of activations, base random, seed 2)"
     )
 
