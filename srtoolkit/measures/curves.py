@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 import xarray as xr
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from srtoolkit.measures import distances, likely_tokens
-from srtoolkit.measures.likely_tokens import check_top, likeliest, texts_of
+from srtoolkit.measures.along_path import SUFFIXES, Predictions, compare_ends, compare_neighbours, compare_own
+from srtoolkit.measures.likely_tokens import check_top, texts_of
+from srtoolkit.measures.own_outputs import check_end, own_outputs
 from srtoolkit.measures.paths import Path
-from srtoolkit.measures.rounding import SHARE, format_eps, rounding_share, times_rounded, warn_of_rounding
+from srtoolkit.measures.rounding import SHARE, rounding_share, warn_of_rounding
 from srtoolkit.measures.walk import Batch, Rows, Walk, pairs_that_fit, points_held, set_out
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress, named
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.patch import patch
-from srtoolkit.prompts.pairs import PromptPairs, by_length, check_flag
+from srtoolkit.prompts.pairs import PromptPairs, check_flag
 from srtoolkit.validation import check_names, check_whole
 
 #: Read points that curves can be made of.
@@ -31,9 +32,6 @@ READS = ("final_norm", "resid", "logits")
 #: A pair is degenerate when its ends give outputs closer than this, relative to the output's norm (or ten roundings of
 #: the number format, where that is coarser): a ratio to that distance would be noise.
 DEGENERATE = 1e-4
-
-#: What measures of the residual stream are called, by where it is read.
-_SUFFIXES = {"final_norm": "", "resid": "_resid"}
 
 _LONG_NAMES = {
     "distance": "L2 distance from A's output after the final norm",
@@ -139,35 +137,14 @@ def interpolate(
     steps = check_whole(steps, "steps", 2, 10**6)  # a path has at least its two ends
     walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path)
     if own_b:
-        _check_end(walk)
+        check_end(walk)
     found = Rows(len(walk.pairs))
     at_once = pairs_that_fit(model, steps, with_logprobs="logits" in reads)
     for batch in walk.batches(at_once, method=method, progress=progress):
         with named():
-            own = _own_outputs(walk, batch, reads) if own_b else None
+            own = own_outputs(walk, batch, reads) if own_b else None
             found.put(batch.rows, _measure(model, batch, walk.layer, reads, top, own))
     return _to_dataset(walk, found, reads)
-
-
-def _check_end(walk: Walk) -> None:
-    """Refuse to compare with B's own output where no path goes to B."""
-    end = walk.points_on(walk.a, walk.b, torch.ones(1))[:, 0].to(walk.b)
-    if not bool(((end - walk.b).norm(dim=-1) <= 1e-3 * walk.b.norm(dim=-1)).all()):
-        raise ValueError(
-            f"own_b=True compares with B's own output, but path={walk.path!r} does not end at B; leave own_b out, or "
-            "take a path that does, such as 'linear'."
-        )
-
-
-def _own_outputs(walk: Walk, batch: Batch, reads: tuple[str, ...]) -> list[dict[str, Float[Tensor, "point _width"]]]:
-    """Outputs of each prompt B of a batch by itself, ``F_pB(B)``: one point a pair, patched into its own context."""
-    wanted = tuple("logprobs" if read == "logits" else read for read in reads)
-    own: dict[int, dict[str, Tensor]] = {}
-    for places, context in by_length([walk.pairs.tokens_b[row] for row in batch.rows]):
-        points = walk.b[[batch.rows[place] for place in places]][:, None]
-        found = patch(walk.model, context, points, layer=walk.layer, reads=wanted, method="full")
-        own |= {place: {read: value[row] for read, value in found.items()} for row, place in enumerate(places)}
-    return [own[place] for place in range(len(batch.rows))]
 
 
 def _measure(
@@ -176,7 +153,7 @@ def _measure(
     layer: int,
     reads: tuple[str, ...],
     top: int,
-    own: list[dict[str, Float[Tensor, "point _width"]]] | None,
+    own: list[dict[str, Float[Tensor, "1 _width"]]] | None,
 ) -> dict[str, Shaped[Tensor, "pair alpha ..."]]:
     """Every measure at every point of some pairs.
 
@@ -197,14 +174,14 @@ def _measure(
         )  # fmt: skip
         for pair in range(len(points)):
             of_pair = {read: value[pair] for read, value in found.items()}
-            shared = _Predictions.of(of_pair)
-            from_ends = _compare(of_pair, shared, top)
+            shared = Predictions.of(of_pair)
+            from_ends = compare_ends(of_pair, shared, top)
             if own is not None:
-                from_ends |= _compare_own(of_pair, shared, own[pair])
+                from_ends |= compare_own(of_pair, shared, own[pair])
             for name, values in from_ends.items():
                 whole = out.setdefault(name, torch.empty(*points.shape[:2], *values.shape[1:], dtype=values.dtype))
                 whole[pair, order] = values.cpu()
-            places, from_before = _compare_neighbours(of_pair, shared, order)
+            places, from_before = compare_neighbours(of_pair, shared, order)
             for name, values in from_before.items():
                 whole = out.setdefault(name, torch.zeros(points.shape[:2], dtype=values.dtype))
                 whole[pair, places] = values.cpu()
@@ -216,94 +193,16 @@ def _of_all_cuts(progress: Progress, number: int, cuts: int, done: int, total: i
     progress(number * total + done, cuts * total)
 
 
-class _Predictions(NamedTuple):
-    """What several distances between predictions are made of, computed once.
-
-    Attributes:
-        probabilities: Probabilities of the next token at each point.
-        roots: Their square roots.
-    """
-
-    probabilities: Float[Tensor, "point d_vocab"]
-    roots: Float[Tensor, "point d_vocab"]
-
-    @classmethod
-    def of(cls, found: dict[str, Float[Tensor, "point _width"]]) -> _Predictions | None:
-        """Those of one pair, where its predictions were read."""
-        if "logprobs" not in found:
-            return None
-        probabilities = found["logprobs"].exp()
-        return cls(probabilities, probabilities.sqrt())
-
-
-def _compare(
-    found: dict[str, Float[Tensor, "point _width"]], shared: _Predictions | None, top: int
-) -> dict[str, Shaped[Tensor, "point ..."]]:
-    """All measures of one pair's points, the first two of which are the ends."""
-    out = {}
-    for read, suffix in _SUFFIXES.items():
-        if read in found:
-            out[f"distance{suffix}"] = distances.l2_from_first(found[read])
-            out[f"distance_b{suffix}"] = distances.l2_from_second(found[read])
-            out[f"output_norm{suffix}"] = found[read].norm(dim=-1)
-            wide = found[read].double()  # a cosine near 1 is an angle near 0 only to half the digits
-            out[f"output_cosine{suffix}"] = F.cosine_similarity(wide[:1], wide, dim=-1)
-    if shared is not None:
-        logprobs, (probabilities, roots) = found["logprobs"], shared
-        out["kl"] = distances.kl_from_first(logprobs)
-        for end, name in ((0, ""), (1, "_b")):
-            out[f"jsd{name}"] = distances.jsd_of(probabilities[end : end + 1], probabilities)
-            out[f"hellinger{name}"] = distances.hellinger(roots[end : end + 1], roots)
-        out["logit_difference"] = distances.logit_difference(logprobs)
-        out["top_token"], out["top_probability"] = likely_tokens.top_token(logprobs)
-        if top:
-            out["token"], out["probability"] = likeliest(logprobs, top)
-    return out
-
-
-def _compare_own(
-    found: dict[str, Float[Tensor, "point _width"]],
-    shared: _Predictions | None,
-    own: dict[str, Float[Tensor, "point _width"]],
-) -> dict[str, Float[Tensor, " point"]]:
-    """How far one pair's outputs are from B's own in its own context."""
-    out = {
-        f"own_b{suffix}": (found[read] - own[read]).norm(dim=-1) for read, suffix in _SUFFIXES.items() if read in found
-    }
-    if shared is not None:
-        out["own_b_hellinger"] = distances.hellinger((own["logprobs"] / 2).exp(), shared.roots)
-    return out
-
-
-def _compare_neighbours(
-    found: dict[str, Float[Tensor, "point _width"]], shared: _Predictions | None, order: Int[Tensor, " point"]
-) -> tuple[Int[Tensor, " step"], dict[str, Float[Tensor, " step"]]]:
-    """How far one pair's outputs are from those one point before, at the points of which these are at hand."""
-    sorting = order.argsort()
-    follows = order[sorting].diff() == 1
-    before, here = sorting[:-1][follows], sorting[1:][follows]
-    out = {
-        f"step{suffix}": (found[read][here] - found[read][before]).norm(dim=-1)
-        for read, suffix in _SUFFIXES.items()
-        if read in found
-    }
-    if shared is not None:
-        probabilities, roots = shared
-        out["step_hellinger"] = distances.hellinger(roots[before], roots[here])
-        out["step_jsd"] = distances.jsd_of(probabilities[before], probabilities[here]).sqrt()
-    return order[here], out
-
-
 def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
     """The measured values with relative distances, flags and provenance."""
     n, variables = len(walk.pairs), dict[str, Any]()
     threshold = max(DEGENERATE, 10 * torch.finfo(walk.model.hf.dtype).eps)
     degenerate = np.zeros(n, dtype=bool)
     always = ("distance", "distance_resid", "top_probability")  # finite wherever the outputs are
-    rounded, input_step = np.zeros(n, dtype=bool), found.pop("input_step")
+    rounded = _rounded(walk, found, found.pop("input_step"))
     norm_a, norm_b = (end.double().norm(dim=-1).cpu().numpy() for end in (walk.a, walk.b))
     non_finite = ~np.all([np.isfinite(found[name]).all(1) for name in always if name in found], axis=0)
-    for suffix in _SUFFIXES.values():
+    for suffix in SUFFIXES.values():
         if f"distance{suffix}" not in found:
             continue
         distance, norms = found[f"distance{suffix}"], found.pop(f"output_norm{suffix}")
@@ -321,7 +220,6 @@ def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
             f"output_norm_b{suffix}": ("pair", norms[:, -1]),
             f"output_cosine{suffix}": ("pair", found.pop(f"output_cosine{suffix}")[:, -1]),
         }
-        rounded |= _rounded(walk, input_step, np.maximum(norm_a, norm_b), found[f"step{suffix}"], norms.max(axis=1))
     variables |= {name: (("pair", "alpha", "rank")[: values.ndim], values) for name, values in found.items()}
     variables["input_distance"] = "pair", (walk.b - walk.a).float().norm(dim=-1).cpu().numpy()
     variables |= {"norm_a": ("pair", norm_a), "norm_b": ("pair", norm_b)}
@@ -342,8 +240,17 @@ def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
     return dataset
 
 
-def _rounded(walk: Walk, input_step: Any, input_norm: Any, output_step: Any, output_norm: Any) -> Any:
-    """Whether rounding could explain a good part of each pair's steepest step."""
-    times = times_rounded(walk.model, walk.layer)
-    share = rounding_share(format_eps(walk.model), times, input_step, input_norm, output_step, output_norm)
-    return share > SHARE
+def _rounded(walk: Walk, found: Rows, input_step: Float[np.ndarray, "pair alpha"]) -> Bool[np.ndarray, " pair"]:
+    """Whether rounding could explain a good part of each pair's steepest step, at any read point.
+
+    Predictions have no norm that they are rounded by; where they alone are read, the path speaks for them.
+    """
+    input_norm = torch.maximum(walk.a.norm(dim=-1), walk.b.norm(dim=-1)).cpu().numpy()
+    of_path = input_step, input_norm
+    of_outputs = [
+        (found[f"step{suffix}"], found[f"output_norm{suffix}"].max(axis=1))
+        for suffix in SUFFIXES.values()
+        if f"step{suffix}" in found
+    ]
+    shares = [rounding_share(walk.model, walk.layer, *of_path, *of_output) for of_output in of_outputs or [of_path]]
+    return np.max(shares, axis=0) > SHARE

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
 #: Largest number below 1 that float32 holds.
 _NEARLY_ONE = 1 - 2**-24
 

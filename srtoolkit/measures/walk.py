@@ -169,7 +169,7 @@ def set_out(
         pairs: Pairs of prompts, or a list of their texts (A, B).
         layer: Block whose output is replaced.
         alphas: Places on every path, from A (0) to B (1).
-        path: ``"linear"``, ``"slerp"``, ``"arc"``, or a function of (A, B, alphas); see :mod:`srtoolkit.measures.paths`.
+        path: ``"linear"``, ``"slerp"``, ``"arc"``, or a function of (A, B, alphas).
 
     Raises:
         ValueError: A prompt, block or path is not valid; this is checked before the model runs.
