@@ -180,7 +180,7 @@ def set_out(
     return Walk(model, pairs, layer, alphas, path_name, points_on, a, b)
 
 
-def wide(activations: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_model"]:
+def wide(activations: Float[Tensor, "prompt d_model"]) -> Float[Tensor, "prompt d_model"]:
     """The same activations in float32 or wider, for points to be made of: in half precision a path would be a stair.
 
     Args:
