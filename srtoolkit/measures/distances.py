@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+#: Largest number below 1 that float32 holds.
+_NEARLY_ONE = 1 - 2**-24
+
 
 def l2_from_first(outputs: Float[Tensor, "point width"]) -> Float[Tensor, " point"]:
     """L2 distance of every output from the first, ``d(alpha)``, in the read point's units; Section 3 of the paper.
@@ -39,10 +42,10 @@ def hellinger(
     predictions can be measured with it.
 
     Args:
-        first: Log-probabilities of the next token at each point.
-        second: Log-probabilities to compare them with.
+        first: Square roots of the next token's probabilities at each point, which several distances share.
+        second: Square roots of the probabilities to compare them with.
     """
-    return ((first / 2).exp() - (second / 2).exp()).norm(dim=-1) / math.sqrt(2)
+    return (first - second).norm(dim=-1) / math.sqrt(2)
 
 
 def kl_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
@@ -75,11 +78,24 @@ def jsd_between(
         first: Log-probabilities of the next token at each point.
         second: Log-probabilities to compare them with.
     """
-    p, q = first.exp(), second.exp()
-    entropies = (-(p * first).sum(dim=-1), -(q * second).sum(dim=-1))
-    middle = (p + q).mul_(0.5)
-    found = -torch.xlogy(middle, middle).sum(dim=-1) - (entropies[0] + entropies[1]) / 2
-    return found.clamp(0, math.log(2))
+    return jsd_of(first.exp(), second.exp())
+
+
+def jsd_of(p: Float[Tensor, "#point d_vocab"], q: Float[Tensor, "#point d_vocab"]) -> Float[Tensor, " point"]:
+    """Jensen-Shannon divergence between distributions, row by row, in nats, from 0 to log 2.
+
+    With ``t = (q - p) / (q + p)``, every token adds ``(p + q) / 4`` times ``(1 + t) log(1 + t) + (1 - t) log(1 - t)``,
+    which is never negative. A difference of entropies would lose what two neighbours on a path differ by.
+
+    Args:
+        p: Probabilities of the next token at each point.
+        q: Probabilities to compare them with.
+    """
+    both = p + q
+    share = (q - p).div_(both.clamp_min(torch.finfo(both.dtype).tiny))
+    share.clamp_(-_NEARLY_ONE, _NEARLY_ONE)  # a logarithm of 0 is none
+    of_q, of_p = share.log1p().mul_(1 + share), share.neg().log1p_().mul_(1 - share)
+    return (of_q.add_(of_p).mul_(both).sum(dim=-1) / 4).clamp(0, math.log(2))
 
 
 def logit_difference(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:

@@ -60,7 +60,8 @@ def count_gate_flips(
         layer: Block whose output is replaced.
         blocks: Blocks whose gates are read: ``"all"`` after ``layer``, or a list of some of them.
         steps: Number of points of the path, both ends included.
-        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        path: ``"linear"``; ``"slerp"``, whose direction turns evenly; ``"arc"``, the same about the model's mean
+            activation; or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
         progress: Called with the number of points done and that of all points; what it raises ends the measurement.
             Where ``None``, a progress bar is shown.
 
@@ -125,7 +126,8 @@ def locate_gate_flips(
             missed.
         halvings: Number of times that each step with a flip is halved; the place is exact to ``0.5 ** halvings`` of a
             step.
-        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        path: ``"linear"``; ``"slerp"``, whose direction turns evenly; ``"arc"``, the same about the model's mean
+            activation; or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
 
     Returns:
         A Dataset with dim ``flip``, in the order of the path: ``alpha`` (middle of the last interval), ``gate`` (its

@@ -37,8 +37,90 @@ def linear(
     return torch.lerp(a[:, None], b[:, None], alphas.to(a)[None, :, None])
 
 
-#: Paths that have a name.
-PATHS: dict[str, Path] = {"linear": linear}
+def slerp(
+    a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
+) -> Float[Tensor, "pair alpha d_model"]:
+    """The path whose direction turns evenly from A's to B's, in their plane, while its length goes linearly to B's.
+
+    A straight line turns fastest in its middle, and a model whose norms remove length sees directions alone; here even
+    steps of alpha are even steps of angle. Shoemake 1985, with lengths. Both ends are met exactly.
+
+    Args:
+        a: Activations A, where the paths start.
+        b: Activations B, where the paths end.
+        alphas: Places on the path, from A (0) to B (1).
+
+    Raises:
+        TypeError: The arguments are not tensors of real numbers.
+        ValueError: A and B have different shapes, or ``alphas`` has not one dimension; A or B is zero, so that it has
+            no direction; or they point opposite ways, so that no plane is theirs.
+    """
+    _check_ends(a, b, alphas)
+    wide_a, wide_b, places = a.double(), b.double(), alphas.double().to(a.device)[None, :, None]
+    _check_turn(wide_a, wide_b)
+    length_a, length_b = (end.norm(dim=-1)[:, None, None] for end in (wide_a, wide_b))
+    unit_a, unit_b = wide_a[:, None] / length_a, wide_b[:, None] / length_b
+    # Twice the arc tangent is exact for small angles, where an arc cosine is not.
+    half = torch.atan2((unit_b - unit_a).norm(dim=-1, keepdim=True), (unit_b + unit_a).norm(dim=-1, keepdim=True))
+    turn = 2 * half / torch.pi
+    # sin(alpha angle) / sin(angle), which is alpha where the angle is 0; sinc(x) is sin(pi x) / (pi x).
+    towards_a, towards_b = (share * torch.sinc(share * turn) / torch.sinc(turn) for share in (1 - places, places))
+    points = torch.lerp(length_a, length_b, places) * (towards_a * unit_a + towards_b * unit_b)
+    at_a, at_b = (alphas == end for end in (0, 1))
+    points = points.to(a)
+    points[:, at_a], points[:, at_b] = a[:, None], b[:, None]
+    return points
+
+
+def arc(about: Float[Tensor, " d_model"]) -> Path:
+    """A path whose direction, seen from a given point, turns evenly from A's to B's: :func:`slerp` about ``about``.
+
+    Activations lie about a mean far from zero, which an arc about zero swings around. ``path="arc"`` takes the mean
+    of the model's own activations at the block, over shipped prose.
+
+    Args:
+        about: The point to turn about, such as the mean of a model's activations after the block.
+
+    Returns:
+        The path, a function of (A, B, alphas) that measurements take as ``path``.
+
+    Raises:
+        TypeError: ``about`` is no tensor of real numbers.
+        ValueError: ``about`` is not one finite activation.
+    """
+    if not isinstance(about, Tensor) or not about.is_floating_point():
+        raise TypeError(f"about: expected a float tensor [d_model], got {type(about).__name__}.")
+    if about.ndim != 1 or not len(about) or not bool(torch.isfinite(about).all()):
+        raise ValueError(
+            f"about: expected one finite activation [d_model], got shape {list(about.shape)}; the mean of activations "
+            "is srt.capture(model, tokens, layer=layer).mean(0)."
+        )
+
+    def path(
+        a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"], alphas: Float[Tensor, " alpha"]
+    ) -> Float[Tensor, "pair alpha d_model"]:
+        _check_ends(a, b, alphas)
+        if len(about) != a.shape[1]:
+            raise ValueError(f"about: an activation of width {len(about)}, but those of the model have {a.shape[1]}.")
+        centre = about.to(a.device, torch.float64)
+        points = (slerp(a.double() - centre, b.double() - centre, alphas) + centre).to(a)
+        at_a, at_b = (alphas == end for end in (0, 1))
+        points[:, at_a], points[:, at_b] = a[:, None], b[:, None]  # which the sum with the centre has rounded
+        return points
+
+    path.__name__ = f"arc about {hashlib.sha256(repr(about.tolist()).encode()).hexdigest()[:8]}"
+    return path
+
+
+#: Paths that have a name; "arc" has one, too, and takes its centre from the model.
+PATHS: dict[str, Path] = {"linear": linear, "slerp": slerp}
+
+#: Directions whose units add up to less than this are opposite: rounding alone would choose the plane to turn in.
+OPPOSITE = 1e-4
+
+#: Number of waves from which random draws are mixed, and their frequency: high enough that vectors a hundredth of
+#: their length apart have draws of their own, low enough that the rounding of activations does not matter.
+_WAVES, _FREQUENCY = 1024, 100.0
 
 
 def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: str = "a", seed: int = 0) -> Path:
@@ -90,30 +172,37 @@ def _draws(
 ) -> Float[Tensor, "pair d_model"]:
     """A Gaussian draw for each pair: of unit covariance, or that of ``centred``.
 
-    One random matrix, the same for every pair, is applied to the pair's own vector, so that a draw depends neither on
-    the pairs that it is made with nor on their order.
+    A draw is a function of the pair's own vector, so that it depends neither on the pairs that it is made with nor on
+    their order: random waves over all vectors, of so high a frequency that two pairs' heights on them have nothing to
+    do with each other, mixed by a Gaussian matrix. The matrix alone would keep the angles between the pairs' vectors:
+    B - A and C - B, neighbours in a chain of prompts, would get nearly opposite draws.
     """
     generator = torch.Generator().manual_seed(seed)
-    unit = of / of.norm(dim=-1, keepdim=True)
-    if centred is None:
-        return unit @ torch.randn(of.shape[1], of.shape[1], generator=generator).to(of)
-    mixing = torch.randn(of.shape[1], len(centred), generator=generator).to(of)
-    return unit @ mixing @ centred.to(of) / (len(centred) - 1) ** 0.5
+    unit = (of / of.norm(dim=-1, keepdim=True)).double().cpu()
+    waves = _FREQUENCY * torch.randn(of.shape[1], _WAVES, generator=generator, dtype=torch.float64)
+    phases = 2 * torch.pi * torch.rand(_WAVES, generator=generator, dtype=torch.float64)
+    heights = torch.cos(unit @ waves + phases) * (2 / _WAVES) ** 0.5
+    width = of.shape[1] if centred is None else len(centred)
+    drawn = (heights @ torch.randn(_WAVES, width, generator=generator, dtype=torch.float64)).to(of)
+    return drawn if centred is None else drawn @ centred.to(of) / (len(centred) - 1) ** 0.5
 
 
-def find_path(path: str | Path) -> tuple[str, Path]:
+def find_path(path: str | Path, centre: Callable[[], Float[Tensor, " d_model"]]) -> tuple[str, Path]:
     """Name and function of a path.
 
     Args:
-        path: A name in ``PATHS``, or a function of (A, B, alphas).
+        path: A name in ``PATHS``, ``"arc"``, or a function of (A, B, alphas).
+        centre: What gives the point that the arc of this name turns about; called for that one alone.
 
     Raises:
         ValueError: The name is unknown.
     """
     if callable(path) and not isinstance(path, type):
         return name_of(path), _checked(path)
+    if isinstance(path, str) and path == "arc":
+        return path, arc(centre())
     if not isinstance(path, str) or path not in PATHS:
-        raise ValueError(f"path={path!r} is not one of {tuple(PATHS)}, nor a function of (A, B, alphas).")
+        raise ValueError(f"path={path!r} is not one of {(*PATHS, 'arc')}, nor a function of (A, B, alphas).")
     return path, PATHS[path]
 
 
@@ -170,6 +259,23 @@ def _check_ends(a: Tensor, b: Tensor, alphas: Tensor) -> None:
         raise ValueError(
             f"a, b and alphas: expected shapes [pair, d_model] twice, of one dtype, and [alpha]; got {list(a.shape)} "
             f"{a.dtype}, {list(b.shape)} {b.dtype} and {list(alphas.shape)}."
+        )
+
+
+def _check_turn(a: Float[Tensor, "pair d_model"], b: Float[Tensor, "pair d_model"]) -> None:
+    """Refuse ends between which no direction can turn."""
+    for name, end in (("A", a), ("B", b)):
+        if bool((end == 0).all(-1).any()):
+            raise ValueError(
+                f"slerp or arc: activation {name} of some pair is the very point to turn about, and has no direction; "
+                "take path='linear', or paths.arc about another point."
+            )
+    units = [end / end.norm(dim=-1, keepdim=True) for end in (a, b)]
+    opposite = int(((units[0] + units[1]).norm(dim=-1) < OPPOSITE).sum())
+    if opposite:
+        raise ValueError(
+            f"slerp or arc: A and B of {opposite} of {len(a)} pairs point opposite ways, and there is no one plane to "
+            "turn in; take path='linear', or paths.arc about another point."
         )
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.measures.dataset import triple_provenance
-from srtoolkit.measures.walk import capture_all
+from srtoolkit.measures.walk import capture_all, wide
 from srtoolkit.models.checks import check_layer, check_model, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.validation import check_number, check_whole, listed
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
     Attributes:
         tokens: Token ids of the three prompts, [1, pos] each.
         texts: Texts of the three prompts.
-        corners: Activations of the three prompts: A, B and C.
+        corners: Activations of the three prompts, A, B and C, in float32 or wider.
         plane: The plane through them.
         axis: Coordinates of the points along alpha, which are those along beta, too.
         layer: Block whose output is replaced.
@@ -109,7 +109,7 @@ def lay_out(
     prompts = [model.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in given]
     tokens = [check_tokens(model, ids[None], f"prompt {name}") for name, ids in zip(ANCHORS, prompts, strict=True)]
     texts = [prompt if isinstance(prompt, str) else str(model.tokenizer.decode(prompt.tolist())) for prompt in given]
-    corners = capture_all(model, [ids[0] for ids in tokens], layer)
+    corners = wide(capture_all(model, [ids[0] for ids in tokens], layer))
     plane = span_plane(corners, model.name, orthonormal)
     low, high = min(0.0, plane.c[0]) if orthonormal else 0.0, max(1.0, *plane.c) if orthonormal else 1.0
     axis = torch.linspace(low - margin, high + margin, int(resolution), dtype=corners.dtype)

@@ -43,7 +43,8 @@ def next_tokens(
         alphas: Places on the path, from A (0) to B (1).
         top: Number of tokens to keep at each point.
         layer: Block whose output is replaced.
-        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        path: ``"linear"``; ``"slerp"``, whose direction turns evenly; ``"arc"``, the same about the model's mean
+            activation; or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
         progress: Called with the number of points done and that of all points; what it raises ends the measurement.
             Where ``None``, a progress bar is shown.
 
@@ -103,7 +104,8 @@ def divergence(
         lags: Numbers of steps between the two points.
         steps: Number of points of the path, both ends included.
         layer: Block whose output is replaced.
-        path: ``"linear"``, or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        path: ``"linear"``; ``"slerp"``, whose direction turns evenly; ``"arc"``, the same about the model's mean
+            activation; or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
         progress: Called with the number of points done and that of all points; what it raises ends the measurement.
             Where ``None``, a progress bar is shown.
 

@@ -26,12 +26,16 @@ from srtoolkit.patching.choice import choose_method
 from srtoolkit.patching.not_finite import check_activations, warn_of_overflow
 from srtoolkit.patching.patch import capture
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
+from srtoolkit.prompts.sampling import sample_pairs
 
 #: Bytes of log-probabilities that are held at one time.
 LOGPROB_BYTES = 256 * 2**20
 
 #: Pairs in one batch where no log-probabilities are held.
 PAIRS_AT_ONCE = 64
+
+#: The prompts over which the centre of an arc is the mean: how many, of how many tokens, drawn with which seed.
+CENTRE_PROMPTS, CENTRE_LENGTH, CENTRE_SEED = 64, 10, 2024
 
 
 class Batch(NamedTuple):
@@ -40,7 +44,8 @@ class Batch(NamedTuple):
     Attributes:
         rows: Indices of the pairs in the measurement.
         context: Token ids of the prompts A.
-        points: Points of the paths, to be patched into these contexts.
+        points: Points of the paths, to be patched into these contexts; in float32 or wider, so that they are rounded
+            once, where they enter the model.
         method: Name of the patching method; never ``"auto"``.
         progress: The argument ``progress`` for :func:`srtoolkit.patch`.
     """
@@ -88,8 +93,8 @@ class Walk:
         alphas: Places on every path, from A (0) to B (1).
         path: Name of the kind of path.
         points_on: The path as a function of (A, B, alphas).
-        a: Activations of the prompts A.
-        b: Activations of the prompts B.
+        a: Activations of the prompts A, in float32 or wider.
+        b: Activations of the prompts B, likewise.
         methods: Patching methods that were used, in the order of their first use.
     """
 
@@ -164,15 +169,45 @@ def set_out(
         pairs: Pairs of prompts, or a list of their texts (A, B).
         layer: Block whose output is replaced.
         alphas: Places on every path, from A (0) to B (1).
-        path: Name of a kind of path, or a function of (A, B, alphas).
+        path: ``"linear"``, ``"slerp"``, ``"arc"``, or a function of (A, B, alphas).
 
     Raises:
         ValueError: A prompt, block or path is not valid; this is checked before the model runs.
     """
-    layer, (path_name, points_on) = check_layer(model, layer), find_path(path)
-    pairs = as_pairs(model, pairs)
-    a, b = (capture_all(model, side, layer) for side in (pairs.tokens_a, pairs.tokens_b))
+    layer, pairs = check_layer(model, layer), as_pairs(model, pairs)
+    path_name, points_on = find_path(path, lambda: prose_mean(model, layer))
+    a, b = (wide(capture_all(model, side, layer)) for side in (pairs.tokens_a, pairs.tokens_b))
     return Walk(model, pairs, layer, alphas, path_name, points_on, a, b)
+
+
+def wide(activations: Float[Tensor, "prompt d_model"]) -> Float[Tensor, "prompt d_model"]:
+    """The same activations in float32 or wider, for points to be made of: in half precision a path would be a stair.
+
+    Args:
+        activations: Residual streams, in the model's number format.
+    """
+    return activations.to(torch.promote_types(activations.dtype, torch.float32))
+
+
+def prose_mean(model: Model, layer: int) -> Float[Tensor, " d_model"]:
+    """Mean activation after block ``layer`` at the last position, over 64 shipped prompts of ten tokens.
+
+    These are the same for every measurement, whatever pairs it is made on.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        layer: Block whose output is read.
+
+    Raises:
+        ValueError: The model has no tokenizer, or takes no ten tokens.
+    """
+    if model.tokenizer is None:
+        raise ValueError(
+            f"path='arc' turns about the mean activation of shipped prose, and {model.name} has no tokenizer to read "
+            "it with; give path=srt.paths.arc(about=...), the mean of activations of your own."
+        )
+    prompts = sample_pairs(model, CENTRE_PROMPTS, length=CENTRE_LENGTH, seed=CENTRE_SEED).tokens_a
+    return wide(capture_all(model, prompts, layer)).mean(0)
 
 
 def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:

@@ -209,7 +209,7 @@ IDS, POINTS = torch.tensor([[5, 6, 7]]), torch.zeros(1, 2, 32)
         (lambda m: srt.interpolate(m, PAIRS, steps=1), ValueError, "steps=1"),
         (lambda m: srt.interpolate(m, srt.from_text(m, PAIRS)[9:]), ValueError, "empty PromptPairs"),
         (lambda m: srt.interpolate(tiny("llama"), srt.from_text(m, PAIRS)), ValueError, "another model's tokenizer"),
-        (lambda m: srt.interpolate(m, PAIRS, path="arc"), ValueError, "path='arc'"),
+        (lambda m: srt.interpolate(m, PAIRS, path="bow"), ValueError, "path='bow'"),
         (lambda m: srt.interpolate(m, PAIRS, reads=("kl",)), ValueError, r"unknown \['kl'\]"),
         (lambda m: srt.from_text(m, PAIRS, labels=["x"] * 4), ValueError, "different labels"),
         (lambda m: srt.sample_pairs(m, 0), ValueError, "n=0"),

@@ -57,4 +57,4 @@ def test_a_linear_path_has_its_ends_exactly():
 
 def test_an_unknown_path_is_refused_by_name():
     with pytest.raises(ValueError, match=r"'curved'.*linear"):
-        paths.find_path("curved")
+        paths.find_path("curved", lambda: torch.zeros(8))

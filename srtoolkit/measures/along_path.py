@@ -1,0 +1,118 @@
+"""Measures of one pair's outputs along its path: from both ends, from B's own output, and from the point before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from srtoolkit.measures import distances, likely_tokens
+from srtoolkit.measures.likely_tokens import likeliest
+
+#: What measures of the residual stream are called, by where it is read.
+SUFFIXES = {"final_norm": "", "resid": "_resid"}
+
+
+class Predictions(NamedTuple):
+    """What several distances between predictions are made of, computed once.
+
+    Attributes:
+        probabilities: Probabilities of the next token at each point.
+        roots: Their square roots.
+    """
+
+    probabilities: Float[Tensor, "point d_vocab"]
+    roots: Float[Tensor, "point d_vocab"]
+
+    @classmethod
+    def of(cls, found: dict[str, Float[Tensor, "point _width"]]) -> Predictions | None:
+        """Those of one pair; ``None`` where its predictions were not read.
+
+        Args:
+            found: Outputs at each point, by read point.
+        """
+        if "logprobs" not in found:
+            return None
+        probabilities = found["logprobs"].exp()
+        return cls(probabilities, probabilities.sqrt())
+
+
+def compare_ends(
+    found: dict[str, Float[Tensor, "point _width"]], shared: Predictions | None, top: int
+) -> dict[str, Shaped[Tensor, "point ..."]]:
+    """All measures of one pair's points, the first two of which are the ends.
+
+    Args:
+        found: Outputs at each point, by read point.
+        shared: What distances between predictions are made of; ``None`` where these were not read.
+        top: Number of likeliest next tokens to keep.
+    """
+    out = {}
+    for read, suffix in SUFFIXES.items():
+        if read in found:
+            out[f"distance{suffix}"] = distances.l2_from_first(found[read])
+            out[f"distance_b{suffix}"] = distances.l2_from_second(found[read])
+            out[f"output_norm{suffix}"] = found[read].norm(dim=-1)
+            wide = found[read].double()  # a cosine near 1 is an angle near 0 only to half the digits
+            out[f"output_cosine{suffix}"] = F.cosine_similarity(wide[:1], wide, dim=-1)
+    if shared is not None:
+        logprobs, (probabilities, roots) = found["logprobs"], shared
+        out["kl"] = distances.kl_from_first(logprobs)
+        for end, name in ((0, ""), (1, "_b")):
+            out[f"jsd{name}"] = distances.jsd_of(probabilities[end : end + 1], probabilities)
+            out[f"hellinger{name}"] = distances.hellinger(roots[end : end + 1], roots)
+        out["logit_difference"] = distances.logit_difference(logprobs)
+        out["top_token"], out["top_probability"] = likely_tokens.top_token(logprobs)
+        if top:
+            out["token"], out["probability"] = likeliest(logprobs, top)
+    return out
+
+
+def compare_own(
+    found: dict[str, Float[Tensor, "point _width"]],
+    shared: Predictions | None,
+    own: dict[str, Float[Tensor, "1 _width"]],
+) -> dict[str, Float[Tensor, " point"]]:
+    """How far one pair's outputs are from B's own in its own context.
+
+    Args:
+        found: Outputs at each point, by read point.
+        shared: What distances between predictions are made of; ``None`` where these were not read.
+        own: B's own output, by read point.
+    """
+    out = {
+        f"own_b{suffix}": (found[read] - own[read]).norm(dim=-1) for read, suffix in SUFFIXES.items() if read in found
+    }
+    if shared is not None:
+        out["own_b_hellinger"] = distances.hellinger((own["logprobs"] / 2).exp(), shared.roots)
+    return out
+
+
+def compare_neighbours(
+    found: dict[str, Float[Tensor, "point _width"]], shared: Predictions | None, order: Int[Tensor, " point"]
+) -> tuple[Int[Tensor, " step"], dict[str, Float[Tensor, " step"]]]:
+    """How far one pair's outputs are from those one point before, at the points of which these are at hand.
+
+    Args:
+        found: Outputs at each point, by read point.
+        shared: What distances between predictions are made of; ``None`` where these were not read.
+        order: Place of each point on the path.
+
+    Returns:
+        The places, and the distances at them.
+    """
+    sorting = order.argsort()
+    follows = order[sorting].diff() == 1
+    before, here = sorting[:-1][follows], sorting[1:][follows]
+    out = {
+        f"step{suffix}": (found[read][here] - found[read][before]).norm(dim=-1)
+        for read, suffix in SUFFIXES.items()
+        if read in found
+    }
+    if shared is not None:
+        probabilities, roots = shared
+        out["step_hellinger"] = distances.hellinger(roots[before], roots[here])
+        out["step_jsd"] = distances.jsd_of(probabilities[before], probabilities[here]).sqrt()
+    return order[here], out
