@@ -40,7 +40,7 @@ class Predictions(NamedTuple):
 
 
 def compare_ends(
-    found: dict[str, Float[Tensor, "point _width"]], shared: Predictions | None, top: int
+    found: dict[str, Float[Tensor, "point _width"]], shared: Predictions | None, top: int, jsd_steps: bool
 ) -> dict[str, Shaped[Tensor, "point ..."]]:
     """All measures of one pair's points, the first two of which are the ends.
 
@@ -48,6 +48,7 @@ def compare_ends(
         found: Outputs at each point, by read point.
         shared: What distances between predictions are made of; ``None`` where these were not read.
         top: Number of likeliest next tokens to keep.
+        jsd_steps: Whether the divergence from the far end is asked for, too.
     """
     out = {}
     for read, suffix in SUFFIXES.items():
@@ -60,8 +61,10 @@ def compare_ends(
     if shared is not None:
         logprobs, (probabilities, roots) = found["logprobs"], shared
         out["kl"] = distances.kl_from_first(logprobs)
+        out["jsd"] = distances.jsd_of(probabilities[:1], probabilities)
+        if jsd_steps:
+            out["jsd_b"] = distances.jsd_of(probabilities[1:2], probabilities)
         for end, name in ((0, ""), (1, "_b")):
-            out[f"jsd{name}"] = distances.jsd_of(probabilities[end : end + 1], probabilities)
             out[f"hellinger{name}"] = distances.hellinger(roots[end : end + 1], roots)
         out["logit_difference"] = distances.logit_difference(logprobs)
         out["top_token"], out["top_probability"] = likely_tokens.top_token(logprobs)
@@ -91,7 +94,10 @@ def compare_own(
 
 
 def compare_neighbours(
-    found: dict[str, Float[Tensor, "point _width"]], shared: Predictions | None, order: Int[Tensor, " point"]
+    found: dict[str, Float[Tensor, "point _width"]],
+    shared: Predictions | None,
+    order: Int[Tensor, " point"],
+    jsd_steps: bool,
 ) -> tuple[Int[Tensor, " step"], dict[str, Float[Tensor, " step"]]]:
     """How far one pair's outputs are from those one point before, at the points of which these are at hand.
 
@@ -99,6 +105,7 @@ def compare_neighbours(
         found: Outputs at each point, by read point.
         shared: What distances between predictions are made of; ``None`` where these were not read.
         order: Place of each point on the path.
+        jsd_steps: Whether the square root of the divergence is asked for, too.
 
     Returns:
         The places, and the distances at them.
@@ -114,5 +121,6 @@ def compare_neighbours(
     if shared is not None:
         probabilities, roots = shared
         out["step_hellinger"] = distances.hellinger(roots[before], roots[here])
-        out["step_jsd"] = distances.jsd_of(probabilities[before], probabilities[here]).sqrt()
+        if jsd_steps:
+            out["step_jsd"] = distances.jsd_of(probabilities[before], probabilities[here]).sqrt()
     return order[here], out

@@ -82,6 +82,7 @@ def interpolate(
     reads: str | Sequence[str] = READS,
     top: int = 0,
     own_b: bool = False,
+    jsd_steps: bool = False,
     method: str = "auto",
     progress: Progress | None = None,
 ) -> xr.Dataset:
@@ -103,13 +104,15 @@ def interpolate(
             activation; or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
         reads: Outputs to measure, one or several. ``"final_norm"`` (the paper's) gives ``distance`` and
             ``relative_distance`` from A's output, ``distance_b`` from that at alpha = 1, and ``step`` from that one
-            point before; ``"resid"`` gives them before the norm; ``"logits"`` gives ``kl``, ``jsd``, ``jsd_b``,
-            ``step_jsd``, ``hellinger``, ``hellinger_b``, ``step_hellinger``, ``logit_difference``, ``top_token`` and
+            point before; ``"resid"`` gives them before the norm; ``"logits"`` gives ``kl``, ``jsd``,
+            ``hellinger``, ``hellinger_b``, ``step_hellinger``, ``logit_difference``, ``top_token`` and
             ``top_probability``. Leaving ``"logits"`` out is faster.
         top: Number of likeliest next tokens to keep at every point, as ``token``, ``text`` and ``probability`` along
             ``rank``; needs ``"logits"``.
         own_b: Measure the distance from B's own output in B's own context, too, which takes one more pass a pair:
             ``own_b`` after the final norm, ``own_b_resid`` before it, ``own_b_hellinger`` of the predictions.
+        jsd_steps: Measure the motion of predictions by Jensen-Shannon divergence, too, which takes a tenth longer:
+            ``jsd_b``, from that at alpha = 1, and ``step_jsd``, its square root from one point before.
         method: Patching method, as :func:`srtoolkit.patch` takes it.
         progress: Called with the number of points done and that of all points; what it raises ends the measurement.
             Where ``None``, a progress bar is shown.
@@ -124,14 +127,16 @@ def interpolate(
         (``output_norm``, ``output_norm_b``, ``output_cosine``, and with ``_resid`` before the norm).
 
     Raises:
-        TypeError: ``own_b`` is neither true nor false.
+        TypeError: ``own_b`` or ``jsd_steps`` is neither true nor false.
         ValueError: A prompt, block, number of steps, path, read point, method or number of tokens is not valid, or
             ``own_b`` is asked of a path that does not end at B.
     """
     reads = check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")
-    own_b = check_flag(own_b, "own_b")
+    own_b, jsd_steps = check_flag(own_b, "own_b"), check_flag(jsd_steps, "jsd_steps")
     top = check_top(model, top, least=0)
+    if jsd_steps and "logits" not in reads:
+        raise ValueError(f"jsd_steps=True: predictions are read off the logits, and reads={reads} has none.")
     if top and "logits" not in reads:
         raise ValueError(f"top={top}: the likeliest tokens are read off the logits, and reads={reads} has none.")
     steps = check_whole(steps, "steps", 2, 10**6)  # a path has at least its two ends
@@ -143,7 +148,7 @@ def interpolate(
     for batch in walk.batches(at_once, method=method, progress=progress):
         with named():
             own = own_outputs(walk, batch, reads) if own_b else None
-            found.put(batch.rows, _measure(model, batch, walk.layer, reads, top, own))
+            found.put(batch.rows, _measure(model, batch, walk.layer, reads, top, jsd_steps, own))
     return _to_dataset(walk, found, reads)
 
 
@@ -153,6 +158,7 @@ def _measure(
     layer: int,
     reads: tuple[str, ...],
     top: int,
+    jsd_steps: bool,
     own: list[dict[str, Float[Tensor, "1 _width"]]] | None,
 ) -> dict[str, Shaped[Tensor, "pair alpha ..."]]:
     """Every measure at every point of some pairs.
@@ -175,13 +181,13 @@ def _measure(
         for pair in range(len(points)):
             of_pair = {read: value[pair] for read, value in found.items()}
             shared = Predictions.of(of_pair)
-            from_ends = compare_ends(of_pair, shared, top)
+            from_ends = compare_ends(of_pair, shared, top, jsd_steps)
             if own is not None:
                 from_ends |= compare_own(of_pair, shared, own[pair])
             for name, values in from_ends.items():
                 whole = out.setdefault(name, torch.empty(*points.shape[:2], *values.shape[1:], dtype=values.dtype))
                 whole[pair, order] = values.cpu()
-            places, from_before = compare_neighbours(of_pair, shared, order)
+            places, from_before = compare_neighbours(of_pair, shared, order, jsd_steps)
             for name, values in from_before.items():
                 whole = out.setdefault(name, torch.zeros(points.shape[:2], dtype=values.dtype))
                 whole[pair, places] = values.cpu()

@@ -39,7 +39,7 @@ def test_norms_and_cosines_are_those_of_plain_hooks(text_model):
 
 
 def test_divergences_from_the_end_and_from_the_point_before_are_scipy_s(text_model):
-    curves = srt.interpolate(text_model, PAIRS, layer=1, steps=6)
+    curves = srt.interpolate(text_model, PAIRS, layer=1, steps=6, jsd_steps=True)
     for index, pair in enumerate(PAIRS):
         said = [run["logprobs"].double().exp().numpy() for run in by_hooks(text_model, pair, 1, 6)[2]]
         row = curves.isel(pair=index)
@@ -83,9 +83,9 @@ def test_one_context_has_the_same_output_for_both():
 
 
 def test_a_cut_path_compares_with_the_same_output(text_model, monkeypatch):
-    whole = srt.interpolate(text_model, PAIRS[:1], steps=30, own_b=True)
+    whole = srt.interpolate(text_model, PAIRS[:1], steps=30, own_b=True, jsd_steps=True)
     monkeypatch.setattr(walk, "LOGPROB_BYTES", 7 * 4 * text_model.vocab_size)
-    cut = srt.interpolate(text_model, PAIRS[:1], steps=30, own_b=True)
+    cut = srt.interpolate(text_model, PAIRS[:1], steps=30, own_b=True, jsd_steps=True)
     for name in ("own_b", "own_b_hellinger", "jsd_b", "step_jsd", "output_cosine", "output_norm_b"):
         assert cut[name].values == pytest.approx(whole[name].values, rel=1e-3, abs=1e-4), name
 

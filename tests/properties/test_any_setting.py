@@ -80,6 +80,10 @@ SETTINGS = {
         lambda v: srt.interpolate(model_of(), PAIRS, steps=2, own_b=v),
         lambda v: isinstance(v, (bool, np.bool_)),
     ),
+    "interpolate jsd_steps": (
+        lambda v: srt.interpolate(model_of(), PAIRS, steps=2, jsd_steps=v),
+        lambda v: isinstance(v, (bool, np.bool_)),
+    ),
     "interpolate method": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, method=v), same("auto")),
     "interpolate model": (lambda v: srt.interpolate(v, PAIRS), never),
     "count_gate_flips steps": (lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
