@@ -86,7 +86,7 @@ def decomposition(rows: Mapping[Any, Any], xlabel: str = "", *, ax: Axes | None 
         values = np.array([tuple(getattr(row, part)) for row in rows.values()], dtype=np.float64).T
         style: dict[str, Any] = {"color": shade, "marker": marker, "ms": 6, "mec": "w", "elinewidth": 2.5}
         style |= {"lw": 1.2, "ls": "-" if numeric else "", "label": part}
-        error_bars(ax, settings, tuple(values), (index - 1) * (3 if numeric else 9), **style)
+        error_bars(ax, settings, tuple(values), (index - 1) * (3.0 if numeric else 9.0), **style)
     numbers = [setting for setting in settings if isinstance(setting, float)]
     if any(numbers):
         logarithmic(ax, numbers)
