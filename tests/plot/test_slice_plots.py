@@ -250,7 +250,7 @@ def test_blocks_show_the_whole_path_beside_its_ends(ax):
     assert legend_of(ax) == ["trained, whole path", "trained, ends only"]
     whole, ends = (line.get_ydata() for line in ax.lines)
     assert whole == pytest.approx([0.15, 0.18]) and ends == pytest.approx([0.03, 0.06])
-    assert list(ax.lines[0].get_xdata()) == [2, 3]  # counted from 1, as blocks are in the text
+    assert list(ax.lines[0].get_xdata()) == [1, 2] and "0: first" in ax.get_xlabel()
 
 
 def test_flips_around_the_jump_are_medians_beside_the_slope(ax):
