@@ -147,7 +147,7 @@ class TrainingPanel(Panel):
             curve.plot(along, values[index], color="k", lw=2)
             curve.set(xlabel="α, from A (0) to B (1)", ylabel="relative distance d(α) / d(1)", xlim=(0, 1))
             curve.set_ylim(np.nanmin(values) - 0.05, np.nanmax(values) + 0.05)
-            plot.plane(result.isel(model=index), colours.isel(model=index), ax=plane)
+            plot.plane(result.isel(model=index), colours.isel(model=index), ax=plane, legend=False)
             prompts = [f"{anchor}: {drawable(text, 120)}" for anchor, text in zip(ANCHORS, texts(result), strict=True)]
             heading = f"{self.name} at {label(result, index)}: {curve_words}; {slice_words}"
             self._picture.figure.text(0.01, 0.985, "\n".join([heading, *prompts]), va="top", fontsize=9)

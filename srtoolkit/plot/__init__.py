@@ -6,26 +6,23 @@ Colours are seaborn's colour-blind-safe palette; the paper's digitised values ar
 from __future__ import annotations
 
 from srtoolkit.plot.curve_plots import curves, median_curve, slope_against, slope_histogram
+from srtoolkit.plot.effect_plots import decomposition, estimates, matched_bins
 from srtoolkit.plot.flip_plots import flip_histogram, flips_around_jump, flips_by_block
+from srtoolkit.plot.gate_plots import gate_boundaries, gate_crossings, gates_at_boundaries
 from srtoolkit.plot.median_plots import growth, medians, scaling
-from srtoolkit.plot.region_plots import dendrogram, estimates, prompt_map, tokens_around_jump
-from srtoolkit.plot.slice_plots import (
-    ANCHOR_COLOURS,
-    gate_boundaries,
-    gate_crossings,
-    margin,
-    plane,
-    plane_strip,
-    regions,
-    tokens,
-)
-from srtoolkit.plot.style import PALETTE, SIZE
+from srtoolkit.plot.motion_plots import peak_against_calm, speed
+from srtoolkit.plot.plane_frame import ANCHOR_COLOURS, REGION_COLOURS
+from srtoolkit.plot.region_plots import dendrogram, prompt_map, tokens_around_jump
+from srtoolkit.plot.slice_plots import margin, plane, plane_strip, regions, tokens
+from srtoolkit.plot.style import PALETTE, SIZE, notebook_style, scale_above_one
 
 __all__ = [
     "ANCHOR_COLOURS",
     "PALETTE",
+    "REGION_COLOURS",
     "SIZE",
     "curves",
+    "decomposition",
     "dendrogram",
     "estimates",
     "flip_histogram",
@@ -33,17 +30,23 @@ __all__ = [
     "flips_by_block",
     "gate_boundaries",
     "gate_crossings",
+    "gates_at_boundaries",
     "growth",
     "margin",
+    "matched_bins",
     "median_curve",
     "medians",
+    "notebook_style",
+    "peak_against_calm",
     "plane",
     "plane_strip",
     "prompt_map",
     "regions",
+    "scale_above_one",
     "scaling",
     "slope_against",
     "slope_histogram",
+    "speed",
     "tokens",
     "tokens_around_jump",
 ]

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from srtoolkit import reference
-from srtoolkit.plot.style import AXIS_LABELS, PALETTE, axes_or_new, by_name, colour, legend, nanquartiles
+from srtoolkit.plot.style import AXIS_LABELS, PALETTE, axes_or_new, by_name, colour, legend, nanquartiles, shades
 from srtoolkit.validation import check_dataset, check_names, check_variable, check_whole, former_spellings
 
 
@@ -42,6 +42,7 @@ def median_curve(
     ax: Axes | None = None,
     paper: str | None = None,
     straight: bool = True,
+    ordered: bool = False,
 ) -> Axes:
     """Pointwise median over pairs with a band from the first to the third quartile; the paper's Figs. 3, 4, 23 and 24.
 
@@ -51,6 +52,8 @@ def median_curve(
         ax: Where to draw; a new figure by default.
         paper: One of the paper's models, whose digitised median curve (Fig. 3) is drawn beside.
         straight: Draw the straight line, too: what a network without regions would do.
+        ordered: The results have an order, such as checkpoints: colours go from dark to light, and only the first
+            and the last have a band.
     """
     results = by_name(dataset, ("alpha", "degenerate"), "srtoolkit.interpolate")
     models = reference.janiak2024()["digitised"]["fig3_median_curve"]
@@ -59,11 +62,13 @@ def median_curve(
     for result in results.values():
         check_variable(result, of, ("pair", "alpha"), "of")
     ax = axes_or_new(ax)
+    colours = shades(len(results)) if ordered else [colour(index) for index in range(len(results))]
     for index, (name, result) in enumerate(results.items()):
         values = result[of].isel(pair=np.flatnonzero(~result["degenerate"].values.astype(bool))).values
         low, middle, high = nanquartiles(values)
-        color = colour(index)
-        ax.fill_between(result["alpha"], low, high, color=color, alpha=0.18, lw=0)
+        color = colours[index]
+        if not ordered or index in (0, len(results) - 1):
+            ax.fill_between(result["alpha"], low, high, color=color, alpha=0.18, lw=0)
         ax.plot(result["alpha"], middle, color=color, label=name or "median, quartiles")
     if paper is not None:
         ax.plot(

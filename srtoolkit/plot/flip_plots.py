@@ -65,8 +65,8 @@ def flips_by_block(results: Mapping[str, xr.Dataset], *, ax: Axes | None = None)
             (result["ends_differ"], "--", "ends only"),
         ):
             share = (counts / result["gates"]).median("pair")
-            ax.plot(result["block"] + 1, share, style, color=colour(index), marker=".", label=f"{name}, {what}")
-    ax.set(xlabel="block (1: first)", ylabel="sign changes a gate\n(median over pairs)")
+            ax.plot(result["block"], share, style, color=colour(index), marker=".", label=f"{name}, {what}")
+    ax.set(xlabel="block (0: first)", ylabel="sign changes a gate\n(median over pairs)")
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     ax.legend(loc="upper left", frameon=False, ncols=min(len(results), 3))
     return ax

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from scipy.cluster.hierarchy import dendrogram as scipy_dendrogram
 
-from srtoolkit.analysis.estimates import Estimate
 from srtoolkit.plot.style import PALETTE, axes_or_new, label_each
 from srtoolkit.validation import check_dataset, former_spellings
 
 #: Dots on a map differ in shape where there are more classes than colours that all readers can tell apart.
 MARKERS = "osD^vPX*<>"
+
+#: Above this stress, distances on a map are a poor picture of the measured ones (Kruskal 1964, Psychometrika 29(1)).
+FAIR_STRESS = 0.2
 
 
 @former_spellings("ax")
@@ -106,34 +108,10 @@ def prompt_map(
         ax.scatter(x, y, s=28, lw=0, label=name, **style)
     for word, (x, y) in zip(words if words is not None else [], places.values, strict=words is not None):
         ax.annotate(word, (x, y), xytext=(3, 3), textcoords="offset points", fontsize=6.5, color="0.35")
-    unit = places.attrs["map_of"].replace("_", " ")
-    ax.set(xlabel=unit, ylabel=unit, title=f"distances on the map: {unit}; stress {places.attrs['stress']:.2f}")
     ax.set_aspect("equal", "datalim")
+    ax.set(xticks=[], yticks=[], frame_on=False)  # only distances mean anything
+    unit, stress = places.attrs["map_of"].replace("_", " "), places.attrs["stress"]
+    warning = ": the plane shows them badly" if stress > FAIR_STRESS else ""
+    ax.set_xlabel(f"near on the map: small {unit} between prompts (stress {stress:.2f}{warning})")
     ax.legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 0.5), loc="center left")
-    return ax
-
-
-@former_spellings("ax", "none")
-def estimates(rows: Mapping[str, Estimate], xlabel: str, *, ax: Axes | None = None, none: float | None = None) -> Axes:
-    """Numbers with their intervals, one a row.
-
-    Args:
-        rows: By name, from top to bottom.
-        xlabel: What they are, with their unit.
-        ax: Where to draw; a new figure by default.
-        none: Where no effect lies, drawn as a line.
-    """
-    if not isinstance(rows, Mapping) or not rows or not all(len(np.atleast_1d(row)) == 3 for row in rows.values()):
-        raise ValueError(f"rows: expected estimates (value, low, high) by name, got {str(rows)[:200]!r}.")
-    rows = {str(name): Estimate(*row) for name, row in rows.items()}
-    ax = axes_or_new(ax, (6.4, 0.6 + 0.4 * len(rows)))
-    for index, estimate in enumerate(rows.values()):
-        ax.plot([estimate.low, estimate.high], [index, index], color=PALETTE[0], lw=2)
-        ax.plot(estimate.value, index, "o", color=PALETTE[0], ms=6)
-    if none is not None:
-        ax.axvline(none, color="0.6", lw=0.8, zorder=0)
-    ax.set_yticks(range(len(rows)), list(rows))
-    ax.invert_yaxis()
-    ax.margins(y=0.2 / max(1, len(rows)) + 0.05)
-    ax.set_xlabel(xlabel)
     return ax

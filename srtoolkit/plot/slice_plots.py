@@ -8,22 +8,23 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import ScaledTranslation
 
 from srtoolkit.analysis.colours import slice_colours
-from srtoolkit.plot.style import PALETTE, axes_or_new, label_each
-from srtoolkit.validation import check_dataset, check_whole, former_spellings, listed
+from srtoolkit.plot.plane_frame import REGION_COLOURS, check_one_plane, colour_bar, draw_plane, key_beside
+from srtoolkit.plot.style import PALETTE, label_each, shortened
+from srtoolkit.validation import check_dataset, check_names, check_whole, former_spellings
 
-#: Width and height of one square picture, in inches, with room for a colour bar or legend.
-PLANE_SIZE = (5.2, 4.2)
+#: How the nearness to A, B and C becomes a colour.
+PALETTES = ("safe", "paper")
 
-#: Of the dots that mark A, B and C in a plane, whose own colours are red, green and blue.
-ANCHOR_COLOURS = ((1.0, 0.6, 0.6), (0.6, 1.0, 0.6), (0.65, 0.65, 1.0))
-
-#: Of what belongs to A, to B and to C, told apart by the colour-blind, too.
-REGION_COLOURS = (PALETTE[3], PALETTE[2], PALETTE[0])
+#: Nearness at which a thin line is drawn round each anchor's part of the plane.
+CONTOURS = (0.5, 0.75)
 
 #: Of tokens, most frequent first; without the palette's grey, which is for the rest.
 TOKEN_COLOURS = [PALETTE[index] for index in (0, 1, 2, 4, 8, 9, 5, 6, 3)]
@@ -32,22 +33,72 @@ GREY = "0.88"
 
 
 @former_spellings("ax")
-def plane(picture: xr.Dataset, colours: xr.DataArray | None = None, *, ax: Axes | None = None) -> Axes:
-    """A 2-D slice: red, green and blue say how near the output is to that of A, B and C; the paper's Fig. 1.
+def plane(
+    picture: xr.Dataset,
+    colours: xr.DataArray | None = None,
+    *,
+    ax: Axes | None = None,
+    palette: str = "safe",
+    contours: bool = True,
+    legend: bool = True,
+) -> Axes:
+    """A 2-D slice: colours say how near the output is to that of A, B and C; the paper's Fig. 1.
 
     Args:
         picture: From :func:`srtoolkit.slice_plane`, of one model.
-        colours: From :func:`srtoolkit.slice_colours`, for colours that several pictures share.
+        colours: From :func:`srtoolkit.slice_colours`, for a scale that several pictures share.
         ax: Where to draw; a new figure by default.
+        palette: ``"safe"``: vermilion, teal and navy, which the colour-blind can tell apart, mixed by nearness, and
+            paler where the output is far from all three. ``"paper"``: nearness as red, green and blue.
+        contours: Draw thin lines of equal nearness.
+        legend: Name the prompts below the picture.
     """
     _check_read(picture, "distance", "final_norm")
-    _check_one(picture, "distance")
+    check_one_plane(picture, "distance")
+    (palette,) = check_names(palette, PALETTES, "palette")
     colours = slice_colours(picture) if colours is None else colours
     if set(colours.dims) != {"beta", "alpha", "anchor"}:
         raise ValueError(f"colours: expected those of one picture, from srtoolkit.slice_colours, got {colours.dims}.")
+    near = colours.transpose("beta", "alpha", "anchor").values.clip(0, 1)
     # Black where the output is not a number.
-    ax, _ = _image(picture, np.nan_to_num(colours.transpose("beta", "alpha", "anchor").values.clip(0, 1)), ax)
+    ax, _ = draw_plane(picture, np.nan_to_num(near if palette == "paper" else mixed(near)), ax)
+    if contours:
+        style: dict[str, Any] = {"colors": "k" if palette == "safe" else "w", "linewidths": (0.4, 0.8), "alpha": 0.6}
+        for index in range(3):
+            if any(np.nanmin(near[..., index]) < level < np.nanmax(near[..., index]) for level in CONTOURS):
+                ax.contour(picture["alpha"], picture["beta"], near[..., index], levels=CONTOURS, **style)
+    if legend:
+        _name_prompts(picture, ax, palette, contours)
     return ax
+
+
+def mixed(near: Float[np.ndarray, "*place anchor"]) -> Float[np.ndarray, "*place colour"]:
+    """Colours of nearness to A, B and C, from 0 to 1: hues mix by nearness cubed, and are white where all is far.
+
+    Args:
+        near: Nearness, 1 at the anchor's own output.
+    """
+    weights = near**3
+    hue = weights @ np.array(REGION_COLOURS) / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-9)
+    strength = near.max(axis=-1, keepdims=True)
+    return 1 - strength * (1 - hue)
+
+
+def _name_prompts(picture: xr.Dataset, ax: Axes, palette: str, contours: bool) -> None:
+    """What A, B and C are, and how to read their colours, in short lines below the picture."""
+    hues = REGION_COLOURS if palette == "safe" else ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    texts = picture["text"].values if "text" in picture.coords else [""] * 3
+    entries: list[Patch | Line2D] = [
+        Patch(color=hue, label=f"as {name}: “{shortened(str(text), 24)}”" if text else f"as {name}")
+        for name, hue, text in zip(picture["anchor"].values, hues, texts, strict=True)
+    ]
+    far = "pale: far from all three" if palette == "safe" else "black: far from all three"
+    entries.append(Patch(facecolor="w" if palette == "safe" else "k", edgecolor="0.7", label=far))
+    if contours:
+        entries.append(Line2D([], [], color="0.4", lw=0.8, label=f"nearness {CONTOURS[0]:g} and {CONTOURS[1]:g}"))
+    below = ax.transAxes + ScaledTranslation(0, -34 / 72, ax.figure.dpi_scale_trans)  # clear of the axis' label
+    style: dict[str, Any] = {"frameon": False, "fontsize": 7.5, "handlelength": 1.2, "borderpad": 0}
+    ax.legend(handles=entries, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, **style)
 
 
 @former_spellings("jointly", "titles", "axes")
@@ -57,6 +108,7 @@ def plane_strip(
     jointly: bool = True,
     titles: Sequence[str] | None = None,
     axes: Sequence[Axes] | np.ndarray | None = None,
+    palette: str = "safe",
 ) -> np.ndarray:
     """The same 2-D slice in several models or checkpoints, side by side; the paper's Figs. 1 and 5 to 22.
 
@@ -65,6 +117,7 @@ def plane_strip(
         jointly: One scale of colours for all pictures; the paper's pictures have one each.
         titles: One a picture; the models' labels by default.
         axes: Where to draw, one for each picture; a new figure by default.
+        palette: ``"safe"`` or ``"paper"``, as :func:`plane` takes them.
 
     Returns:
         The Axes in an array, one for each picture, as ``matplotlib.pyplot.subplots`` gives them.
@@ -84,7 +137,8 @@ def plane_strip(
         raise ValueError(f"axes: expected one for each of {count} models, got {len(axes)}.")
     colours = slice_colours(planes, jointly)
     for index, ax in enumerate(axes):
-        plane(planes.isel(model=index), colours.isel(model=index), ax=ax)
+        one = planes.isel(model=index)
+        plane(one, colours.isel(model=index), ax=ax, palette=palette, contours=False, legend=False)
         ax.set_title(titles[index], fontsize=9)
         if index:
             ax.set_ylabel("")
@@ -110,10 +164,10 @@ def tokens(
         ax: Where to draw; a new figure by default.
         top: How many tokens have a colour: the anchors' own, and those that are most frequent in all three contexts
             together, so that the colours of the three are the same. The others are greys, one each.
-        legend: Name them beside the picture.
+        legend: Name those that are in this picture, beside it.
     """
     _check_read(picture, "top_token", "logits")
-    _check_one(picture, "top_token")
+    check_one_plane(picture, "top_token")
     top, anchor = check_whole(top, "top"), _known(picture, anchor)
     if not callable(text):
         raise TypeError(f"text={text!r}: expected a function from token id to text, such as model.token_text.")
@@ -127,12 +181,15 @@ def tokens(
     places = np.empty(len(ids), dtype=int)
     places[np.searchsorted(ids, ordered)] = np.arange(len(ids))
     shown = np.searchsorted(ids, picture["top_token"].sel(anchor=anchor).transpose("beta", "alpha").values)
-    ax, _ = _image(picture, colours[places[shown]], ax)
+    ax, _ = draw_plane(picture, colours[places[shown]], ax)
     if legend:
-        names = [_shown(text(int(token))) for token in named]
-        entries = [Patch(color=colour, label=name) for name, colour in zip(names, TOKEN_COLOURS, strict=False)]
-        rest = [Patch(color=GREY, label=f"{len(greys)} others, in greys")] if greys else []
-        _legend(ax, entries + rest, "next token")
+        here = np.unique(places[shown])  # the other contexts' tokens have colours, and no place in this legend
+        entries = [
+            Patch(color=colours[place], label=_shown(text(int(ordered[place])))) for place in here if place < len(named)
+        ]
+        others = int((here >= len(named)).sum())
+        rest = [Patch(color=GREY, label=f"{others} others, in greys")] if others else []
+        key_beside(ax, entries + rest, "next token")
     return ax
 
 
@@ -147,10 +204,10 @@ def margin(picture: xr.Dataset, anchor: str = "A", *, ax: Axes | None = None, vm
         vmax: End of the colour scale; the largest margin by default.
     """
     _check_read(picture, "margin", "logits")
-    _check_one(picture, "margin")
+    check_one_plane(picture, "margin")
     values = picture["margin"].sel(anchor=_known(picture, anchor)).transpose("beta", "alpha").values
-    ax, image = _image(picture, values, ax, cmap="viridis", vmin=0, vmax=vmax)
-    return _colour_bar(ax, image, "margin of the top token (nats)")
+    ax, image = draw_plane(picture, values, ax, cmap="viridis", vmin=0, vmax=vmax)
+    return colour_bar(ax, image, "margin of the top token (nats)")
 
 
 @former_spellings("ax")
@@ -162,10 +219,10 @@ def regions(picture: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         ax: Where to draw; a new figure by default.
     """
     _check_read(picture, "region", "final_norm")
-    _check_one(picture, "region")
+    check_one_plane(picture, "region")
     region = picture["region"].transpose("beta", "alpha").values
     colours = [*REGION_COLOURS, to_rgb(GREY)]
-    ax, _ = _image(picture, np.array(colours)[region], ax)  # -1, none of the three, is the last
+    ax, _ = draw_plane(picture, np.array(colours)[region], ax)  # -1, none of the three, is the last
     if (region < 0).any():
         nobody = (region < 0).astype(float)
         ax.contourf(picture["alpha"], picture["beta"], nobody, levels=[0.5, 1.5], colors="none", hatches=["////"])
@@ -175,90 +232,7 @@ def regions(picture: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         Patch(facecolor=colour, edgecolor="k", hatch="////" if index == 3 else None, label=f"{name}: {share:.0%}")
         for index, (name, colour, share) in enumerate(zip(names, colours, shares, strict=True))
     ]
-    _legend(ax, entries, "output")
-    return ax
-
-
-@former_spellings("ax")
-def gate_boundaries(
-    slices: xr.Dataset, *, ax: Axes | None = None, gates: Sequence[int] | None = None, count: int = 40, **lines: Any
-) -> Axes:
-    """Where some gates of one block change sign on a slice, as lines; over another picture of the same plane.
-
-    Args:
-        slices: From :func:`srtoolkit.slice_gates`.
-        ax: Where to draw; a new figure by default.
-        gates: Which gates; by default ``count`` of those that change sign on the slice, evenly spaced.
-        count: How many gates to draw where ``gates`` does not name them.
-        lines: Passed to matplotlib.
-    """
-    check_dataset(slices, ("pre_activation", "c_alpha", "c_beta"), "slices", "srtoolkit.slice_gates")
-    _check_one(slices, "pre_activation")
-    values = slices["pre_activation"].transpose("gate", "beta", "alpha").values
-    if gates is not None:
-        gates = [check_whole(gate, "gates", 0, len(values) - 1) for gate in listed(gates) or [gates]]
-    count = check_whole(count, "count")
-    if ax is None:
-        ax = _frame(slices, axes_or_new(ax, PLANE_SIZE))
-    if gates is None:
-        crossing = np.flatnonzero((values.min(axis=(1, 2)) < 0) & (values.max(axis=(1, 2)) > 0))
-        gates = crossing[np.linspace(0, len(crossing) - 1, min(count, len(crossing))).round().astype(int)].tolist()
-    style = {"colors": "k", "linewidths": 0.7, "alpha": 0.7, **lines}
-    for gate in gates:
-        if values[gate].min() < 0 < values[gate].max():
-            ax.contour(slices["alpha"], slices["beta"], values[gate], levels=[0.0], **style)
-    return ax
-
-
-@former_spellings("ax", "vmax")
-def gate_crossings(slices: xr.Dataset, *, ax: Axes | None = None, vmax: float | None = None) -> Axes:
-    """How densely polytope boundaries lie on a slice: gates that change sign from a point to the next.
-
-    Args:
-        slices: From :func:`srtoolkit.slice_gates`.
-        ax: Where to draw; a new figure by default.
-        vmax: End of the colour scale; the largest number by default.
-    """
-    check_dataset(slices, ("crossings", "c_alpha", "c_beta"), "slices", "srtoolkit.slice_gates")
-    _check_one(slices, "crossings")
-    # The last row and column have a neighbour on one side only.
-    values = slices["crossings"].transpose("beta", "alpha").values.astype(float)
-    values[-1], values[:, -1] = np.nan, np.nan
-    ax, image = _image(slices, values, ax, cmap="magma", vmin=0, vmax=vmax)
-    step = float(slices["alpha"][1] - slices["alpha"][0])
-    return _colour_bar(ax, image, f"gates that change sign over {step:.2g}")
-
-
-def _image(picture: xr.Dataset, values: np.ndarray, ax: Axes | None, **image: Any) -> tuple[Axes, Any]:
-    """Draw values [beta, alpha] or [beta, alpha, colour], one cell a point, with the anchors on top."""
-    ax = axes_or_new(ax, PLANE_SIZE)
-    low, high = _reach(picture)
-    drawn = ax.imshow(values, extent=(low, high, high, low), **image)
-    return _frame(picture, ax), drawn
-
-
-def _frame(picture: xr.Dataset, ax: Axes) -> Axes:
-    """Labels, limits and the anchors of a plane; as in the paper, beta grows downwards."""
-    low, high = _reach(picture)
-    corners = {"A": (0.0, 0.0), "B": (1.0, 0.0), "C": (float(picture["c_alpha"]), float(picture["c_beta"]))}
-    for (name, (alpha, beta)), color in zip(corners.items(), ANCHOR_COLOURS, strict=True):
-        if low < alpha < high:
-            ax.scatter(alpha, beta, s=90, color=color, edgecolor="k", zorder=3)
-            ax.annotate(name, (alpha, beta), ha="center", va="center", fontsize=8, zorder=4)
-    ax.set(xlabel="α, along AB", ylabel="β, towards C", xlim=(low, high), ylim=(high, low), aspect="equal")
-    return ax
-
-
-def _reach(picture: xr.Dataset) -> tuple[float, float]:
-    """Ends of either axis, half a cell beyond the first and last point."""
-    alpha = picture["alpha"].values
-    half = float(alpha[1] - alpha[0]) / 2
-    return float(alpha[0]) - half, float(alpha[-1]) + half
-
-
-def _colour_bar(ax: Axes, image: Any, label: str) -> Axes:
-    """A bar as high as the picture beside it."""
-    ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0.0, 0.05, 1.0)), label=label)
+    key_beside(ax, entries, "output")
     return ax
 
 
@@ -266,17 +240,6 @@ def _check_read(picture: xr.Dataset, variable: str, read: str) -> None:
     check_dataset(picture, (), "picture", "srtoolkit.slice_plane")
     if variable not in picture:
         raise ValueError(f"this slice has no {variable!r}; measure it with reads={read!r} among others.")
-
-
-def _check_one(picture: xr.Dataset, variable: str) -> None:
-    """Refuse several models, or a plane that is a line."""
-    check_dataset(picture, ("alpha", "beta", "c_alpha", "c_beta"), "picture", "srtoolkit.slice_plane")
-    sizes = {name: picture[variable].sizes.get(name, 1) for name in ("alpha", "beta")}
-    if "model" in picture[variable].dims or min(sizes.values()) < 2:
-        raise ValueError(
-            f"picture: {variable} has dims {dict(picture[variable].sizes)}; expected one model's plane, of two points "
-            "or more a side. Take one model with .isel(model=0)."
-        )
 
 
 def _known(picture: xr.Dataset, anchor: str) -> str:
@@ -288,9 +251,3 @@ def _known(picture: xr.Dataset, anchor: str) -> str:
 def _shown(token: str) -> str:
     """A token as a legend can show it: with its spaces and line breaks, and no formula in it."""
     return repr(token).replace("$", r"\$")
-
-
-def _legend(ax: Axes, entries: list[Patch], title: str) -> None:
-    ax.legend(
-        handles=entries, title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, alignment="left"
-    )

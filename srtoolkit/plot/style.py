@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import ScaledTranslation
 
-from srtoolkit.validation import check_dataset, listed
+from srtoolkit.validation import check_dataset, check_whole, listed
 
 #: seaborn's palette that the colour-blind can tell apart.
 PALETTE = sns.color_palette("colorblind")
@@ -38,7 +42,15 @@ AXIS_LABELS = {
     "d1": "d(1), L2 after the final norm",
     "token_change_at": "α where the top token stops being A's",
     "from_mean": "output's distance from the mean output",
+    "peak": "largest speed of the output (even motion: 1)",
+    "peak_at": "α of the largest speed",
+    "calm_a": "mean speed in the first tenth (even motion: 1)",
+    "calm_b": "mean speed in the last tenth (even motion: 1)",
+    "winding": "length of the output's path / distance of its ends",
 }
+
+#: Room between two labels at the ends of lines, as a share of the picture's height.
+LABEL_ROOM = 0.065
 
 
 def axes_or_new(ax: Axes | None, size: tuple[float, float] = SIZE) -> Axes:
@@ -58,6 +70,146 @@ def colour(index: int) -> tuple[float, float, float]:
         index: The number of the thing, from 0.
     """
     return PALETTE[index % len(PALETTE)]
+
+
+def shades(count: int) -> list[tuple[float, float, float]]:
+    """Colours from dark to light for things that have an order, such as checkpoints.
+
+    Args:
+        count: How many.
+    """
+    return [mpl.colormaps["viridis"](place)[:3] for place in np.linspace(0, 0.88, count)]  # the end is too pale
+
+
+def notebook_style(dpi: int = 200) -> None:
+    """Pictures of a notebook as PNG sharp on any screen, and text that can be read at the notebook's width.
+
+    It sets matplotlib's defaults for the rest of the session, and changes nothing that a picture says. A picture 11
+    inches wide takes 80 to 150 kB; one of lines alone is smaller as SVG, by
+    ``matplotlib_inline.backend_inline.set_matplotlib_formats("svg")``.
+
+    Args:
+        dpi: Dots an inch; matplotlib's own default is 100.
+    """
+    mpl.rcParams.update(
+        {
+            "figure.dpi": check_whole(dpi, "dpi", 50, 600),
+            "savefig.dpi": "figure",
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+        }
+    )
+
+
+def scale_above_one(ax: Axes) -> Axes:
+    """A vertical axis that is logarithmic in what lies above 1, for quantities whose least value is 1.
+
+    Largest slopes and largest speeds are such. Those of small models, from 1.05 to 2, keep a place beside the paper's,
+    up to 14. Labels stay those of the quantity. What is not above 1.01 is drawn there.
+
+    Args:
+        ax: Whose vertical axis to change, after everything is drawn.
+    """
+
+    def excess(value: np.ndarray) -> np.ndarray:
+        return np.log10(np.maximum(np.asarray(value, dtype=np.float64) - 1, 0.01))
+
+    low, high = (max(float(end), 1.0) for end in ax.dataLim.intervaly)
+    ax.set_yscale("function", functions=(excess, lambda log: 1 + 10 ** np.asarray(log, dtype=np.float64)))
+    ax.set_ylim(1 + max(low - 1, 0.01) / 1.3, 1 + max(high - 1, 0.02) * 1.3)
+    ax.yaxis.set_major_locator(FixedLocator([1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100]))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
+    return ax
+
+
+def error_bars(
+    ax: Axes, settings: Sequence[Any], values: Sequence[np.ndarray], shift: float = 0.0, **style: Any
+) -> ErrorbarContainer:
+    """Values with bars from low to high, beside their settings by some points, so that lines do not hide each other.
+
+    Args:
+        ax: Where to draw.
+        settings: Numbers or names.
+        values: Value, low and high, each with one number a setting.
+        shift: By how many points to draw to the right.
+        style: Passed to matplotlib.
+    """
+    value, low, high = values
+    # A bootstrap's interval need not hold the value.
+    drawn = ax.errorbar(settings, value, yerr=np.array([value - low, high - value]).clip(0), **style)
+    beside = ScaledTranslation(shift / 72, 0, ax.figure.dpi_scale_trans)
+    for artist in drawn.get_children():
+        artist.set_transform(ax.transData + beside)  # afterwards, since limits do not count what was moved before
+    return drawn
+
+
+def logarithmic(ax: Axes, settings: Sequence[float], dense: bool = True) -> None:
+    """A horizontal axis that is logarithmic, with a place for 0, such as an untrained model's number of tokens.
+
+    Args:
+        ax: Where all is drawn.
+        settings: All numbers on the axis, some of them above 0.
+        dense: Label threes beside tens, where the axis is short.
+    """
+    seen = [setting for setting in settings if setting > 0]
+    ax.set_xscale("symlog", linthresh=min(seen), linscale=0.5) if min(settings) <= 0 else ax.set_xscale("log")
+    steps = (1, 3) if dense and max(seen) < 100 * min(seen) else (1,)
+    ticks = [step * 10.0**power for power in range(15) for step in steps]
+    ax.xaxis.set_major_locator(
+        FixedLocator([0.0] * (min(settings) <= 0) + [tick for tick in ticks if tick > 0.6 * min(seen)])
+    )
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def label_ends(ax: Axes, ends: Mapping[str, tuple[float, Any]]) -> None:
+    """Names of lines at their right ends, in their colours, moved apart where they would overlap.
+
+    Args:
+        ax: Where to draw, with its final limits.
+        ends: By name, the height at which the line ends, and its colour.
+    """
+    to_share = ax.transData + ax.transAxes.inverted()
+    right = ax.get_xlim()[1]
+    heights = {name: float(to_share.transform((right, height))[1]) for name, (height, _) in ends.items()}
+    ordered = sorted((name for name in heights if np.isfinite(heights[name])), key=lambda name: heights[name])
+    places = spread_out([heights[name] for name in ordered], LABEL_ROOM)
+    for name, place in zip(ordered, places, strict=True):
+        ax.text(1.015, place, name, color=ends[name][1], transform=ax.transAxes, va="center", fontsize="small")
+
+
+def spread_out(heights: Sequence[float], room: float) -> list[float]:
+    """Increasing heights moved as little as need be until each is ``room`` above the one before.
+
+    Args:
+        heights: From the lowest to the highest.
+        room: The least difference.
+    """
+    groups: list[tuple[float, int]] = []  # the middle of things that touch, and their number
+    for height in heights:
+        middle, count = float(height), 1
+        while groups and middle - groups[-1][0] < room * (count + groups[-1][1]) / 2:
+            below, number = groups.pop()
+            middle, count = (middle * count + below * number) / (count + number), count + number
+        groups.append((middle, count))
+    return [middle + room * (place - (count - 1) / 2) for middle, count in groups for place in range(count)]
+
+
+def shortened(text: str, most: int = 48) -> str:
+    """A prompt or name as a legend can show it: without formulas and line breaks, and no longer than a line.
+
+    Args:
+        text: The text.
+        most: Number of characters to keep.
+    """
+    line = " ".join(text.split())
+    line = line if len(line) <= most else line[: most - 1].rstrip() + "…"
+    return line.replace("$", r"\$")
 
 
 def by_name(results: Any, variables: Sequence[str], source: str) -> dict[str, xr.Dataset]:

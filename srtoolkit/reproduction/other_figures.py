@@ -42,7 +42,7 @@ class Slice(Figure):
         planes = found["planes"].sel(model=[role.label for role in roles])
         titles = [tokens_in_words(role) for role in roles]
         picture, axes = self.start(profile, roles[0].name, len(roles), (2.25 * len(roles), 3.5))
-        plot.plane_strip(planes, titles=titles, axes=axes, **measurements.PAPER["slice_colours"])
+        plot.plane_strip(planes, titles=titles, axes=axes, palette="paper", **measurements.PAPER["slice_colours"])
         texts = [str(text) for text in planes["text"].values]
         said = "\n".join(f"{name}: {text!r}" for name, text in zip("ABC", texts, strict=True))
         picture.supxlabel(said.replace("$", r"\$"), fontsize=8, ha="left", x=0.02)

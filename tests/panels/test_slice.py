@@ -17,6 +17,7 @@ from seen import markup, widgets
 from srtoolkit.panels.parts.picture import Picture
 from srtoolkit.panels.slice import explored, question
 from srtoolkit.panels.slice.panel import SliceExplorer
+from srtoolkit.plot.slice_plots import mixed
 
 PROMPTS = ("the cat sat", "a dog", "rain fell on us")
 
@@ -55,7 +56,7 @@ def drawn_line(panel):
 
 def test_the_page_has_the_slice(text_model, panel):
     expected = srt.slice_plane(text_model, PROMPTS, resolution=9)
-    np.testing.assert_allclose(colours(panel)[..., :3], expected.rgb.values * 255, atol=1)
+    np.testing.assert_allclose(colours(panel)[..., :3], mixed(expected.rgb.values) * 255, atol=1)
     sent = np.frombuffer(panel.canvas.distances, np.float32).reshape(3, 9, 9)
     np.testing.assert_array_equal(sent, expected.distance.values.astype(np.float32))
     assert panel.canvas.reach == [expected.alpha.values[0], expected.alpha.values[-1]]

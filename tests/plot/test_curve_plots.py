@@ -84,6 +84,39 @@ def test_medians_carry_their_quartiles(curves, ax):
     assert ax.get_xlabel() == "tokens" and "largest slope" in ax.get_ylabel()
 
 
+def test_the_thick_bar_is_the_interval_and_a_shift_moves_what_is_drawn(curves, ax):
+    row = srt.summarise(sharpness(curves)).sel(quantity="max_slope").assign(low=1.5, high=2.5)
+    srt.plot.medians({1: row, 2: row}, "tokens", ax=ax)
+    thin, thick = ax.collections
+    assert thick.get_segments()[0][:, 1].tolist() == [1.5, 2.5]
+    assert thick.get_linewidth()[0] > 2 * thin.get_linewidth()[0]
+    assert "95% interval" in ax.get_ylabel()
+    at = ax.lines[0].get_transform().transform((1, 2))
+    srt.plot.medians({1: row, 2: row}, "tokens", ax=ax, shift=7.2)
+    moved = ax.lines[1].get_transform().transform((1, 2)) - ax.transData.transform((1, 2))
+    assert moved == pytest.approx([ax.figure.dpi / 10, 0]) and at[0] > 0
+    assert ax.get_ylim()[0] < 1.5 and ax.get_ylim()[1] > 2.5
+
+
+def test_the_paper_s_slopes_are_not_drawn_beside_another_quantity(curves, ax):
+    row = srt.summarise(sharpness(curves)).sel(quantity="max_slope").assign_coords(quantity="peak")
+    srt.plot.growth({"one": {1e6: row, 2e6: row}}, ax=ax)
+    srt.plot.scaling({"one": {1e6: row, 2e6: row}}, ax=ax)
+    assert not any("paper" in words.get_text() for words in ax.get_legend().get_texts())
+
+
+def test_ordered_curves_have_bands_at_the_ends_only(curves, ax):
+    srt.plot.median_curve({"0": curves, "1": curves, "2": curves}, ordered=True, ax=ax)
+    assert len(ax.collections) == 2 and len({line.get_color() for line in ax.lines[:3]}) == 3
+
+
+def test_notebook_style_sets_the_resolution():
+    with mpl.rc_context():
+        srt.plot.notebook_style()
+        assert plt.figure().get_dpi() == 200
+    plt.close("all")
+
+
 @pytest.mark.parametrize(("draw", "key"), [("growth", "fig4c"), ("scaling", "fig3c")])
 def test_settings_have_their_axis_and_the_paper_its_lines(curves, ax, draw, key):
     row = srt.summarise(sharpness(curves)).sel(quantity="max_slope")

@@ -46,7 +46,10 @@ def test_the_map_shows_every_prompt_in_its_class_colour(grouped):
     ax = plot.prompt_map(places, classes.tolist(), words=[f"w{index}" for index in range(12)])
     assert [len(dots.get_offsets()) for dots in ax.collections] == [4, 4, 4]
     assert {text.get_text() for text in ax.texts} == {f"w{index}" for index in range(12)}
-    assert "stress" in ax.get_title()
+    assert f"stress {places.attrs['stress']:.2f})" in ax.get_xlabel() and not ax.get_ylabel()
+    assert not len(ax.get_xticks()) and not len(ax.get_yticks())  # only distances mean anything
+    poor = plot.prompt_map(places.assign_attrs(stress=0.37), classes.tolist())
+    assert "stress 0.37: the plane shows them badly" in poor.get_xlabel()
     xr.testing.assert_identical(places, before)
 
 

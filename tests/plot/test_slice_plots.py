@@ -56,6 +56,69 @@ def text(token):
     return {5: " cat", 6: "\n", 7: "$x$", 8: "dog"}[token]
 
 
+#: What deuteranopes and protanopes see of linear red, green and blue; Machado, Oliveira & Fernandes 2009, severity 1.
+VISION = {
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+
+
+def seen(colours, vision):
+    """sRGB colours as others see them, in CIE L*a*b*."""
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    linear = (linear @ np.array(VISION[vision]).T).clip(0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt((linear @ to_xyz.T / [0.9505, 1.0, 1.089]).clip(1e-6)).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colours_of_regions_can_be_told_apart_by_the_colour_blind(vision):
+    lab = seen(np.array([*srt.plot.REGION_COLOURS, (1.0, 1.0, 1.0)]), vision)
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1)[np.triu_indices(4, 1)]
+    assert apart.min() > 25  # ten times what is just noticed
+
+
+def near_only(picture, anchor):
+    """The same plane with every point at the output of one anchor, and as far as can be from the others'."""
+    largest = picture["largest_distance"]
+    far = xr.zeros_like(picture["distance"]) + largest
+    return picture.assign(distance=far.where(picture["anchor"] != anchor, 0.0))
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_the_plane_has_an_anchor_s_colour_at_its_output_and_white_far_from_all(picture, index):
+    anchor = "ABC"[index]
+    ax = srt.plot.plane(near_only(picture, anchor), contours=False)
+    assert np.asarray(ax.images[0].get_array())[3, 3] == pytest.approx(srt.plot.REGION_COLOURS[index])
+    far = near_only(picture, "nobody")
+    white = srt.plot.plane(far, contours=False)
+    assert np.asarray(white.images[0].get_array())[3, 3] == pytest.approx([1, 1, 1])
+    paper = srt.plot.plane(near_only(picture, anchor), palette="paper", contours=False)
+    assert np.asarray(paper.images[0].get_array())[3, 3].tolist() == np.eye(3)[index].tolist()
+    plt.close("all")
+
+
+def test_lines_of_equal_nearness_lie_at_it(picture, ax):
+    alpha = xr.DataArray(PLACE, dims="alpha")
+    slope = (
+        ((alpha - PLACE[0]) / np.ptp(PLACE)).broadcast_like(picture["distance"]).transpose("anchor", "beta", "alpha")
+    )
+    srt.plot.plane(picture.assign(distance=slope, largest_distance=("anchor", np.ones(3))), ax=ax)
+    found = {round(float(x), 6) for drawn in ax.collections for path in drawn.get_paths() for x in path.vertices[:, 0]}
+    assert {PLACE[0] + 0.5 * 1.5, PLACE[0] + 0.25 * 1.5} <= found
+
+
+def test_the_key_names_the_prompts(picture, ax):
+    texts = ["a cat", "a line\nand $more$ of the same without an end", "x"]
+    srt.plot.plane(picture.assign_coords(text=("anchor", texts)), ax=ax)
+    first, second, third, far, lines = legend_of(ax)
+    assert (first, third) == ("as A: “a cat”", "as C: “x”") and "far from all three" in far and "0.5" in lines
+    assert second.startswith(r"as B: “a line and \$more\$") and second.endswith("…”")
+    with pytest.raises(ValueError, match="palette"):
+        srt.plot.plane(picture, ax=ax, palette="rainbow")
+
+
 @pytest.mark.parametrize("name", ["plane", "tokens", "margin", "regions", "gate_crossings"])
 def test_every_picture_of_a_plane_has_its_frame(name, picture, gates, ax):
     drawn = gates if name == "gate_crossings" else picture
@@ -72,7 +135,7 @@ def test_every_picture_of_a_plane_has_its_frame(name, picture, gates, ax):
 
 def test_tokens_are_named_by_frequency_and_the_rest_is_grey(picture, ax):
     srt.plot.tokens(picture, text, "A", ax=ax, top=3)
-    assert legend_of(ax) == ["' cat'", "'\\n'", r"'\$x\$'", "1 others, in greys"]
+    assert legend_of(ax) == ["' cat'", "'\\n'", r"'\$x\$'"]  # 8 is in no place in the context of A
     image = np.asarray(ax.images[0].get_array())
     colours = [patch.get_facecolor()[:3] for patch in ax.get_legend().get_patches()]
     assert image[1, 1] == pytest.approx(colours[0]) and image[5, 5] == pytest.approx(colours[1])
@@ -85,6 +148,8 @@ def test_tokens_have_the_same_colours_in_every_context(picture, ax):
         srt.plot.tokens(picture, text, anchor, ax=ax, top=3, legend=False)
         image[anchor] = np.asarray(ax.images[-1].get_array())
     assert ax.get_legend() is None
+    srt.plot.tokens(picture, text, "C", ax=ax, top=3)
+    assert legend_of(ax) == ["' cat'", "'\\n'", "1 others, in greys"]  # 7 is in no place in the context of C
     assert image["A"][1:].tolist() == image["C"][1:].tolist()
     assert image["C"][0, 1] == pytest.approx(to_rgb("0.6"))  # the rarest of the four
     srt.plot.tokens(picture, text, ax=ax)
@@ -94,7 +159,7 @@ def test_tokens_have_the_same_colours_in_every_context(picture, ax):
 def test_the_anchors_own_tokens_come_first_and_the_others_can_be_told_apart(picture, ax):
     own = picture.assign(anchor_token=("anchor", [8, 8, 8]))
     srt.plot.tokens(own, text, "C", ax=ax, top=1)
-    assert legend_of(ax) == ["'dog'", "3 others, in greys"]
+    assert legend_of(ax) == ["'dog'", "2 others, in greys"]
     image = np.asarray(ax.images[0].get_array())
     shades = {tuple(image[place].round(3)) for place in ((1, 1), (5, 5))}
     assert len(shades) == 2 and all(len(set(shade)) == 1 for shade in shades)
@@ -140,6 +205,26 @@ def test_crossings_have_no_value_where_there_is_no_next_point(gates, ax):
     assert np.isnan(image[-1]).all() and np.isnan(image[:, -1]).all()
 
 
+def test_gates_are_ink_on_one_scale_over_pale_regions(picture, gates):
+    half = gates.assign(crossings=gates["crossings"] // 2)
+    before = picture.copy(deep=True), gates.copy(deep=True)
+    axes = srt.plot.gates_at_boundaries(gates, picture, half, picture, titles=["one", "other"])
+    axes[0].figure.canvas.draw()
+    regions, ink = (np.asarray(image.get_array()) for image in axes[0].images)
+    other = np.asarray(axes[1].images[1].get_array())
+    assert [ax.get_title() for ax in axes] == ["one", "other"]
+    assert ink[..., :3].max() == 0 and (np.diff(ink[3, :6, 3]) > 0).all()
+    scale = np.nanquantile(gates["crossings"].values[:-1, :-1], 0.99)
+    assert ink[3, 2, 3] == pytest.approx(23 / scale) and other[3, 2, 3] == pytest.approx(11 / scale)
+    assert ink[-1, :, 3].max() == 0 and ink[:, -1, 3].max() == 0  # these have no next point
+    assert axes[0].get_xlim()[1] == pytest.approx(1.25 - HALF)  # nor are they shown
+    assert len({tuple(regions[3, column]) for column in (0, 3, 5, 6)}) == 4 and regions.min() >= 0.6 - 1e-9
+    assert (picture.identical(before[0]), gates.identical(before[1])) == (True, True)
+    with pytest.raises(ValueError, match="expected two"):
+        srt.plot.gates_at_boundaries(gates, picture, half, picture, axes=axes[:1])
+    plt.close("all")
+
+
 def test_the_flip_histogram_counts_pairs_by_share(ax):
     ends = np.array([[10, 20], [30, 40], [30, 80]])
     flips = xr.Dataset({"ends_differ": (("pair", "block"), ends), "gates": ("block", [100, 100])}, {"block": [1, 2]})
@@ -165,7 +250,7 @@ def test_blocks_show_the_whole_path_beside_its_ends(ax):
     assert legend_of(ax) == ["trained, whole path", "trained, ends only"]
     whole, ends = (line.get_ydata() for line in ax.lines)
     assert whole == pytest.approx([0.15, 0.18]) and ends == pytest.approx([0.03, 0.06])
-    assert list(ax.lines[0].get_xdata()) == [2, 3]  # counted from 1, as blocks are in the text
+    assert list(ax.lines[0].get_xdata()) == [1, 2] and "0: first" in ax.get_xlabel()
 
 
 def test_flips_around_the_jump_are_medians_beside_the_slope(ax):

@@ -42,6 +42,17 @@ def test_curves(result, of, several):
     drawn(srt.plot.median_curve(names, of, paper="Qwen2-0.5B"))
 
 
+@cases(20)
+@given(curves(), st.booleans())
+def test_motion(result, ordered):
+    steps = np.abs(np.diff(result["distance"], axis=1, prepend=result["distance"].values[:, :1]))
+    moving = result.assign(step=(("pair", "alpha"), steps.clip(0, 1e100)))
+    drawn(srt.plot.speed({"a": moving, "b": moving}, ordered=ordered))
+    if not refused(lambda: srt.motion(moving)):
+        few = srt.Bootstrap(resamples=2)
+        drawn(srt.plot.peak_against_calm({"$a$_b": srt.motion(moving)}, bootstrap=few))
+
+
 @cases(25)
 @given(sharps(), st.integers(1, 50), st.booleans(), st.booleans())
 @example(sharp([np.nan], [[0], [1]], np.array([True])), 4, False, False).via("discovered failure")
@@ -122,7 +133,7 @@ PLANE = picture_of(np.ones((3, 2, 2)), np.ones((3, 2, 2), int), np.zeros((2, 2),
 @cases(40)
 @given(
     planes(),
-    st.sampled_from(["plane", "tokens", "margin", "regions", "gates", "crossings", "strip"]),
+    st.sampled_from(["plane", "tokens", "margin", "regions", "gates", "crossings", "boundaries", "paper", "strip"]),
     st.sampled_from("ABC"),
     st.integers(0, 12),
     st.integers(1, 3),
@@ -138,6 +149,8 @@ def test_planes(picture, kind, anchor, top, models):
         "regions": lambda: srt.plot.regions(picture),
         "gates": lambda: srt.plot.gate_boundaries(picture, count=top),
         "crossings": lambda: srt.plot.gate_crossings(picture),
+        "boundaries": lambda: srt.plot.gates_at_boundaries(picture, picture, picture, picture),
+        "paper": lambda: srt.plot.plane(picture, palette="paper"),
         "strip": lambda: srt.plot.plane_strip(strip),  # one model has one picture
     }
     drawn(draw[kind]())
@@ -167,6 +180,13 @@ DRAW = {
     "dendrogram": lambda value: srt.plot.dendrogram(value, ["a"]),
     "prompt_map": lambda value: srt.plot.prompt_map(value, ["a"]),
     "estimates": lambda value: srt.plot.estimates(value, "x"),
+    "decomposition": srt.plot.decomposition,
+    "decomposition of rows": lambda value: srt.plot.decomposition({1: value}),
+    "matched_bins": srt.plot.matched_bins,
+    "peak_against_calm": srt.plot.peak_against_calm,
+    "speed": srt.plot.speed,
+    "speed by name": lambda value: srt.plot.speed({"a": value}),
+    "gates_at_boundaries": lambda value: srt.plot.gates_at_boundaries(value, value, value, value),
     "plane": srt.plot.plane,
     "plane_strip": srt.plot.plane_strip,
     "tokens": lambda value: srt.plot.tokens(value, repr),

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -30,7 +31,7 @@ def draw(explored: Explored, view: View, ax: Axes, text: Callable[[int], str]) -
     """
     plane, anchor = explored.plane, view.anchor
     if view.picture == NEARNESS:
-        return plot.plane(plane, ax=ax)
+        return plot.plane(plane, ax=ax, legend=False)
     if view.picture == REGIONS:
         return plot.regions(plane, ax=ax)
     if view.picture == TOKENS:
@@ -51,7 +52,7 @@ def paint(explored: Explored, view: View) -> Painted:
     found = painted(draw(explored, view, Figure().add_subplot(), explored.question.model.token_text))
     if view.picture != NEARNESS:
         return found
-    names = [(colour, f"as {name}'s output") for name, colour in zip(ANCHORS, ("red", "lime", "blue"), strict=True)]
+    names = [(to_hex(colour), f"as {name}'s output") for name, colour in zip(ANCHORS, plot.REGION_COLOURS, strict=True)]
     return found._replace(title=NEARNESS, legend=names)
 
 
