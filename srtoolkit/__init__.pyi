@@ -14,14 +14,11 @@ from .analysis.estimates import (
     share_below,
     trend,
 )
-from .analysis.jumps import (
-    around_jumps,
-    divergence_by_region,
-    polytopes_by_region,
-    token_change_at,
-)
+from .analysis.jumps import calibrate_jump
 from .analysis.matching import match
 from .analysis.motion import motion
+from .analysis.polytopes import around_jumps, polytopes_by_region
+from .analysis.predictions import divergence_at_equal_output, divergence_by_region, token_change_at
 from .analysis.regions import (
     cluster,
     map_prompts,
@@ -81,6 +78,7 @@ __all__ = [
     "all_pairs",
     "around_jumps",
     "available_models",
+    "calibrate_jump",
     "capture",
     "chance_agreement",
     "checkpoints",
@@ -89,6 +87,7 @@ __all__ = [
     "correlation",
     "count_gate_flips",
     "divergence",
+    "divergence_at_equal_output",
     "divergence_by_region",
     "estimate_cost",
     "from_text",

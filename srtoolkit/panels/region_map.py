@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.collections import LineCollection
 
+from srtoolkit.analysis.jumps import JUMP_SPEED
 from srtoolkit.analysis.regions import map_prompts, region_graph
-from srtoolkit.analysis.sharpness import JUMP_SLOPE, sharpness
+from srtoolkit.analysis.sharpness import sharpness
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.model_and_block import ModelPanel
@@ -67,7 +68,7 @@ class RegionMap(ModelPanel):
         curves: xr.Dataset | None = None,
         layer: int = 0,
         steps: int = 50,
-        threshold: float | int = JUMP_SLOPE,
+        threshold: float | int = JUMP_SPEED,
     ) -> None:
         if prompts is None:
             shipped = sets.classes().query("frame < @FRAMES")

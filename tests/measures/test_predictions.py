@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.spatial.distance import jensenshannon
 
 import srtoolkit as srt
-from srtoolkit.analysis.jumps import divergence_by_region
+from srtoolkit.analysis.predictions import divergence_by_region
 
 PAIRS = [("the old house", "a red bird"), ("once more", "never again, he said")]
 
@@ -40,7 +40,8 @@ def planted(relative, jsd):
     attrs = {"layer": 0, "path": "linear", "fingerprint": "f"}
     alike = {"tokens_a": (("pair", "pos"), [[1, 2]]), "tokens_b": (("pair", "pos"), [[3, 4]])}
     coords = {"alpha": np.linspace(0, 1, steps)}
-    curves = xr.Dataset(alike | {"relative_distance": (("pair", "alpha"), [relative])}, coords, attrs)
+    curve = {"relative_distance": (("pair", "alpha"), [relative]), "degenerate": ("pair", [False])}
+    curves = xr.Dataset(alike | curve, coords, attrs)
     values = np.array(jsd, float)[None, None]
     found = alike | dict.fromkeys(("jsd", "same_token"), (("pair", "lag", "alpha"), values))
     return xr.Dataset(found, coords | {"lag": [2]}, attrs), curves
@@ -106,3 +107,10 @@ def test_all_pairs_of_a_list_stand_once(text_model):
     for texts in (["one"], ["one", "one"]):
         with pytest.raises(ValueError, match="all different"):
             srt.all_pairs(text_model, texts)
+
+
+def test_the_wrong_results_have_no_divergence_by_region():
+    _, curves = planted([0, 0, 1, 1], [1, 1, 1, 1])
+    for call in (srt.divergence_by_region, srt.divergence_at_equal_output):
+        with pytest.raises(ValueError, match=r"expected a result of srtoolkit\.divergence"):
+            call(curves, curves)
