@@ -130,9 +130,9 @@ def _told_apart(
     before = np.asarray(np.pad(jumps.cumsum(axis=1), ((0, 0), (1, 0))))
     last = np.minimum(places + lags, places[-1])
     inside = np.asarray(places + lags <= places[-1])
-    same = np.asarray(before[:, last] == before[:, None, :])
+    same = np.equal(before[:, last], before[:, None, :])
     first, end = widest[:, :1, None], widest[:, 1:, None]
-    different = (first >= places) & (end <= last) & jumps.any(axis=1)[:, None, None]
+    different = (first >= places) & (end <= last) & jumps.any(axis=1, keepdims=True)[:, None]
     return same & inside, different & inside
 
 

@@ -273,7 +273,7 @@ def _distances(paths: xr.Dataset, of: str) -> tuple[Float[np.ndarray, "prompt ot
     values = _trusted(paths, of)[of]
     if of in EVEN_AT_1:
         with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.log(values)
+            values = values.copy(data=np.log(values.values))
         values = values.where(~(abs(values) <= 1e-6), 0.0)  # by rounding, a straight line may have a little less than 1
     if (values < 0).any():
         least = "below 1" if of in EVEN_AT_1 else "negative"
