@@ -49,7 +49,9 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
     return kept.assign(data).assign(excluded=("pair", excluded))
 
 
-def divergence_at_equal_output(found: xr.Dataset, curves: xr.Dataset, bins: int | Sequence[float] = 6) -> xr.Dataset:
+def divergence_at_equal_output(
+    found: xr.Dataset, curves: xr.Dataset, bins: int | Sequence[float | int] | Float[np.ndarray, " limit"] = 6
+) -> xr.Dataset:
     """Divergence of predictions, in nats, within a stable region and across its boundary, at equal *output* distance.
 
     Outputs on two sides of a boundary are far apart, and so are their predictions, whatever a region is. Here points
@@ -132,12 +134,14 @@ def _told_apart(
     inside = np.asarray(places + lags <= places[-1])
     same = np.equal(before[:, last], before[:, None, :])
     first, end = widest[:, :1, None], widest[:, 1:, None]
-    different = (first >= places) & (end <= last) & jumps.any(axis=1, keepdims=True)[:, None]
+    different = (first >= places) & (end <= last) & (jumps.sum(axis=1) > 0)[:, None, None]
     return same & inside, different & inside
 
 
 def _limits(
-    bins: int | Sequence[float], same: Float[np.ndarray, " point"], different: Float[np.ndarray, " other_point"]
+    bins: int | Sequence[float | int] | Float[np.ndarray, " limit"],
+    same: Float[np.ndarray, " point"],
+    different: Float[np.ndarray, " other_point"],
 ) -> Float[np.ndarray, " limit"]:
     """Limits of the ranges of output distance; given a number, with equally many points where both kinds occur."""
     given = listed(bins)

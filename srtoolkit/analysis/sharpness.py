@@ -58,12 +58,15 @@ def sharpness(curves: xr.Dataset, of: str = "relative_distance") -> xr.Dataset:
         finite &= np.isfinite(path.steps).all(axis=1) & np.isfinite(path.from_b).all(axis=1)
     flags = of_curves.out_of(curves, curves["degenerate"].values.astype(bool), finite)
     relative = np.where(flags["excluded"].values[:, None], 0.0, relative)
-    on_plateaus = np.add(*of_curves.plateaus(alphas, path, PLATEAU))  # no point is on both, unless both are one
+    near_a, near_b = of_curves.plateaus(alphas, path, PLATEAU)
+    on_plateaus = np.where(
+        path.from_a[:, -1] > 0, near_a + near_b, near_a
+    )  # no point is near both, unless both are one
     found = {
         "max_slope": max_slope(alphas, relative),
         "jump_at": jump_at(alphas, relative),
         "width_10_90": width_10_90(alphas, relative),
-        "plateau_fraction": on_plateaus.clip(max=1),
+        "plateau_fraction": on_plateaus,
         "jumps": count_jumps(jump_steps(alphas, path.steps, jump_speed_of(path.name))),
     }
     return of_curves.of_pairs(curves, found, flags, _LONG_NAMES).assign_attrs(sharpness_of=of, own_path=path.name)
