@@ -140,8 +140,8 @@ def _told_apart(
 
 def _limits(
     bins: int | Sequence[float | int] | Float[np.ndarray, " limit"],
-    same: Float[np.ndarray, " point"],
-    different: Float[np.ndarray, " other_point"],
+    same: Float[np.ndarray, " _point"],
+    different: Float[np.ndarray, " _point"],
 ) -> Float[np.ndarray, " limit"]:
     """Limits of the ranges of output distance; given a number, with equally many points where both kinds occur."""
     given = listed(bins)
