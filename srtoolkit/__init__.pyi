@@ -25,6 +25,11 @@ from .analysis.jumps import (
 from .analysis.matching import balance, match
 from .analysis.motion import motion
 from .analysis.orders import exact_trend
+from .analysis.jumps import calibrate_jump
+from .analysis.matching import match
+from .analysis.motion import motion
+from .analysis.polytopes import around_jumps, polytopes_by_region
+from .analysis.predictions import divergence_at_equal_output, divergence_by_region, token_change_at
 from .analysis.regions import (
     cluster,
     map_prompts,
@@ -90,6 +95,7 @@ __all__ = [
     "around_jumps",
     "available_models",
     "balance",
+    "calibrate_jump",
     "capture",
     "chance_agreement",
     "checkpoints",
@@ -99,6 +105,7 @@ __all__ = [
     "count_gate_flips",
     "decompose",
     "divergence",
+    "divergence_at_equal_output",
     "divergence_by_region",
     "equivalent",
     "estimate_cost",

@@ -15,7 +15,9 @@ Axes, everywhere in the project:
 ``point``      one activation that is patched, or whose output is read
 ``step``       from one point of a path to the next
 ``lag``        number of steps between two points that are compared
-``offset``     number of steps from a jump
+``bin``        range of distances in which points are compared
+``limit``      where one such range ends and the next begins
+``offset``     alpha less that of a path's fastest step
 ``neighbour``  a random point beside A
 ``model``      one model or revision of a sweep, named by its label
 ``block``      index of a decoder block whose gates are read

@@ -34,7 +34,8 @@ def agreement(
     """How well groups match known classes: adjusted Rand index or normalised mutual information, without unit.
 
     The interval is that of random halves of the prompts, which scatter about as samples of full size do, and hold no
-    prompt twice: two copies of one prompt would agree with each other.
+    prompt twice: two copies of one prompt would agree with each other. The clustering is fixed: halves are drawn of the
+    groups as given, and not clustered anew.
 
     Args:
         groups: A label for each prompt, as found.

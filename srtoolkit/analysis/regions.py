@@ -1,10 +1,12 @@
 """Regions as objects: which prompts no jump separates, what groups they form, and whether those are known ones.
 
-Everything here starts from the sharpness of the paths between prompts, pair by pair;
+Everything here starts from the motion of outputs on the paths between prompts, pair by pair;
 :func:`srtoolkit.prompts.all_pairs` makes all pairs of a list of prompts.
 """
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import xarray as xr
@@ -21,14 +23,24 @@ from srtoolkit.validation import check_names, check_number, check_share, check_v
 #: of the variance within.
 LINKAGES = ("average", "complete", "ward")
 
+#: What is 1 on a path on which the output moves evenly, and greater on every other. Its log serves as a distance.
+EVEN_AT_1 = ("peak", "max_slope", "winding")
+
+#: Kruskal's stress above which a map's distances say little; he calls 0.2 poor.
+POOR_FIT = 0.2
+
+#: Negative eigenvalues up to this share of the largest are taken for rounding and noise.
+NOT_EUCLIDEAN = 0.01
+
 _PROMPTS = ("prompt_a", "prompt_b", "text_a", "text_b")
 
 
-def path_matrix(sharp: xr.Dataset, of: str = "max_slope") -> xr.DataArray:
+@former_spellings(sharp="paths")
+def path_matrix(paths: xr.Dataset, of: str = "peak") -> xr.DataArray:
     """A quantity of every path between two prompts, as a symmetric matrix in the quantity's own unit.
 
     Args:
-        sharp: From :func:`srtoolkit.sharpness`, on pairs of the prompts.
+        paths: From :func:`srtoolkit.motion` or :func:`srtoolkit.sharpness`, on pairs of the prompts.
         of: The variable over ``pair`` to take. Where both directions were measured, their mean is taken.
 
     Returns:
@@ -38,35 +50,40 @@ def path_matrix(sharp: xr.Dataset, of: str = "max_slope") -> xr.DataArray:
     Raises:
         ValueError: No such variable, or no pairs.
     """
-    check_variable(check_pairs(sharp, _PROMPTS), of, ("pair",), "of")
-    if not sharp.sizes["pair"]:
-        raise ValueError("sharp: holds no pairs of prompts, so there is nothing between any.")
-    texts, a, b = _prompts(sharp)
+    check_variable(check_pairs(paths, _PROMPTS, "paths"), of, ("pair",), "of")
+    if not paths.sizes["pair"]:
+        raise ValueError("paths: holds no pairs of prompts, so there is nothing between any.")
+    texts, a, b = _prompts(paths)
     total, count = np.zeros((len(texts), len(texts))), np.zeros((len(texts), len(texts)))
     for first, second in ((a, b), (b, a)):
-        np.add.at(total, (first, second), sharp[of].values.astype(np.float64))
+        np.add.at(total, (first, second), paths[of].values.astype(np.float64))
         np.add.at(count, (first, second), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(count > 0, total / count, np.inf)
     np.fill_diagonal(values, 0)
-    about = {"long_name": sharp[of].attrs.get("long_name", of)}
+    about = {"long_name": paths[of].attrs.get("long_name", of)}
     coords = {"text": ("prompt", texts), "prompt": np.arange(len(texts)), "other": np.arange(len(texts))}
     return xr.DataArray(values, coords, ("prompt", "other"), of, about)
 
 
 @former_spellings(share="level")
 def null_threshold(null: xr.Dataset, level: float = 0.95, of: str = "max_slope") -> float:
-    """The slope, without unit, that most paths stay below where there are no regions; what is steeper is a jump.
+    """The value that most paths of a null stay below; for one more release, in place of ``calibrate_jump``.
 
     Args:
-        null: From :func:`srtoolkit.sharpness`, of a model that has no regions, such as one with random weights, on
-            prompts and steps like those to be judged.
+        null: From :func:`srtoolkit.sharpness` or :func:`srtoolkit.motion`, of a model in which nothing learned is left.
         level: The share of the null's paths that stay below, between 0 and 1.
         of: The variable over ``pair`` to take, in whose unit the threshold is.
 
     Raises:
         ValueError: ``level`` is not between 0 and 1, or no path of the null has a slope.
     """
+    warnings.warn(
+        "null_threshold: a slope tells no jump from a bend; take srt.calibrate_jump(curves), whose result is the speed "
+        "of a jump. This function ends with the next release.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
     level = check_share(level, "level")
     values = check_variable(check_pairs(null, (), "null"), of, ("pair",), "of").values.astype(np.float64)
     values = values[np.isfinite(values)]
@@ -75,34 +92,29 @@ def null_threshold(null: xr.Dataset, level: float = 0.95, of: str = "max_slope")
     return float(np.quantile(values, level))
 
 
-def region_graph(sharp: xr.Dataset, threshold: float, of: str = "max_slope") -> xr.Dataset:
+@former_spellings(sharp="paths")
+def region_graph(paths: xr.Dataset, threshold: float | None = None, of: str = "peak") -> xr.Dataset:
     """Which prompts lie in one region: an edge where the path between two has no jump, and the groups edges connect.
 
     Args:
-        sharp: From :func:`srtoolkit.sharpness`, on pairs of the prompts. Degenerate paths, whose two ends give the same
-            output, are edges.
-        threshold: The slope above which a path has a jump, best from :func:`null_threshold`.
-        of: The variable over ``pair`` to take.
+        paths: From :func:`srtoolkit.motion`, on pairs of the prompts. Degenerate paths, whose two ends give the same
+            output, are edges; where both directions were measured, neither may have a jump.
+        threshold: Where ``None``, an edge is a path without a jump, as :mod:`srtoolkit.analysis.jumps` defines it and
+            ``same_region`` says. Else it is one on which ``of`` is at most this.
+        of: With a threshold, the variable over ``pair`` to take; the mean of both directions where both were measured.
 
     Returns:
         Dims ``prompt``, ``other``: ``edge``; ``component`` (``prompt``), numbered from the largest; and, without dims,
         ``components``, ``largest`` (prompts in the largest), ``density`` (share of measured paths that are edges),
         ``transitivity`` (share of prompts' neighbours that are neighbours of each other: 1 where being in one region is
-        an equivalence, near ``density`` where edges fall at random).
+        an equivalence, near ``density`` where edges fall at random). Paths that are ``rounded`` count as not measured.
 
     Raises:
         ValueError: Paths that are not finite, or no such variable.
     """
-    values, threshold = path_matrix(sharp, of), check_number(threshold, "threshold")
-    broken = int((sharp["non_finite"] if "non_finite" in sharp else xr.zeros_like(sharp[of], dtype=bool)).sum())
-    if broken:
-        raise ValueError(
-            f"{broken} of {sharp.sizes['pair']} curves hold NaN or infinity, so no edge can be told there."
-        )
-    with np.errstate(invalid="ignore"):
-        edge = np.isnan(values.values) | (values.values <= threshold)
+    values, edge = _edges(paths, threshold, of)
     np.fill_diagonal(edge, False)
-    measured = np.triu(np.isfinite(values.values) | np.isnan(values.values), 1)
+    measured = np.triu(~np.isinf(values.values), 1)
     _, found = connected_components(edge, directed=False)
     by_size = np.argsort(-np.bincount(found), kind="stable")
     component = np.argsort(by_size)[found]
@@ -114,19 +126,52 @@ def region_graph(sharp: xr.Dataset, threshold: float, of: str = "max_slope") -> 
         "density": ((), float(edge[measured].mean()) if measured.any() else np.nan),
         "transitivity": ((), _transitivity(edge)),
     }
-    return xr.Dataset(data, values.coords, {**sharp.attrs, "threshold": float(threshold), "edge_of": of})
+    about = {"edge_of": "same_region"} if threshold is None else {"edge_of": of, "threshold": float(threshold)}
+    return xr.Dataset(data, values.coords, paths.attrs | about)
 
 
-def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope", linkage: str = "average") -> xr.Dataset:
+def _edges(
+    paths: xr.Dataset, threshold: float | None, of: str
+) -> tuple[xr.DataArray, Bool[np.ndarray, "prompt other"]]:
+    """The matrix that edges are read off, infinite where no path was measured, and the edges."""
+    limit = None if threshold is None else check_number(threshold, "threshold")
+    if limit is None and "same_region" not in check_pairs(paths, _PROMPTS, "paths"):
+        has = [str(name) for name, kept in paths.data_vars.items() if kept.dims == ("pair",)]
+        raise ValueError(
+            "paths: expected a result of srtoolkit.motion, which says of every path whether it has a jump; or give "
+            f"threshold= and of=, one of {has}."
+        )
+    if limit is None:
+        paths, of, limit = paths.assign(jumps_between=1.0 - paths["same_region"]), "jumps_between", 0.0
+    values = path_matrix(_trusted(paths, of), of)
+    with np.errstate(invalid="ignore"):
+        return values, np.isnan(values.values) | (values.values <= limit)
+
+
+def _trusted(paths: xr.Dataset, of: str) -> xr.Dataset:
+    """Paths with a quantity as floats, infinite, as if not measured, where rounding made it; refuses broken ones."""
+    values = check_variable(check_pairs(paths, _PROMPTS, "paths"), of, ("pair",), "of").astype(np.float64)
+    broken = int(paths["non_finite"].sum()) if "non_finite" in paths else 0
+    if broken:
+        raise ValueError(
+            f"{broken} of {paths.sizes['pair']} curves hold NaN or infinity, so nothing can be told of these paths."
+        )
+    return paths.assign({of: values.where(~paths["rounded"].astype(bool), np.inf) if "rounded" in paths else values})
+
+
+@former_spellings(sharp="paths")
+def cluster(paths: xr.Dataset, n: int, of: str = "peak", linkage: str = "average") -> xr.Dataset:
     """Prompts in ``n`` groups by hierarchical clustering: those with the least quantity between them join first.
 
     Which groups come out depends on the linkage. Average linkage splits off outliers one by one where distances differ
-    in scale from prompt to prompt; Ward's makes groups of like size. A comparison of two quantities needs both.
+    in scale from prompt to prompt; Ward's makes groups of like size, and has a meaning only for distances of points in
+    space. A comparison of two quantities needs more than one.
 
     Args:
-        sharp: From :func:`srtoolkit.sharpness`, on all pairs of the prompts.
+        paths: From :func:`srtoolkit.motion`, on all pairs of the prompts.
         n: Number of groups.
-        of: The variable over ``pair`` that serves as a distance; where the path is degenerate it is taken as 0.
+        of: The variable over ``pair`` that serves as a distance; where the path is degenerate it is taken as 0. Of what
+            is 1 on an even path (``EVEN_AT_1``) the natural log is taken, so that even motion is a distance of 0.
         linkage: One of ``LINKAGES``: what counts as the distance of two groups.
 
     Returns:
@@ -134,17 +179,19 @@ def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope", linkage: str = "av
         ``merge``, ``part``) as scipy's dendrogram takes it.
 
     Raises:
-        ValueError: Not all pairs of the prompts were measured, not 2 to as many groups as there are prompts, or an
-            unknown linkage.
+        ValueError: Not all pairs of the prompts were measured, not 2 to as many groups as there are prompts, an unknown
+            linkage, or Ward's with distances that no points in space have.
     """
     check_names(linkage, LINKAGES, "linkage")
-    values = _complete(path_matrix(sharp, of))
+    values, taken = _distances(paths, of)
     if len(values) < 2:
         raise ValueError(f"{len(values)} prompt cannot be put into groups; measure pairs of two prompts or more.")
     try:
         n = check_whole(n, "n", 2, len(values))
     except ValueError:
         raise ValueError(f"n={n!r} groups of {len(values)} prompts: expected 2 to {len(values)}.") from None
+    if linkage == "ward":
+        _check_euclidean(values, taken)
     merges = hierarchy.linkage(squareform(values, checks=False), linkage)
     place = np.argsort(hierarchy.leaves_list(merges))
     data = {
@@ -152,34 +199,41 @@ def cluster(sharp: xr.Dataset, n: int, of: str = "max_slope", linkage: str = "av
         "place": ("prompt", place),
         "linkage": (("merge", "part"), merges),
     }
-    return xr.Dataset(
-        data, {"text": ("prompt", _prompts(sharp)[0])}, {**sharp.attrs, "clustered_by": of, "linkage": linkage}
-    )
+    about = {"clustered_by": taken, "linkage": linkage}
+    return xr.Dataset(data, {"text": ("prompt", _prompts(paths)[0])}, paths.attrs | about)
 
 
-def map_prompts(sharp: xr.Dataset, of: str = "max_slope", seed: int = 0) -> xr.DataArray:
+@former_spellings(sharp="paths")
+def map_prompts(paths: xr.Dataset, of: str = "peak", seed: int = 0) -> xr.DataArray:
     """Prompts on a plane whose distances follow a quantity of the paths between them, as far as a plane can.
 
     Args:
-        sharp: From :func:`srtoolkit.sharpness`, on all pairs of the prompts.
-        of: The variable over ``pair`` that serves as a distance.
+        paths: From :func:`srtoolkit.motion`, on all pairs of the prompts.
+        of: The variable over ``pair`` that serves as a distance. Of what is 1 on an even path (``EVEN_AT_1``) the
+            natural log is taken, so that even motion is a distance of 0.
         seed: Seed of the random places from which the search starts.
 
     Returns:
         Dims ``prompt``, ``axis``, in the quantity's unit; ``attrs["stress"]`` is the share that does not fit
-        (Kruskal's stress 1).
+        (Kruskal's stress 1), and ``attrs["fit"]`` says ``"poor"`` where that is above ``POOR_FIT``, with a warning.
 
     Raises:
         ValueError: Not all pairs of the prompts were measured.
     """
-    values, seed = _complete(path_matrix(sharp, of)), check_whole(seed, "seed", 0, 2**32 - 1)
+    (values, taken), seed = _distances(paths, of), check_whole(seed, "seed", 0, 2**32 - 1)
     places, stress = np.zeros((len(values), 2)), 0.0  # where all distances are 0, one point holds them
     if values.any():
         places, raw = smacof(values, n_components=2, n_init=4, random_state=seed, normalized_stress=False)
         stress = float(np.sqrt(raw / (np.triu(values, 1) ** 2).sum()))
-    return xr.DataArray(
-        places, {"text": ("prompt", _prompts(sharp)[0])}, ("prompt", "axis"), "place", {"stress": stress, "map_of": of}
-    )
+    if stress > POOR_FIT:
+        warnings.warn(
+            f"map_prompts: stress is {stress:.2f}, above {POOR_FIT}: distances on this map say little about {taken}. "
+            "Read the matrix, srt.path_matrix, or srt.cluster instead.",
+            UserWarning,
+            stacklevel=2,
+        )
+    about = {"stress": stress, "fit": "poor" if stress > POOR_FIT else "fair", "map_of": taken}
+    return xr.DataArray(places, {"text": ("prompt", _prompts(paths)[0])}, ("prompt", "axis"), "place", about)
 
 
 def _prompts(sharp: xr.Dataset) -> tuple[list[str], Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
@@ -214,13 +268,33 @@ def _cut(
     return found
 
 
-def _complete(values: xr.DataArray) -> Float[np.ndarray, "prompt other"]:
-    """The matrix as distances: 0 for paths without the quantity; refuses what is missing or negative."""
+def _distances(paths: xr.Dataset, of: str) -> tuple[Float[np.ndarray, "prompt other"], str]:
+    """Distances of all prompts, 0 for paths without the quantity, and what they are; refuses what is no distance."""
+    values = _trusted(paths, of)[of]
+    if of in EVEN_AT_1:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = values.copy(data=np.log(values.values))
+        values = values.where(~(abs(values) <= 1e-6), 0.0)  # by rounding, a straight line may have a little less than 1
     if (values < 0).any():
-        raise ValueError(f"{values.name!r} has negative values, so it is no distance between prompts.")
-    missing = int(np.isinf(np.triu(values.values, 1)).sum())
+        least = "below 1" if of in EVEN_AT_1 else "negative"
+        raise ValueError(f"{of!r} has values that are {least}, so it is no distance between prompts.")
+    matrix = path_matrix(paths.assign({of: values}), of)
+    missing = int(np.isinf(np.triu(matrix.values, 1)).sum())
     if missing:
         raise ValueError(
-            f"{missing} pairs of the {len(values)} prompts were not measured; prompts.all_pairs gives all of them."
+            f"{missing} pairs of the {len(matrix)} prompts were not measured; prompts.all_pairs gives all of them."
         )
-    return np.nan_to_num(values.values, nan=0.0)
+    return np.nan_to_num(matrix.values, nan=0.0), f"log of {of}" if of in EVEN_AT_1 else of
+
+
+def _check_euclidean(values: Float[np.ndarray, "prompt other"], taken: str) -> None:
+    """Refuse distances that no points in space have: their double-centred squares have clearly negative eigenvalues."""
+    squares = -(values**2) / 2
+    centred = squares - squares.mean(axis=0) - squares.mean(axis=1, keepdims=True) + squares.mean()
+    found = np.linalg.eigvalsh(centred)
+    if found[0] < -NOT_EUCLIDEAN * found[-1]:
+        raise ValueError(
+            f"linkage='ward' needs distances of points in space, and {taken} is not such a one here: the smallest "
+            f"eigenvalue of the centred squares is {found[0] / found[-1]:.2f} of the largest. Take linkage='average' "
+            "or linkage='complete'."
+        )

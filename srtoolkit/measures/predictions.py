@@ -110,8 +110,9 @@ def divergence(
             Where ``None``, a progress bar is shown.
 
     Returns:
-        A Dataset with dims ``pair``, ``lag``, ``alpha``: ``jsd`` and ``same_token`` (1 where the most probable token is
-        the same, else 0), between the predictions at alpha and ``lag`` steps further; NaN where that is beyond B.
+        A Dataset with dims ``pair``, ``lag``, ``alpha``: ``jsd``, ``same_token`` (1 where the most probable token is
+        the same, else 0) and ``output_distance`` (L2 after the final norm), between the predictions and outputs at
+        alpha and ``lag`` steps further; NaN where that is beyond B.
 
     Raises:
         ValueError: A prompt, block, number of steps or path is not valid, or a lag is not between 1 and ``steps - 1``.
@@ -126,11 +127,11 @@ def divergence(
     found = Rows(len(walk.pairs))
     for batch in walk.batches(pairs_that_fit(model, steps, with_logprobs=True), progress=progress):
         with named():
-            logprobs = patch(
-                model, batch.context, batch.points, layer=walk.layer, reads="logprobs", method=batch.method,
-                progress=batch.progress,
+            said = patch(
+                model, batch.context, batch.points, layer=walk.layer, reads=("logprobs", "final_norm"),
+                method=batch.method, progress=batch.progress,
             )  # fmt: skip
-            each = [_between(of_pair, lags) for of_pair in logprobs]
+            each = [_between(*of_pair, lags) for of_pair in zip(said["logprobs"], said["final_norm"], strict=True)]
         found.put(batch.rows, {name: torch.stack([pair[name] for pair in each]) for name in each[0]})
     dims = ("pair", "lag", "alpha")
     data = {
@@ -140,19 +141,28 @@ def divergence(
             found["same_token"],
             {"long_name": "whether two points' most probable tokens are the same"},
         ),
+        "output_distance": (
+            dims,
+            found["output_distance"],
+            {"long_name": "L2 distance of two points' outputs after the final norm"},
+        ),
     }
     coords = {"alpha": walk.alphas.double().numpy(), "lag": list(lags)}
     return walk.to_dataset(data, coords, found["undefined"], steps=steps)
 
 
-def _between(logprobs: Float[Tensor, "point d_vocab"], lags: Sequence[int]) -> dict[str, Shaped[Tensor, "*lag point"]]:
-    """Divergence and agreement of one pair's points with those some steps further, NaN beyond the last."""
+def _between(
+    logprobs: Float[Tensor, "point d_vocab"], outputs: Float[Tensor, "point d_model"], lags: Sequence[int]
+) -> dict[str, Shaped[Tensor, "*lag point"]]:
+    """Divergence, agreement and distance of one pair's points with those some steps further, NaN beyond the last."""
     top = logprobs.argmax(-1).double().masked_fill(logprobs.isnan().any(-1), torch.nan)
     jsd = torch.full((len(lags), len(logprobs)), torch.nan, dtype=torch.float64)
-    same = torch.full_like(jsd, torch.nan)
+    same, apart = torch.full_like(jsd, torch.nan), torch.full_like(jsd, torch.nan)
     for place, lag in enumerate(lags):
         undefined = (top[:-lag] + top[lag:]).isnan()
         same[place, :-lag] = (top[:-lag] == top[lag:]).double().masked_fill(undefined, torch.nan).cpu()
         between = jsd_between(logprobs[:-lag], logprobs[lag:])
         jsd[place, :-lag] = between.double().masked_fill(undefined, torch.nan).cpu()
-    return {"jsd": jsd, "same_token": same, "undefined": top.isnan().any()}
+        distance = (outputs[lag:].float() - outputs[:-lag].float()).norm(dim=-1)
+        apart[place, :-lag] = distance.double().masked_fill(undefined, torch.nan).cpu()
+    return {"jsd": jsd, "same_token": same, "output_distance": apart, "undefined": top.isnan().any()}

@@ -1,7 +1,8 @@
-"""A map of prompts, whose distances are the slopes of the paths between them; any path can be shown."""
+"""A map of prompts, whose distances are how unevenly outputs move between them; any path can be shown."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.collections import LineCollection
 
+from srtoolkit.analysis.jumps import JUMP_SPEED
+from srtoolkit.analysis.motion import motion
 from srtoolkit.analysis.regions import map_prompts, region_graph
-from srtoolkit.analysis.sharpness import JUMP_SLOPE, sharpness
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.model_and_block import ModelPanel
@@ -26,6 +28,9 @@ from srtoolkit.stimuli import sets
 
 #: Number of sentence frames of :func:`srtoolkit.stimuli.classes` whose prompts a map shows by default.
 FRAMES = 3
+
+#: Curves that the result keeps beside motion's measures: what is drawn, and what jumps are counted on.
+_CURVES = ("relative_distance", "step", "distance", "distance_b")
 
 _WIDE = {"description_width": "70px"}
 _LONE = (0.7, 0.7, 0.7)
@@ -46,13 +51,13 @@ class RegionMap(ModelPanel):
             measured already; then no model is needed.
         layer: Block whose output is replaced.
         steps: Number of points of a path.
-        threshold: Slope above which a path has a jump; :func:`srtoolkit.null_threshold` finds one for a model.
+        threshold: Speed above which an output jumps; :func:`srtoolkit.calibrate_jump` finds one for a model.
 
     Attributes:
         start: Control of the prompt at which the shown path starts.
         end: Control of the prompt at which the shown path ends.
         colour: Control of the meaning of the dots' colours: ``"class"`` or ``"component"``.
-        threshold: Control of the slope above which a path has a jump.
+        threshold: Control of the speed along its own path above which an output jumps.
 
     Raises:
         ValueError: The numbers of prompts and classes differ.
@@ -67,7 +72,7 @@ class RegionMap(ModelPanel):
         curves: xr.Dataset | None = None,
         layer: int = 0,
         steps: int = 50,
-        threshold: float | int = JUMP_SLOPE,
+        threshold: float | int = JUMP_SPEED,
     ) -> None:
         if prompts is None:
             shipped = sets.classes().query("frame < @FRAMES")
@@ -123,8 +128,10 @@ class RegionMap(ModelPanel):
 
     def _place(self, curves: xr.Dataset, call: str = "") -> tuple[xr.Dataset, str]:
         """The curves with everything about the prompts that does not depend on the threshold."""
-        sharp = sharpness(curves)
-        places = map_prompts(sharp)
+        moved = motion(curves, jump_speed=self.threshold.value)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "map_prompts: stress")  # the picture says it
+            places = map_prompts(moved)
         known = dict(self._rows())
         missing = [text for text in places["text"].values if text not in known]
         if missing or places.sizes["prompt"] != len(known):
@@ -133,7 +140,8 @@ class RegionMap(ModelPanel):
                 f"{len(known)} given; both must be the same, as srt.all_pairs makes them."
             )
         classes = ("prompt", [known[text] for text in places["text"].values])
-        return sharp.assign(relative_distance=curves["relative_distance"], place=places, classes=classes), call
+        kept = {name: curves[name] for name in _CURVES}
+        return moved.assign(kept).assign(place=places, classes=classes), call
 
     def _show(self, found: tuple[xr.Dataset, str]) -> None:
         self.result, self._code = found
@@ -163,7 +171,8 @@ class RegionMap(ModelPanel):
             for text, place in zip(places["text"].values, places.values, strict=True):
                 word = drawable((text.split() or [text])[-1], 14)
                 map_.annotate(word, place, xytext=(4, 4), textcoords="offset points", fontsize=7.5)
-            map_.set(xlabel="distances on the map: max slope", ylabel="max slope")
+            fit = f"stress {places.attrs['stress']:.2f}, a {places.attrs['fit']} fit"
+            map_.set(xlabel=f"distances on the map: log of the peak speed ({fit})", ylabel="log of the peak speed")
             map_.set_aspect("equal", "datalim")
             map_.margins(0.12)
             where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.06, 0.775), "borderaxespad": 0}
@@ -199,9 +208,11 @@ class RegionMap(ModelPanel):
 
     def _group(self) -> None:
         assert self.result is not None
-        graph = region_graph(self.result, self.threshold.value)
+        moved = motion(self.result, jump_speed=self.threshold.value)
+        graph = region_graph(moved)
         component, edge = graph["component"].values, graph["edge"].values
-        self.result = self.result.assign(component=("prompt", component)).assign_attrs(threshold=self.threshold.value)
+        self.result = moved.assign({name: self.result[name] for name in (*_CURVES, "place", "classes")})
+        self.result = self.result.assign(component=("prompt", component))
         places = self.result["place"].values
         self._edges.set_segments([places[[a, b]] for a, b in zip(*np.nonzero(np.triu(edge)), strict=True)])
         if self.colour.value == "component":
@@ -234,9 +245,10 @@ class RegionMap(ModelPanel):
             pair = int(found[0])
             self._line.set_data(self.result["alpha"].values, self.result["relative_distance"].values[pair])
             names = [str(text_a[pair]), str(text_b[pair])]
-            slope, width = (float(self.result[name].values[pair]) for name in ("max_slope", "width_10_90"))
-            same = "both give the same output, so there is no curve"
-            words = f"max slope {slope:.2f}, width {width:.2f}" if np.isfinite(slope) else same
+            peak, jumps = (float(self.result[name].values[pair]) for name in ("peak", "jumps"))
+            words = "both give the same output, so there is no curve"
+            if np.isfinite(peak):
+                words = f"peak speed {peak:.2f}, {jumps:.0f} jump{'s' * (jumps != 1)}"
         shown = [drawable(name, 110) for name in names]
         self._heading.set_text(f"{drawable(self._words, 200)}\nA: {shown[0]}\nB: {shown[1]}\n{words}")
         picked = f"From “{shorten(names[0])}” to “{shorten(names[1])}”: {words}." if len(found) else f"{words}."
@@ -253,12 +265,12 @@ curves = srt.interpolate(model, pairs, {settings}, reads="final_norm")
 """
         return f"""import srtoolkit as srt
 
-{start if self._code else ""}sharp = srt.sharpness(curves)
-places = srt.map_prompts(sharp)
-graph = srt.region_graph(sharp, {self.threshold.value!r})
+{start if self._code else ""}moved = srt.motion(curves, jump_speed={self.threshold.value!r})
+places = srt.map_prompts(moved)
+graph = srt.region_graph(moved)
 classes = dict(zip({self.texts!r}, {self.classes!r}))
 names = [classes[text] for text in places.text.values]
-result = sharp.assign(relative_distance=curves.relative_distance, place=places, classes=("prompt", names))
-result = result.assign(component=("prompt", graph.component.values)).assign_attrs(threshold={self.threshold.value!r})
+result = moved.assign({{name: curves[name] for name in {_CURVES!r}}}).assign(place=places, classes=("prompt", names))
+result = result.assign(component=("prompt", graph.component.values))
 srt.plot.prompt_map(places, names)
 """

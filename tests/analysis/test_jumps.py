@@ -1,4 +1,4 @@
-"""Polytope boundaries beside region boundaries, on made-up paths whose answer is known."""
+"""What counts as a jump, on paths whose steps are made by hand."""
 
 from __future__ import annotations
 
@@ -7,124 +7,95 @@ import pytest
 import xarray as xr
 
 import srtoolkit as srt
+from srtoolkit.analysis.jumps import JUMP_SHARE, JUMP_SPEED, count_jumps, jump_steps, speed_of, steepest_jump
 
-ALPHAS = np.linspace(0, 1, 21)
-STEPS = 20
-
-
-def paths(curves, flips, **attrs):
-    """Curves [pair, alpha] and flips [pair, step, block] as the library gives them."""
-    n = len(curves)
-    about = {
-        "prompt_a": ("pair", np.arange(n)),
-        "prompt_b": ("pair", np.arange(n) + n),
-        "text_a": ("pair", [f"a{pair}" for pair in range(n)]),
-        "text_b": ("pair", [f"b{pair}" for pair in range(n)]),
-        "lengths_differ": ("pair", [False] * n),
-    }
-    coords = {"pair": [f"p{pair}" for pair in range(n)], "alpha": ALPHAS}
-    curve = xr.Dataset(
-        {"relative_distance": (("pair", "alpha"), curves), "degenerate": ("pair", np.isnan(curves).all(1)), **about},
-        coords,
-        attrs,
-    )
-    steps = np.pad(np.asarray(flips), ((0, 0), (1, 0), (0, 0)))
-    flip = xr.Dataset(
-        {"flips": (("pair", "alpha", "block"), steps), "gates": ("block", [100] * steps.shape[2]), **about},
-        {**coords, "block": np.arange(steps.shape[2]) + 1},
-        attrs,
-    )
-    return flip, curve
+ALPHAS = np.linspace(0, 1, 101)
 
 
-def stairs(*jumps):
-    """A curve that climbs the same in each of some runs of steps, [first, last), and nothing elsewhere."""
-    rises = np.zeros(STEPS)
-    for first, last in jumps:
-        rises[first:last] = 1 / len(jumps) / (last - first)
-    return np.concatenate([[0], np.cumsum(rises)])
+def steps(**runs):
+    """A hundred steps of length 1, but for some runs: first=(place, number, length)."""
+    made = np.ones(100)
+    for place, number, length in runs.values():
+        made[place : place + number] = length
+    return made
 
 
-@pytest.fixture
-def made_up():
-    """No jump, one, two, and a degenerate pair; 1 flip a step in block 1, in block 2 9 more in steps 5 to 9."""
-    curves = np.stack([ALPHAS, stairs((5, 9)), stairs((2, 4), (12, 14)), np.full(21, np.nan)])
-    flips = np.ones((4, STEPS, 2), dtype=int)
-    flips[:, 5:9, 1] += 9
-    return paths(curves, flips)
+def test_a_jump_is_fast_and_covers_a_share_of_the_path():
+    paths = np.stack([steps(), steps(a=(40, 10, 6)), steps(a=(20, 5, 9), b=(70, 5, 9)), steps(a=(40, 2, 3))])
+    jumps = jump_steps(ALPHAS, paths)
+    assert count_jumps(jumps).tolist() == [0, 1, 2, 0]  # the last is fast, for 6 of 104
+    assert np.flatnonzero(jumps[1]).tolist() == list(range(40, 50))
+    assert steepest_jump(jumps, paths)[1].tolist() == [40, 50]
 
 
-def test_flips_are_told_apart_by_jumps(made_up):
-    found = srt.polytopes_by_region(*made_up)
-    assert found.regions.values[:3].tolist() == [1, 2, 3]
-    assert found.flips.values[:3].tolist() == [[20, 56]] * 3
-    assert found.flips_in_jumps.values[:3].tolist() == [[0, 0], [4, 40], [4, 4]]
-    assert found.flips_in_regions.values[:3].tolist() == [[20, 56], [16, 16], [16, 52]]
-    assert found.flips_per_region.values[:3] == pytest.approx([76, 32 / 2, 68 / 3])
-    assert found.share_no_boundary.values[:3] == pytest.approx([1, 1 - 1 / 76, 1 - 2 / 76])
-    assert found.share_in_regions.values[:3] == pytest.approx([1, 32 / 76, 68 / 76])
-    # 44 flips in 4 steps over 32 in 16; 8 in 4 over 68 in 16.
-    assert found.density_ratio.values[1:3] == pytest.approx([11 / 2, 2 / 4.25])
-    # With the jumps of the pair two further on: none for the last two, each other's for no pair.
-    assert np.isnan(found.density_ratio.values[0])
-    assert found.density_ratio_elsewhere.values[0] == pytest.approx(2 / 4.25)
+def test_a_jump_does_not_go_on_in_the_next_pair():
+    """Runs at the end of one path and at the start of the next are too short each; together they would be a jump."""
+    ends = np.stack([steps(a=(97, 3, 3)), steps(a=(0, 3, 3))])
+    assert not jump_steps(ALPHAS, ends).any()
+    assert jump_steps(ALPHAS, np.stack([steps(a=(94, 6, 3)), steps()]))[0, 94:].all()
 
 
-def test_pairs_that_do_not_count_are_flagged_and_left_out(made_up):
-    found = srt.polytopes_by_region(*made_up)
-    assert found.excluded.values.tolist() == [False, False, False, True]
-    for name in ("regions", "flips_per_region", "share_in_regions", "follows_slope"):
-        assert np.isnan(found[name].values[3])
-    summary = srt.summarise(found, ["flips_per_region", "density_ratio"])
-    assert summary.n.values.tolist() == [3, 2] and summary["median"].values[0] == pytest.approx(68 / 3)
+def test_speed_has_a_mean_of_1_on_any_grid():
+    rng = np.random.default_rng(0)
+    alphas = np.sort(rng.random(30))
+    made = rng.random((5, 29)) * 10.0 ** np.array([[-300], [0], [3], [100], [307]])
+    mean = speed_of(alphas, made) @ np.diff(alphas) / (alphas[-1] - alphas[0])
+    assert mean == pytest.approx(np.ones(5))
+    assert not speed_of(alphas, np.array([np.zeros(29), np.full(29, np.nan)])).any()
+    assert not jump_steps(alphas, np.array([np.zeros(29), np.full(29, np.nan)])).any()
 
 
-def test_some_layers_are_a_part(made_up):
-    flips, curves = made_up
-    found = srt.polytopes_by_region(flips.sel(block=[1]), curves)
-    assert found.flips_per_region.values[:3] == pytest.approx([20, 8, 16 / 3])
-    assert found.density_ratio.values[1:3] == pytest.approx([1, 1])
+@pytest.mark.parametrize(("factor", "number"), [(0.9, 0), (1.1, 1)])
+def test_both_thresholds_are_where_they_are_said_to_be(factor, number):
+    fast = JUMP_SPEED * factor * 80 / (100 - JUMP_SPEED * factor * 20)  # 20 steps of that speed
+    assert count_jumps(jump_steps(ALPHAS, steps(a=(30, 20, fast))[None])).item() == number
+    share = JUMP_SHARE * factor
+    long = share * 98 / (1 - share) / 2  # 2 steps that cover this share
+    assert count_jumps(jump_steps(ALPHAS, steps(a=(30, 2, long))[None])).item() == number
 
 
-def test_flips_that_follow_the_slope_correlate_with_it():
-    rises = np.random.default_rng(0).permutation(STEPS) + 1.0
-    curves = np.concatenate([[0], rises.cumsum()])[None] / rises.sum()
-    for flips, expected in ((rises, 1), (21 - rises, -1)):
-        found = srt.polytopes_by_region(*paths(curves, flips.astype(int)[None, :, None]))
-        assert found.follows_slope.item() == pytest.approx(expected)
-    flat = srt.polytopes_by_region(*paths(curves, np.ones((1, STEPS, 1), dtype=int)))
-    assert np.isnan(flat.follows_slope.item())
+def null(peaks, n=21):
+    """Curves of one fast step each, of these speeds."""
+    speeds = np.ones((len(peaks), n - 1))
+    speeds[:, 7] = peaks
+    others = (n - 1 - np.asarray(peaks)) / (n - 2)
+    speeds[:, [k for k in range(n - 1) if k != 7]] = others[:, None]
+    made = np.pad(speeds, ((0, 0), (1, 0)))
+    flat = np.zeros((len(peaks), n))
+    data = {"step": made, "distance": flat, "distance_b": flat}
+    curves = xr.Dataset({k: (("pair", "alpha"), v) for k, v in data.items()}, {"alpha": np.linspace(0, 1, n)})
+    return curves.assign(degenerate=("pair", np.zeros(len(peaks), bool)))
 
 
-def test_around_the_jump_the_steepest_step_is_at_0(made_up):
-    rises = np.ones((2, STEPS))
-    rises[0, 4], rises[1, 12] = 21, 21
-    curves = np.concatenate([np.zeros((2, 1)), rises.cumsum(1)], axis=1) / 40
-    found = srt.around_jumps(*paths(curves, rises[:, :, None].astype(int)), reach=0.3)
-    assert found.offset.values == pytest.approx(np.arange(-6, 7) * 0.05)
-    here = found.sel(offset=0, method="nearest")
-    assert here.flips.values == pytest.approx([10.5, 10.5]) and here.slope.values == pytest.approx([10.5, 10.5])
-    assert np.isnan(found.flips.values[0, :2]).all()  # before the path's start
-    assert found.flips.values[0, 2:6] == pytest.approx(0.5) and np.isfinite(found.flips.values[1]).all()
-    excluded = srt.around_jumps(*made_up)
-    assert np.isnan(excluded.flips.values[3]).all() and excluded.excluded.values[3]
+def test_the_calibrated_speed_is_a_quantile_of_the_largest_speeds():
+    peaks = np.random.default_rng(0).uniform(1.2, 4, 200)
+    curves = null(peaks)
+    assert srt.calibrate_jump(curves) == pytest.approx(np.quantile(peaks, 0.95))
+    assert srt.calibrate_jump(curves, level=0.5) == pytest.approx(np.median(peaks))
+    found = xr.Dataset({"peak": ("pair", peaks)})
+    assert srt.calibrate_jump(found, 0.95) == pytest.approx(np.quantile(peaks, 0.95))
+    some = curves.assign(degenerate=("pair", peaks > 2))
+    assert srt.calibrate_jump(some, 0.9) == pytest.approx(np.quantile(peaks[peaks <= 2], 0.9))
 
 
-def test_results_of_different_paths_are_refused(made_up):
-    flips, curves = made_up
-    with pytest.raises(ValueError, match="flips are of 4 pairs and curves of 2"):
-        srt.polytopes_by_region(flips, curves.isel(pair=[0, 1]))
-    with pytest.raises(ValueError, match="not the same ones in the same order"):
-        srt.polytopes_by_region(flips, curves.isel(pair=[1, 0, 2, 3]))
-    with pytest.raises(ValueError, match="counted in 21 steps, curves in 11"):
-        srt.around_jumps(flips, curves.isel(alpha=slice(None, None, 2)))
-    with pytest.raises(ValueError, match="layer=0, curves layer=3"):
-        srt.polytopes_by_region(flips.assign_attrs(layer=0), curves.assign_attrs(layer=3))
-    with pytest.raises(ValueError, match="of='kl' is no curve"):
-        srt.polytopes_by_region(flips, curves, of="kl")
+def test_what_no_speed_can_be_calibrated_on():
+    curves = null([2.0, 3.0])
+    with pytest.raises(ValueError, match=r"level=1\.5"):
+        srt.calibrate_jump(curves, 1.5)
+    with pytest.raises(ValueError, match="none of its 2 paths has a speed"):
+        srt.calibrate_jump(curves.assign(degenerate=("pair", [True, True])))
+    with pytest.raises(ValueError, match="step_hellinger"):
+        srt.calibrate_jump(curves, reads="logits")
+    with pytest.raises(TypeError, match="null_curves"):
+        srt.calibrate_jump([curves])
 
 
-def test_the_wrong_results_have_no_divergence_by_region(made_up):
-    _, curves = made_up
-    with pytest.raises(ValueError, match=r"expected a result of srtoolkit\.divergence"):
-        srt.divergence_by_region(curves, curves)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_permuted_paths_seldom_jump(seed):
+    """What the thresholds were settled on, on other pairs of prompts."""
+    model = srt.load_model("nano-1m")
+    pairs = srt.sample_pairs(model, 200, seed=seed + 100)[::2]
+    curves = srt.interpolate(srt.null_model(model, "permuted", seed=seed), pairs, reads="final_norm")
+    moved = srt.motion(curves)
+    assert float((moved.peak > JUMP_SPEED).mean()) <= 0.1 and float((moved.jumps > 0).mean()) <= 0.07

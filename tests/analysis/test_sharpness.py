@@ -48,7 +48,7 @@ def test_one_step_reaches_the_ceiling_of_the_statistic():
     assert found.max_slope == pytest.approx(49)
     assert found.jump_at == pytest.approx(0.5)
     assert found.width_10_90 == pytest.approx(0.8 / 49)
-    assert found.plateau_fraction == pytest.approx(1)
+    assert found.plateau_fraction == pytest.approx(1 - 0.8 / 49)  # the step itself, straight between points
     assert found.jumps == 1
 
 
@@ -83,6 +83,46 @@ def test_degenerate_and_broken_curves_are_flagged_and_hold_nan():
 def test_an_unknown_curve_is_refused_by_name():
     with pytest.raises(ValueError, match=r"'slope'.*relative_distance"):
         sharpness(dataset(ALPHAS), of="slope")
+
+
+def test_plateaus_and_jumps_are_those_of_the_output_and_not_of_its_distance_from_a():
+    """An output that leaves A along an arc about it: as far from A as the end is, and not near the end."""
+    angle = np.linspace(0, np.pi, 49)
+    outputs = np.concatenate([[[0.0, 0.0]], np.stack([np.cos(angle), np.sin(angle)], axis=1)])
+    from_a, from_b = (np.linalg.norm(outputs - outputs[end], axis=1) for end in (0, -1))
+    step = np.pad(np.linalg.norm(np.diff(outputs, axis=0), axis=1), (1, 0))
+    of = {"step": step, "distance": from_a, "distance_b": from_b}
+    curves = dataset(from_a)
+    whole = curves.assign({name: (("pair", "alpha"), values[None]) for name, values in of.items()})
+    alone = sharpness(curves.drop_vars("distance"))
+    assert alone.plateau_fraction > 0.9 and alone.attrs["own_path"] == "relative_distance"
+    found = sharpness(whole)
+    near = (
+        2 * np.arcsin(0.05) / np.pi * 48 / 49 + 0.1 / 49
+    )  # a chord of 0.1 about the end, and a tenth of the first step
+    assert found.plateau_fraction.item() == pytest.approx(near, abs=1e-3) and found.attrs["own_path"] == "step"
+    assert found.jumps == 1 and alone.jumps == 1
+    assert found.max_slope == alone.max_slope
+
+
+@pytest.mark.parametrize("of", ["kl", "jsd", "logit_difference", "hellinger"])
+def test_curves_of_predictions_have_the_hellinger_path_beside_them(of):
+    step = np.full((1, 50), 1.0)
+    step[0, 20:22] = 40  # 40 of 47 + 80 each: speed 15
+    names = {"step_hellinger": step, "hellinger": ALPHAS[None], "hellinger_b": 1 - ALPHAS[None], of: ALPHAS[None]}
+    curves = dataset(ALPHAS).assign({name: (("pair", "alpha"), values) for name, values in names.items()})
+    found = sharpness(curves, of)
+    assert found.jumps == 1 and found.attrs["own_path"] == "step_hellinger"
+    assert sharpness(curves).jumps == 0 and sharpness(curves).attrs["own_path"] == "relative_distance"
+    broken = curves.assign(step_hellinger=curves["step_hellinger"] * np.where(ALPHAS > 0.5, np.nan, 1))
+    assert sharpness(broken, of).non_finite.all() and not sharpness(broken).excluded.any()
+
+
+def test_rounded_pairs_are_left_out_like_degenerate_ones():
+    curves = dataset(ALPHAS, ALPHAS).assign(rounded=("pair", [False, True]))
+    found = sharpness(curves)
+    assert found.excluded.values.tolist() == [False, True] and not found.degenerate.any()
+    assert np.isnan(found.max_slope[1]) and found.rounded.values.tolist() == [False, True]
 
 
 @given(

@@ -36,7 +36,7 @@ def test_two_picked_prompts_show_their_path(notebook):
     assert "From “he went to Italy” to “she had two”" in alt
     sharp = "panel.result.isel(pair=int(((panel.result.text_a == 'he went to Italy') & "
     sharp += "(panel.result.text_b == 'she had two')).values.argmax()))"
-    assert f"max slope {notebook.value(f'float({sharp}.max_slope)'):.2f}" in alt
+    assert f"peak speed {notebook.value(f'float({sharp}.peak)'):.2f}" in alt
     assert notebook.picture().get_attribute("src") != before
     notebook.choose("to", option(notebook, "she had two"))
     assert "pick two different prompts" in notebook.check().lower()

@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.spatial.distance import jensenshannon
 
 import srtoolkit as srt
-from srtoolkit.analysis.jumps import divergence_by_region
+from srtoolkit.analysis.predictions import divergence_by_region
 
 PAIRS = [("the old house", "a red bird"), ("once more", "never again, he said")]
 
@@ -24,6 +24,9 @@ def test_divergence_is_that_of_the_two_predictions(text_model):
     expected = jensenshannon(logprobs[1].exp().numpy(), logprobs[4].exp().numpy()) ** 2
     assert float(found.jsd[1, 1, 1]) == pytest.approx(expected, rel=1e-3)
     assert float(found.same_token[1, 1, 1]) == float(logprobs[1].argmax() == logprobs[4].argmax())
+    outputs = srt.patch(text_model, tokens.tokens_a[1][None], points, reads="final_norm", method="full")[0]
+    assert float(found.output_distance[1, 1, 1]) == pytest.approx(float((outputs[1] - outputs[4]).norm()), rel=1e-3)
+    assert (found.output_distance.isnull() == found.jsd.isnull()).all()
     assert np.isnan(found.jsd.sel(lag=3)[:, 2:]).all() and np.isfinite(found.jsd.sel(lag=3)[:, :2]).all()
     assert np.isfinite(found.jsd.sel(lag=1)[:, :4]).all() and np.isnan(found.jsd.sel(lag=1)[:, 4]).all()
 
@@ -40,7 +43,8 @@ def planted(relative, jsd):
     attrs = {"layer": 0, "path": "linear", "fingerprint": "f"}
     alike = {"tokens_a": (("pair", "pos"), [[1, 2]]), "tokens_b": (("pair", "pos"), [[3, 4]])}
     coords = {"alpha": np.linspace(0, 1, steps)}
-    curves = xr.Dataset(alike | {"relative_distance": (("pair", "alpha"), [relative])}, coords, attrs)
+    curve = {"relative_distance": (("pair", "alpha"), [relative]), "degenerate": ("pair", [False])}
+    curves = xr.Dataset(alike | curve, coords, attrs)
     values = np.array(jsd, float)[None, None]
     found = alike | dict.fromkeys(("jsd", "same_token"), (("pair", "lag", "alpha"), values))
     return xr.Dataset(found, coords | {"lag": [2]}, attrs), curves
@@ -62,6 +66,86 @@ def test_two_jumps_leave_three_regions():
     found = divergence_by_region(*planted(relative, jsd)).isel(pair=0, lag=0)
     assert found.jsd_different == 5  # the steeper of the two
     assert found.jsd_same == 1
+
+
+def walked(places, divergence, lags=(1, 2, 3, 4)):
+    """Results as of pairs whose outputs are at these places of a line, and whose predictions diverge as said."""
+    places = np.asarray(places, float)
+    steps = places.shape[1]
+    attrs = {"layer": 0, "path": "linear", "fingerprint": "f"}
+    alike = {side: (("pair", "pos"), np.ones((len(places), 2))) for side in ("tokens_a", "tokens_b")}
+    coords = {"alpha": np.linspace(0, 1, steps)}
+    step = np.pad(np.abs(np.diff(places)), ((0, 0), (1, 0)))
+    ends = {"distance": places - places[:, :1], "distance_b": places[:, -1:] - places, "step": step}
+    ends["relative_distance"] = ends["distance"] / ends["distance"][:, -1:]
+    curves = {name: (("pair", "alpha"), np.abs(values)) for name, values in ends.items()}
+    curves |= {"degenerate": ("pair", np.zeros(len(places), bool))}
+    jsd = np.full((len(places), len(lags), steps), np.nan)
+    apart = jsd.copy()
+    for row, lag in enumerate(lags):
+        apart[:, row, :-lag] = np.abs(places[:, lag:] - places[:, :-lag])
+        jsd[:, row, :-lag] = divergence(places[:, :-lag], places[:, lag:])
+    dims = ("pair", "lag", "alpha")
+    found = {"jsd": (dims, jsd), "same_token": (dims, jsd), "output_distance": (dims, apart)}
+    return xr.Dataset(alike | found, coords | {"lag": list(lags)}, attrs), xr.Dataset(alike | curves, coords, attrs)
+
+
+def staircase(n=20, steps=40):
+    """Outputs that drift within two regions, by as much as a jump between them, which lies anywhere."""
+    rng = np.random.default_rng(0)
+    moves = rng.uniform(0.02, 0.5, size=(n, steps))
+    for row, place in zip(moves, rng.integers(8, steps - 8, n), strict=True):
+        row[place] = 3.0
+    return np.pad(moves.cumsum(axis=1), ((0, 0), (1, 0)))
+
+
+def test_where_divergence_is_distance_alone_regions_add_nothing():
+    lags = (1, 2, 4, 8, 12, 16, 20, 24, 30)
+    found, curves = walked(staircase(), lambda here, there: (there - here) ** 2, lags)
+    apart = srt.divergence_by_region(found, curves)
+    assert (
+        float((apart.jsd_different / apart.jsd_same).sel(lag=4).median()) > 3
+    )  # which is what the boundary is made of
+    equal = srt.divergence_at_equal_output(found, curves, bins=np.arange(3, 5.6, 0.25))
+    known = equal.pairs.values >= 5
+    assert known.sum() >= 2
+    assert np.abs(np.log(equal.ratio.values[known])).max() < 0.1
+    whole = srt.divergence_at_equal_output(found, curves, bins=4)
+    assert whole.sizes["bin"] == 4 and (whole.low.values[1:] == whole.high.values[:-1]).all()
+
+
+def test_where_a_boundary_adds_to_distance_its_share_is_found():
+    lags = (1, 2, 4, 8, 12, 16, 20, 24, 30)
+
+    def divergence(here, there):
+        distance = there - here
+        return distance * np.where(crosses(here, there), 1.5, 1.0)
+
+    places = staircase()
+    step = np.diff(places, axis=1).argmax(axis=1)[:, None]
+    middle = (np.take_along_axis(places, step, 1) + np.take_along_axis(places, step + 1, 1)) / 2
+
+    def crosses(here, there):
+        return (here < middle) & (there > middle)
+
+    equal = srt.divergence_at_equal_output(*walked(places, divergence, lags), bins=np.arange(3, 5.6, 0.25))
+    known = equal.pairs.values >= 5
+    assert equal.ratio.values[known] == pytest.approx(1.5, rel=0.05)
+    found = srt.median(equal.isel(bin=int(np.argmax(known))).assign(prompt_a=("pair", np.arange(20)),
+                       prompt_b=("pair", np.arange(20) + 20)), "log_ratio")  # fmt: skip
+    assert found.low <= np.log(1.5) + 0.05 and found.high >= np.log(1.5) - 0.05
+
+
+def test_ranges_of_output_distance_that_cannot_be():
+    found, curves = walked(staircase(), lambda here, there: there - here)
+    with pytest.raises(ValueError, match="bins="):
+        srt.divergence_at_equal_output(found, curves, bins=[2, 1])
+    with pytest.raises(ValueError, match="bins=0"):
+        srt.divergence_at_equal_output(found, curves, bins=0)
+    with pytest.raises(ValueError, match=r"give srtoolkit\.divergence more lags"):
+        srt.divergence_at_equal_output(found.isel(lag=[0]), curves)
+    with pytest.raises(ValueError, match="output_distance"):
+        srt.divergence_at_equal_output(found.drop_vars("output_distance"), curves)
 
 
 def test_a_straight_line_has_no_boundary():
@@ -106,3 +190,10 @@ def test_all_pairs_of_a_list_stand_once(text_model):
     for texts in (["one"], ["one", "one"]):
         with pytest.raises(ValueError, match="all different"):
             srt.all_pairs(text_model, texts)
+
+
+def test_the_wrong_results_have_no_divergence_by_region():
+    _, curves = planted([0, 0, 1, 1], [1, 1, 1, 1])
+    for call in (srt.divergence_by_region, srt.divergence_at_equal_output):
+        with pytest.raises(ValueError, match=r"expected a result of srtoolkit\.divergence"):
+            call(curves, curves)

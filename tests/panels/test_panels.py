@@ -512,12 +512,14 @@ def map_(model):
 
 
 def test_the_map_is_what_the_library_measures(model, map_):
-    sharp = srt.sharpness(srt.interpolate(model, srt.all_pairs(model, PROMPTS), steps=12))
-    np.testing.assert_allclose(map_.result["max_slope"], sharp["max_slope"], rtol=1e-4)
-    np.testing.assert_allclose(map_.result["place"], srt.map_prompts(sharp), atol=1e-2)
+    curves = srt.interpolate(model, srt.all_pairs(model, PROMPTS), steps=12)
+    moved = srt.motion(curves)
+    np.testing.assert_allclose(map_.result["peak"], moved["peak"], rtol=1e-4)
+    np.testing.assert_allclose(map_.result["place"], srt.map_prompts(moved), atol=1e-2)
+    assert (map_.result["jumps"] == moved["jumps"]).all()
     for threshold in (1.0, 1.3, 12.0):
         map_.threshold.value = threshold
-        graph = srt.region_graph(sharp, threshold)
+        graph = srt.region_graph(srt.motion(curves, jump_speed=threshold))
         assert (map_.result["component"].values == graph["component"].values).all()
         assert f"{int(graph.components)} component" in map_.alt and f"the largest of {int(graph.largest)}" in map_.alt
     assert "1 component, the largest of 5; 100% of pairs" in map_.alt
@@ -527,7 +529,7 @@ def test_picking_two_prompts_shows_their_path(map_, monkeypatch):
     monkeypatch.setattr(map_, "submit", None)
     for start, end, pair in ((0, 1, 0), (3, 1, 5), (4, 0, 3)):
         map_.start.value, map_.end.value = start, end
-        assert f"max slope {float(map_.result.max_slope[pair]):.2f}" in map_.alt
+        assert f"peak speed {float(map_.result.peak[pair]):.2f}, " in map_.alt
         assert {map_.result.text_a.values[pair], map_.result.text_b.values[pair]} == {PROMPTS[start], PROMPTS[end]}
         assert f"From “{map_.result.text_a.values[pair]}” to “{map_.result.text_b.values[pair]}”" in map_.alt
         np.testing.assert_array_equal(map_._line.get_ydata(), map_.result.relative_distance.values[pair])
@@ -580,7 +582,7 @@ def test_another_model_of_the_map_and_cancel(model, map_):
         map_.cancel()
         assert "Cancelled" in spoken(map_, "status")
     map_.settle()
-    assert (map_.result["max_slope"].values == before["max_slope"].values).all() and map_.error is None
+    assert (map_.result["peak"].values == before["peak"].values).all() and map_.error is None
     map_.picker.revision.value = "step0"
     map_.picker.load.click()
     settled(map_)
@@ -590,8 +592,8 @@ def test_another_model_of_the_map_and_cancel(model, map_):
 def test_another_block_of_the_map(model, map_):
     map_.layer.value = 1
     settled(map_)
-    sharp = srt.sharpness(srt.interpolate(model, srt.all_pairs(model, PROMPTS), layer=1, steps=12))
-    np.testing.assert_allclose(map_.result["max_slope"], sharp["max_slope"], rtol=1e-4)
+    moved = srt.motion(srt.interpolate(model, srt.all_pairs(model, PROMPTS), layer=1, steps=12))
+    np.testing.assert_allclose(map_.result["peak"], moved["peak"], rtol=1e-4)
     assert "after block 1" in map_.alt and "layer=1" in map_.code() and map_.layer.max == model.n_layers - 1
 
 

@@ -19,6 +19,7 @@ from strategies import odd, sharp
 
 PAIRS, TRIPLE = [("ab", "cd")], ("ab", "cd", "xyz")
 SHARP = sharp([1.0, 2.0, 3.0], [[0, 0, 1], [1, 2, 2]])
+MOVED = SHARP.assign(peak=SHARP["max_slope"], same_region=("pair", [True, False, True]))
 THREE = {1.0: SHARP, 2.0: SHARP, 3.0: SHARP}
 TOKENS, POINTS = torch.tensor([[3, 4]]), torch.ones(1, 2, 32)
 CLASSES = ["a", "a", "b", "b"]
@@ -176,6 +177,13 @@ SETTINGS = {
     "sample_pairs source": (lambda v: srt.sample_pairs(model_of(), 2, length=3, source=v), never),
     "around_jumps flips": (lambda v: srt.around_jumps(v, SHARP), never),
     "divergence_by_region found": (lambda v: srt.divergence_by_region(v, SHARP), never),
+    "divergence_at_equal_output found": (lambda v: srt.divergence_at_equal_output(v, SHARP), never),
+    "calibrate_jump null_curves": (srt.calibrate_jump, never),
+    "calibrate_jump level": (lambda v: srt.calibrate_jump(MOVED, v), share),
+    "calibrate_jump reads": (
+        lambda v: srt.calibrate_jump(MOVED, reads=v),
+        lambda v: v in ("final_norm", "resid", "logits"),
+    ),
     "token_change_at curves": (srt.token_change_at, never),
     "estimate_cost work": (srt.estimate_cost, never),
     "wrap hf_model": (lambda v: srt.wrap(v, None, name="given"), never),
@@ -199,6 +207,14 @@ SETTINGS = {
     "motion reads": (
         lambda v: srt.motion(srt.interpolate(model_of(), PAIRS, steps=2, reads="final_norm"), v),
         same("final_norm"),
+    ),
+    "motion length": (
+        lambda v: srt.motion(srt.interpolate(model_of(), PAIRS, steps=2, reads="logits"), "logits", v),
+        same("hellinger"),
+    ),
+    "motion jump_speed": (
+        lambda v: srt.motion(srt.interpolate(model_of(), PAIRS, steps=2, reads="final_norm"), jump_speed=v),
+        lambda v: v is None or (finite(v) and v >= 1),
     ),
     "null_model model": (lambda v: srt.null_model(v, "permuted"), never),
     "null_model kind": (lambda v: srt.null_model(model_of(), v), same("permuted")),
@@ -258,10 +274,10 @@ SETTINGS = {
     "path_matrix of": (lambda v: srt.path_matrix(SHARP, v), never),
     "null_threshold level": (lambda v: srt.null_threshold(SHARP, v), share),
     "null_threshold of": (lambda v: srt.null_threshold(SHARP, of=v), never),
-    "region_graph threshold": (lambda v: srt.region_graph(SHARP, v), finite),
-    "cluster n": (lambda v: srt.cluster(SHARP, v), lambda v: whole(v, 2, 3)),
-    "cluster linkage": (lambda v: srt.cluster(SHARP, 2, linkage=v), never),
-    "map_prompts seed": (lambda v: srt.map_prompts(SHARP, seed=v), seed),
+    "region_graph threshold": (lambda v: srt.region_graph(MOVED, v), lambda v: v is None or finite(v)),
+    "cluster n": (lambda v: srt.cluster(MOVED, v), lambda v: whole(v, 2, 3)),
+    "cluster linkage": (lambda v: srt.cluster(MOVED, 2, linkage=v), never),
+    "map_prompts seed": (lambda v: srt.map_prompts(MOVED, seed=v), seed),
     "agreement groups": (lambda v: srt.agreement(v, CLASSES, bootstrap=srt.Bootstrap(resamples=2)), never),
     "agreement of": (lambda v: srt.agreement(CLASSES, CLASSES, v, bootstrap=srt.Bootstrap(resamples=2)), never),
     "chance_agreement seed": (
