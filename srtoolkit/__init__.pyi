@@ -18,6 +18,7 @@ from .analysis.estimates import (
 from .analysis.frames import FrameTest, frame_effects, within_frame
 from .analysis.jumps import (
     around_jumps,
+    calibrate_jump,
     divergence_by_region,
     polytopes_by_region,
     token_change_at,
@@ -25,9 +26,6 @@ from .analysis.jumps import (
 from .analysis.matching import balance, match
 from .analysis.motion import motion
 from .analysis.orders import exact_trend
-from .analysis.jumps import calibrate_jump
-from .analysis.matching import match
-from .analysis.motion import motion
 from .analysis.polytopes import around_jumps, polytopes_by_region
 from .analysis.predictions import divergence_at_equal_output, divergence_by_region, token_change_at
 from .analysis.regions import (
