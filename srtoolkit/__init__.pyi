@@ -16,13 +16,7 @@ from .analysis.estimates import (
     trend,
 )
 from .analysis.frames import FrameTest, frame_effects, within_frame
-from .analysis.jumps import (
-    around_jumps,
-    calibrate_jump,
-    divergence_by_region,
-    polytopes_by_region,
-    token_change_at,
-)
+from .analysis.jumps import calibrate_jump
 from .analysis.matching import balance, match
 from .analysis.motion import motion
 from .analysis.orders import exact_trend
