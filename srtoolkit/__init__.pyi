@@ -20,8 +20,14 @@ from .analysis.jumps import calibrate_jump
 from .analysis.matching import balance, match
 from .analysis.motion import motion
 from .analysis.orders import exact_trend
+from .analysis.places import same_place
 from .analysis.polytopes import around_jumps, polytopes_by_region
-from .analysis.predictions import divergence_at_equal_output, divergence_by_region, token_change_at
+from .analysis.predictions import (
+    divergence_at_equal_output,
+    divergence_by_region,
+    ratio_at_equal_output,
+    token_change_at,
+)
 from .analysis.regions import (
     cluster,
     map_prompts,
@@ -133,8 +139,10 @@ __all__ = [
     "profile",
     "prompts",
     "ratio",
+    "ratio_at_equal_output",
     "reference",
     "region_graph",
+    "same_place",
     "sample_pairs",
     "save",
     "scorecard",

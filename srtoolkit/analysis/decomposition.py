@@ -61,16 +61,14 @@ def decompose(
         TypeError: Something that is no Dataset.
         ValueError: Not the same pairs everywhere, no such variable, or no null.
     """
-    others = [nulls] if isinstance(nulls, xr.Dataset) else listed(nulls)
-    if not others:
-        raise ValueError(f"nulls={str(nulls)[:100]!r}: expected one result of a null model or more.")
+    others = over_seeds(nulls)
     results = [trained, *others, *([] if baseline is None else [baseline])]
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(resampled_medians(results, of, bootstrap))
     zero = 0.0 if baseline is None else logs[:, -1]
     seeds = logs[:, 1 : 1 + len(others)]
     mean, total = seeds.mean(axis=1) - zero, logs[:, 0] - zero
-    gain = mean + _seeds_error(seeds[0], len(mean), bootstrap)
+    gain = mean + seeds_error(seeds[0], len(mean), bootstrap)
     return Decomposition(
         with_interval(total, bootstrap),
         with_interval(total - gain, bootstrap),
@@ -79,8 +77,29 @@ def decompose(
     )
 
 
-def _seeds_error(seeds: Float[np.ndarray, " seed"], n: int, bootstrap: Bootstrap) -> Float[np.ndarray, " resample"]:
-    """Errors that the mean over seeds may have: none for the value itself, then draws of Student's distribution."""
+def over_seeds(results: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Results of models that differ in a seed, as a list.
+
+    Args:
+        results: One, or several.
+
+    Raises:
+        ValueError: There is none.
+    """
+    found = [results] if isinstance(results, xr.Dataset) else listed(results)
+    if not found:
+        raise ValueError(f"{str(results)[:100]!r}: expected one result of a null model or more.")
+    return found
+
+
+def seeds_error(seeds: Float[np.ndarray, " seed"], n: int, bootstrap: Bootstrap) -> Float[np.ndarray, " resample"]:
+    """Errors that the mean over seeds may have: none for the value itself, then draws of Student's distribution.
+
+    Args:
+        seeds: The statistic of each seed.
+        n: Number of values wanted: one more than resamples.
+        bootstrap: Says from which seed errors are drawn.
+    """
     few = len(seeds)
     if few < 2:
         return np.zeros(n)

@@ -200,6 +200,20 @@ def resampled_medians(sharps: Sequence[xr.Dataset], of: str, bootstrap: Bootstra
     Raises:
         ValueError: Not the same pairs everywhere, or no such variable.
     """
+    weights = pair_weights(sharps, bootstrap)
+    return np.stack([weighted_quantile(values_of(sharp, of), weights, 0.5) for sharp in sharps], axis=1)
+
+
+def pair_weights(sharps: Sequence[xr.Dataset], bootstrap: Bootstrap) -> Float[np.ndarray, "resample pair"]:
+    """Weights of the pairs as they are, then of every resample, for results on the same pairs.
+
+    Args:
+        sharps: From :func:`srtoolkit.sharpness`, or anything like it.
+        bootstrap: How pairs are resampled, once for all results.
+
+    Raises:
+        ValueError: Not the same pairs everywhere.
+    """
     for sharp in sharps:
         check_pairs(sharp, (*TEXTS, "prompt_a", "prompt_b"))
     first = sharps[0]
@@ -209,8 +223,7 @@ def resampled_medians(sharps: Sequence[xr.Dataset], of: str, bootstrap: Bootstra
                 "these results were not measured on the same pairs of prompts, so they cannot be compared pair by "
                 "pair; give sample_pairs the same arguments, and models of one tokenizer."
             )
-    weights = _weights(first, bootstrap)
-    return np.stack([weighted_quantile(values_of(sharp, of), weights, 0.5) for sharp in sharps], axis=1)
+    return _weights(first, bootstrap)
 
 
 def _weights(sharp: xr.Dataset, bootstrap: Bootstrap) -> Float[np.ndarray, "resample pair"]:

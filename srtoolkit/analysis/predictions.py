@@ -8,14 +8,17 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
+from srtoolkit.analysis.bootstrap import USUAL, Bootstrap, takes_bootstrap
 from srtoolkit.analysis.curves import OwnPath, out_of, own_path
-from srtoolkit.analysis.jumps import jump_steps, steepest_jump
-from srtoolkit.validation import as_float, check_dataset, check_whole, listed
+from srtoolkit.analysis.decomposition import over_seeds, seeds_error
+from srtoolkit.analysis.estimates import Estimate, pair_weights, with_interval
+from srtoolkit.analysis.jumps import JUMP_SPEED, jump_steps, steepest_jump
+from srtoolkit.validation import as_float, check_dataset, check_number, check_variable, check_whole, listed
 
 _ALIKE = ("tokens_a", "tokens_b", "alpha")
 
 
-def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
+def divergence_by_region(found: xr.Dataset, curves: xr.Dataset, *, jump_speed: float | None = None) -> xr.Dataset:
     """Divergence of predictions, in nats, within a stable region and across its boundary, at equal input distance.
 
     Two points are in the same region where no step of a jump lies between them, and in different ones where the whole
@@ -26,6 +29,7 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
     Args:
         found: From :func:`srtoolkit.divergence`.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs, steps, block and path.
+        jump_speed: Speed above which a step is fast, as :func:`srtoolkit.motion` takes it.
 
     Returns:
         Dims ``pair``, ``lag``: means over the points, ``jsd_same``, ``jsd_different``, ``same_token_same``,
@@ -35,7 +39,7 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
         TypeError: Either is no Dataset.
         ValueError: Either is the result of something else, or the two are not of the same paths.
     """
-    path, jumps, excluded = _jumps_of(found, curves)
+    path, jumps, excluded = _jumps_of(found, curves, jump_speed)
     same, different = _told_apart(found, path, jumps)
     data = {
         f"{name}_{kind}": (
@@ -50,7 +54,11 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset) -> xr.Dataset:
 
 
 def divergence_at_equal_output(
-    found: xr.Dataset, curves: xr.Dataset, bins: int | Sequence[float | int] | Float[np.ndarray, " limit"] = 6
+    found: xr.Dataset,
+    curves: xr.Dataset,
+    bins: int | Sequence[float | int] | Float[np.ndarray, " limit"] = 6,
+    *,
+    jump_speed: float | None = None,
 ) -> xr.Dataset:
     """Divergence of predictions, in nats, within a stable region and across its boundary, at equal *output* distance.
 
@@ -63,6 +71,9 @@ def divergence_at_equal_output(
         found: From :func:`srtoolkit.divergence`, with several lags.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs, steps, block and path.
         bins: Number of ranges of output distance, which have equally many points; or the ranges' limits, increasing.
+        jump_speed: Speed above which a step is fast, as :func:`srtoolkit.motion` takes it. A null model has hardly a
+            jump of the usual speed; ``srt.calibrate_jump(null_curves, level=share)`` is the speed that this share of
+            its paths stay below, so that it has as many as the model that it is compared with.
 
     Returns:
         Dims ``pair``, ``bin``: means over the points, ``jsd_same``, ``jsd_different``, ``distance_same`` and
@@ -78,7 +89,7 @@ def divergence_at_equal_output(
             both kinds, or the limits do not increase.
     """
     check_dataset(found, ("output_distance",), "found", "srtoolkit.divergence")
-    path, jumps, excluded = _jumps_of(found, curves)
+    path, jumps, excluded = _jumps_of(found, curves, jump_speed)
     same, different = _told_apart(found, path, jumps)
     apart, jsd = (found[name].transpose("pair", "lag", "alpha").values for name in ("output_distance", "jsd"))
     known = np.isfinite(apart) & np.isfinite(jsd) & ~excluded[:, None, None]
@@ -106,8 +117,42 @@ def divergence_at_equal_output(
     )
 
 
+@takes_bootstrap()
+def ratio_at_equal_output(equal: xr.Dataset | Sequence[xr.Dataset], *, bootstrap: Bootstrap = USUAL) -> Estimate:
+    """How many times as far apart predictions are across a boundary as within a region, at equal output distance.
+
+    The median over ranges of output distance of the ratio of both divergences, each the exponential of the mean log
+    over pairs; 1 where a boundary tells nothing that the distance of the outputs does not.
+
+    Args:
+        equal: From :func:`divergence_at_equal_output`; of one range, ``isel(bin=[0])``, for that range alone. Several,
+            of null models from different seeds on the same pairs, are averaged as logs.
+        bootstrap: How the interval is made: pairs are resampled, and seeds with them, as :func:`srtoolkit.decompose`
+            does it.
+
+    Raises:
+        ValueError: Something else, or not the same pairs everywhere.
+    """
+    results = over_seeds(equal)
+    weights = pair_weights(results, bootstrap)
+    logs = np.stack([_median_of_bins(result, weights) for result in results])
+    return with_interval(np.exp(logs.mean(axis=0) + seeds_error(logs[:, 0], logs.shape[1], bootstrap)), bootstrap)
+
+
+def _median_of_bins(equal: xr.Dataset, weights: Float[np.ndarray, "resample pair"]) -> Float[np.ndarray, " resample"]:
+    """Median over ranges of the weighted mean log ratio; ranges without a pair are left out."""
+    log_ratio = check_variable(equal, "log_ratio", ("pair", "bin"), "equal").values
+    known = np.isfinite(log_ratio)
+    with np.errstate(invalid="ignore"):
+        means = weights @ np.where(known, log_ratio, 0.0) / (weights @ known)
+    some = np.isfinite(means).any(axis=1)
+    found = np.full(len(means), np.nan)
+    found[some] = np.nanmedian(means[some], axis=1)
+    return found
+
+
 def _jumps_of(
-    found: xr.Dataset, curves: xr.Dataset
+    found: xr.Dataset, curves: xr.Dataset, jump_speed: float | None
 ) -> tuple[OwnPath, Bool[np.ndarray, "pair step"], Bool[np.ndarray, " pair"]]:
     """The outputs' paths, their jumps, and which pairs do not count; refuses results of different paths."""
     check_dataset(found, ("jsd", "same_token", "lag", *_ALIKE), "found", "srtoolkit.divergence")
@@ -119,7 +164,8 @@ def _jumps_of(
     path = own_path(curves)
     finite = np.isfinite(path.steps).all(axis=1) & np.isfinite(curves["relative_distance"].values).all(axis=1)
     flags = out_of(curves, curves["degenerate"].values.astype(bool), finite)
-    jumps = jump_steps(curves["alpha"].values, path.steps)
+    fastest = JUMP_SPEED if jump_speed is None else check_number(jump_speed, "jump_speed", 1.0)
+    jumps = jump_steps(curves["alpha"].values, path.steps, fastest)
     return path, jumps, flags["excluded"].values | ~jumps.any(axis=1)
 
 

@@ -131,8 +131,9 @@ def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: 
 
     Args:
         like: Activations whose covariance the directions have; all directions are equally likely where ``None``.
-        base: Where the path starts: ``"a"`` at A, ``"random"`` at a random point with the mean and covariance of
-            ``like``, scaled to A's norm. The latter is a null for the place, which no prompt leads to.
+        base: Where the path starts: ``"a"`` at A; ``"midpoint"`` in the middle between A and B, ``"random"`` at a
+            random point with the mean and covariance of ``like``, both scaled to A's norm. The latter two are nulls
+            for the place, which no prompt leads to; the middle is the stricter one: it is made of real activations.
         seed: Seed of the random draws.
 
     Returns:
@@ -141,8 +142,10 @@ def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: 
     Raises:
         ValueError: ``base`` is unknown, or it is random without ``like``.
     """
-    if not isinstance(base, str) or base not in ("a", "random") or (base == "random" and like is None):
-        raise ValueError(f"base={base!r}: expected 'a', or 'random' together with activations that it is to be like.")
+    if not isinstance(base, str) or base not in ("a", "midpoint", "random") or (base == "random" and like is None):
+        raise ValueError(
+            f"base={base!r}: expected 'a', 'midpoint', or 'random' together with activations that it is to be like."
+        )
     seed = check_whole(seed, "seed", 0, 2**62)
     if like is not None:
         _check_like(like)
@@ -155,8 +158,9 @@ def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: 
         if like is not None and like.shape[1] != a.shape[1]:
             raise ValueError(f"like: activations of width {like.shape[1]}, but those of the model have {a.shape[1]}.")
         length, direction = (b - a).norm(dim=-1, keepdim=True), _draws(b - a, centred, 2 * seed)
-        if base == "random" and like is not None:
-            start = like.mean(0).to(a) + _draws(a, centred, 2 * seed + 1)
+        if base != "a":
+            middle = like is None or base == "midpoint"
+            start = (a + b) / 2 if middle else like.mean(0).to(a) + _draws(a, centred, 2 * seed + 1)
             a = start * a.norm(dim=-1, keepdim=True) / start.norm(dim=-1, keepdim=True)
         # From A to itself there is no direction, and no way to go.
         step = torch.where(length > 0, direction * length / direction.norm(dim=-1, keepdim=True), 0.0)

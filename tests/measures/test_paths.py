@@ -68,6 +68,15 @@ def test_a_random_base_is_like_the_activations_but_of_a_s_norm(ends, stretched):
     assert float((start - a).norm(dim=-1).min()) > 0.1
 
 
+def test_a_midpoint_is_between_both_ends_and_goes_the_same_way(ends, stretched):
+    a, b = ends
+    points = random_direction(stretched, base="midpoint")(a, b, ALPHAS)
+    middle = (a + b) / 2
+    torch.testing.assert_close(points[:, 0], middle * (a.norm(dim=-1) / middle.norm(dim=-1))[:, None])
+    from_a = random_direction(stretched)(a, b, ALPHAS)
+    torch.testing.assert_close(points[:, -1] - points[:, 0], from_a[:, -1] - a, rtol=1e-4, atol=1e-4)
+
+
 def test_a_direction_is_the_pair_s_own(ends, stretched):
     a, b = ends
     path = random_direction(stretched, seed=3)

@@ -136,6 +136,43 @@ def test_where_a_boundary_adds_to_distance_its_share_is_found():
     assert found.low <= np.log(1.5) + 0.05 and found.high >= np.log(1.5) - 0.05
 
 
+def by_range(log_ratio):
+    """As of :func:`srtoolkit.divergence_at_equal_output`, of disjoint pairs."""
+    n = len(log_ratio)
+    texts = {"text_a": ("pair", [f"a{k}" for k in range(n)]), "text_b": ("pair", [f"b{k}" for k in range(n)])}
+    prompts = {"prompt_a": ("pair", np.arange(n)), "prompt_b": ("pair", np.arange(n) + n)}
+    data = {"log_ratio": (("pair", "bin"), np.array(log_ratio, float)), "excluded": ("pair", np.zeros(n, bool))}
+    return xr.Dataset(data | texts | prompts)
+
+
+def test_the_ratio_is_the_median_of_ranges_of_mean_logs_over_pairs():
+    rng = np.random.default_rng(3)
+    logs = rng.normal([0.2, 0.9, 0.4], 0.3, size=(200, 3))
+    logs[rng.uniform(size=logs.shape) < 0.3] = np.nan
+    found = srt.ratio_at_equal_output(by_range(logs))
+    assert found.value == pytest.approx(np.exp(np.median(np.nanmean(logs, axis=0))))
+    # The middle range alone decides; the interval is that of its mean, by the textbook.
+    middle = logs[np.isfinite(logs[:, 2]), 2]
+    error = 1.96 * middle.std(ddof=1) / len(middle) ** 0.5
+    assert np.log(found.high / found.low) == pytest.approx(2 * error, rel=0.15)
+    one = srt.ratio_at_equal_output(by_range(logs).isel(bin=[1]))
+    assert one.value == pytest.approx(np.exp(np.nanmean(logs[:, 1])))
+    both = srt.ratio_at_equal_output([by_range(logs), by_range(logs + 0.2)])
+    assert both.value == pytest.approx(found.value * np.exp(0.1))
+    assert both.high > found.high * 1.2  # two seeds know little about others
+    assert np.isnan(srt.ratio_at_equal_output(by_range(np.full((30, 2), np.nan))).value)
+
+
+def test_a_boundary_is_what_moves_faster_than_one_says():
+    """Outputs that move at twice and at half the usual speed have no jump at speed 3, and one at 1.5."""
+    places = np.concatenate([np.linspace(0, 1, 14)[:-1], np.linspace(1, 5, 14)[:-1], np.linspace(5, 6, 15)])[None]
+    found, curves = walked(np.repeat(places, 3, axis=0), lambda here, there: there - here, (16, 20))
+    assert srt.divergence_by_region(found, curves, jump_speed=3.0).excluded.all()
+    assert not srt.divergence_by_region(found, curves, jump_speed=1.5).excluded.any()
+    with pytest.raises(ValueError, match="jump_speed="):
+        srt.divergence_by_region(found, curves, jump_speed=0.5)
+
+
 def test_ranges_of_output_distance_that_cannot_be():
     found, curves = walked(staircase(), lambda here, there: there - here)
     with pytest.raises(ValueError, match="bins="):

@@ -178,6 +178,13 @@ SETTINGS = {
     "around_jumps flips": (lambda v: srt.around_jumps(v, SHARP), never),
     "divergence_by_region found": (lambda v: srt.divergence_by_region(v, SHARP), never),
     "divergence_at_equal_output found": (lambda v: srt.divergence_at_equal_output(v, SHARP), never),
+    "ratio_at_equal_output equal": (srt.ratio_at_equal_output, never),
+    "same_place sharp": (lambda v: srt.same_place(v, "jump_at", "jump_at"), never),
+    "same_place of": (lambda v: srt.same_place(MOVED, "jump_at", v), never),
+    "same_place within": (
+        lambda v: srt.same_place(MOVED, "jump_at", "jump_at", within=v),
+        lambda v: real(v, 0, 1e308),
+    ),
     "calibrate_jump null_curves": (srt.calibrate_jump, never),
     "calibrate_jump level": (lambda v: srt.calibrate_jump(MOVED, v), share),
     "calibrate_jump reads": (
