@@ -159,8 +159,9 @@ def random_direction(like: Float[Tensor, "prompt d_model"] | None = None, base: 
             raise ValueError(f"like: activations of width {like.shape[1]}, but those of the model have {a.shape[1]}.")
         length, direction = (b - a).norm(dim=-1, keepdim=True), _draws(b - a, centred, 2 * seed)
         if base != "a":
-            middle = like is None or base == "midpoint"
-            start = (a + b) / 2 if middle else like.mean(0).to(a) + _draws(a, centred, 2 * seed + 1)
+            start = (a + b) / 2
+            if base == "random" and like is not None:
+                start = like.mean(0).to(a) + _draws(a, centred, 2 * seed + 1)
             a = start * a.norm(dim=-1, keepdim=True) / start.norm(dim=-1, keepdim=True)
         # From A to itself there is no direction, and no way to go.
         step = torch.where(length > 0, direction * length / direction.norm(dim=-1, keepdim=True), 0.0)
