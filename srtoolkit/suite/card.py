@@ -19,7 +19,8 @@ PROMPTS = ("In the beginning", "My dear lord,", "The Congress of the United Stat
 _TEXT = Template("""# The nano suite
 
 Seven decoder models of the Llama architecture, from $smallest to $largest parameters, trained by this project on
-public-domain English so that claims about training and size can be asked on any machine, without a network. Weights are in the package, Apache-2.0 like the code.
+public-domain English so that claims about training and size can be asked on any machine, without a
+network. Weights are in the package, Apache-2.0 like the code.
 
 ```python
 import srtoolkit as srt
