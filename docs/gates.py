@@ -6,7 +6,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import xarray as xr
-from PIL import Image
 
 import srtoolkit as srt
 
@@ -26,19 +25,16 @@ def measure() -> list[xr.Dataset]:
 
 
 def draw(results: list[xr.Dataset], picture: Path = PICTURE) -> None:
-    """Write the picture, in 256 colours, which take a third of the space.
+    """Write the picture.
 
     Args:
         results: From :func:`measure`.
         picture: The file to write.
     """
-    srt.plot.notebook_style(dpi=110)
+    srt.plot.notebook_style(dpi=84)
     axes = srt.plot.gates_at_boundaries(*results, titles=TITLES)
-    axes[0].figure.savefig(picture)
+    axes[0].figure.savefig(picture, pil_kwargs={"optimize": True})
     plt.close(axes[0].figure)
-    with Image.open(picture) as drawn:
-        fewer = drawn.convert("RGB").quantize(256)
-    fewer.save(picture, optimize=True)
 
 
 if __name__ == "__main__":
