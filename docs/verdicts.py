@@ -18,7 +18,8 @@ NOTEBOOKS = ROOT / "notebooks"
 
 INTRODUCTION = """# Verdicts
 
-What the notebooks found, as stored, by the paper's claims. `python -m docs.verdicts` makes this page from them.
+What the notebooks found, as stored, by the paper's claims. `python -m docs.verdicts` makes this page from them;
+[the seven claims](claims.md) says in words what is shown, and what is not.
 
 Each verdict is judged by a criterion that was written before it was measured; [the criteria](#criteria) are below.
 A claim *holds* where the whole 95% interval meets the criterion, *does not hold* where the whole interval violates it,

@@ -74,16 +74,16 @@ def flips_by_block(results: Mapping[str, xr.Dataset], *, ax: Axes | None = None)
 
 @former_spellings("ax")
 def flips_around_jump(results: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> Axes:
-    """Gate flips around the steepest step, median and quartiles over pairs, with the slope itself in black.
+    """Gate flips around the fastest step, median and quartiles over pairs, with the output's speed in black.
 
     Args:
-        results: By name, from :func:`srtoolkit.around_jumps`; the first one's slope is drawn.
+        results: By name, from :func:`srtoolkit.around_jumps`; the first one's speed is drawn.
         ax: Where to draw; a new figure by default.
     """
     results = by_name(results, ("flips", "slope", "offset", "excluded"), "srtoolkit.around_jumps")
     ax = axes_or_new(ax)
-    slope = next(iter(results.values()))
-    lines: list[tuple[str, xr.Dataset, str, Any]] = [("slope of d(α) / d(1)", slope, "slope", "k")]
+    first = next(iter(results.values()))
+    lines: list[tuple[str, xr.Dataset, str, Any]] = [("speed of the output", first, "slope", "k")]
     lines += [(name, result, "flips", colour(index)) for index, (name, result) in enumerate(results.items())]
     for name, result, of, shade in lines:
         kept = result[of].isel(pair=np.flatnonzero(~result["excluded"].values.astype(bool))).transpose("pair", "offset")
@@ -93,7 +93,7 @@ def flips_around_jump(results: Mapping[str, xr.Dataset], *, ax: Axes | None = No
         ax.fill_between(offsets, low, high, color=shade, alpha=0.15, lw=0)
         ax.plot(offsets, middle, color=shade, ls="--" if of == "slope" else "-", label=name)
     ax.axhline(1, color="0.6", lw=0.8, zorder=0)
-    ax.set(xlabel="α less that of the steepest step", ylabel="times the mean over the path\n(median, quartiles)")
+    ax.set(xlabel="α less that of the fastest step", ylabel="times the mean over the path\n(median, quartiles)")
     if len(offsets) > 1:
         ax.set_xlim(offsets[0], offsets[-1])
     ax.legend(loc="upper left", frameon=False)

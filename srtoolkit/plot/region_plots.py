@@ -22,7 +22,9 @@ FAIR_STRESS = 0.2
 
 @former_spellings("ax")
 def tokens_around_jump(curves: xr.Dataset, sharp: xr.Dataset, *, ax: Axes | None = None) -> Axes:
-    """Share of pairs whose most probable next token is A's, B's, or another, by the distance from the steepest step.
+    """Share of pairs whose likeliest next token is that at A, at B, or another, by the distance from the steepest step.
+
+    All are predicted in A's context; the token at B need not be the one that B's own prompt predicts.
 
     Args:
         curves: From :func:`srtoolkit.interpolate`, with predictions.
@@ -40,7 +42,7 @@ def tokens_around_jump(curves: xr.Dataset, sharp: xr.Dataset, *, ax: Axes | None
     edges = np.linspace(-0.4, 0.4, 21)
     place = np.digitize(alphas - jump[:, None], edges)
     is_a, is_b = (tokens == tokens[:, [end]] for end in (0, -1))
-    for index, (label, chosen) in enumerate((("A's", is_a), ("B's", is_b), ("another", ~is_a & ~is_b))):
+    for index, (label, chosen) in enumerate((("that at A", is_a), ("that at B", is_b), ("another", ~is_a & ~is_b))):
         share = [chosen[place == bin_].mean() if (place == bin_).any() else np.nan for bin_ in range(1, len(edges))]
         ax.plot((edges[1:] + edges[:-1]) / 2, share, "o-", ms=3, color=PALETTE[index], label=label)
     ax.axvline(0, color="0.7", lw=0.8, zorder=0)

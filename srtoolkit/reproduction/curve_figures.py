@@ -156,7 +156,7 @@ class Layer(Figure):
     """Median and quartiles of the curves, patched after one block; Figs. 23 and 24.
 
     Attributes:
-        layer: Block whose output is replaced.
+        layer: Block whose output is replaced, counted from 0.
     """
 
     layer: int
@@ -170,7 +170,7 @@ class Layer(Figure):
         curves = one(found["curves"], role)
         picture, (ax,) = self.start(profile, role.name, 1, (7.4, 4.8))
         plot.median_curve(curves, ax=ax)
-        # Only the curves of the first block were read off, in Fig. 3, which shows the same measurement.
+        # Only the curves after block 0 were read off, in Fig. 3, which shows the same measurement.
         read = self.layer == 0
         if read:
             draw_digitised(ax, {role.paper: digitised()["fig3_median_curve"][role.paper]})
@@ -179,7 +179,8 @@ class Layer(Figure):
             rows += curve_rows(curves, role.name, role.paper, digitised()["fig3_median_curve"][role.paper],
                                is_paper(profile))  # fmt: skip
         origin = "The paper's numbers are those of the same model in Fig. 3." if read else "Nothing was digitised."
-        note = f"Patched after block {self.layer + 1}. {sizes_in_words(profile, profile.pairs)} {origin}"
+        where = f"Patched after block {self.layer}, counted from 0."
+        note = f"{where} {sizes_in_words(profile, profile.pairs)} {origin}"
         return Made(picture, numbers_of([curves]), rows, note)
 
 

@@ -114,7 +114,7 @@ def sizes_in_words(profile: Profile, pairs: int, paper: int = 999) -> str:
     """
     source = {"prose": "English prose shipped with the package", "gutenberg": "the paper's data set"}[profile.source]
     rest = "" if pairs == paper and is_paper(profile) else f"; the paper: {paper:,} pairs from Gutenberg books"
-    return f"{pairs:,} pairs of random 10-token prompts from {source}{rest}."
+    return f"{pairs:,} pairs in a chain, B of one being A of the next, of random 10-token prompts from {source}{rest}."
 
 
 def tokens_in_words(role: Role) -> str:

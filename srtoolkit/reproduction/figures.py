@@ -15,12 +15,12 @@ _STRIP = "Planes through three prompts, in training"
 
 JANIAK2024: tuple[Figure, ...] = (
     Slice("1", _STRIP, "OLMo-7B", FIG1_TRIPLE),
-    Semantic("2", "Similar prompts share a region, dissimilar ones do not", "Qwen2-0.5B"),
+    Semantic("2", "Curves of similar and of dissimilar prompts", "Qwen2-0.5B"),
     Sizes("3", "Regions and the size of models", "OLMo and Qwen2"),
     Training("4", "Regions and training", "OLMo-1B and OLMo-7B"),
     *(Slice(str(FIRST_SLICE + triple), _STRIP, "OLMo-7B", FIRST_TRIPLE + triple) for triple in range(18)),
-    Layer("23", "Curves, patched after the first block", "Qwen2-1.5B", 0),
-    Layer("24", "Curves, patched after the seventh block", "Qwen2-1.5B", 6),
+    Layer("23", "Curves, patched after block 0", "Qwen2-1.5B", 0),
+    Layer("24", "Curves, patched after block 6", "Qwen2-1.5B", 6),
     GateFlips("25", "Gates whose sign differs between the ends of a path", "Qwen2-0.5B"),
     Slopes("26", "Largest slopes of random pairs", "Qwen2-0.5B"),
     Configurations("table1", "Sizes of the models", "OLMo and Qwen2"),

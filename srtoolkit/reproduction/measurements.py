@@ -72,7 +72,7 @@ class Measurement:
     def words(self) -> str:
         """The measurement with its counts, in words."""
         work: dict[str, Any] = {"layer": 0, **self.work}
-        after = f"{work['length']} tokens, after block {work['layer'] + 1}"
+        after = f"{work['length']} tokens, after block {work['layer']}"
         if work["call"] == "slice_plane":
             return f"slices, 3 contexts × {work['resolution']} × {work['resolution']} points, {after}"
         return f"{self.name}, {work['pairs']:,} pairs × {work['steps']} steps, {after}"
@@ -114,7 +114,7 @@ def work_of(measurement: Measurement, role: Role) -> Work:
 
 
 def curves(profile: Profile, roles: Sequence[Role], pairs: int, **changes: Any) -> Need:
-    """Curves of random pairs.
+    """Curves of random pairs: the paper's chain, in which B of a pair is A of the next.
 
     Args:
         profile: The profile, which names the source of prompts.

@@ -30,6 +30,7 @@ section {{ border-top: 1px solid #ccc; margin-top: 2em }}
 </style></head>
 <body><h1>{paper}, profile {profile}</h1>
 <p>{lead}</p>
+<p>{reach}</p>
 <table><thead><tr><th>figure</th><th>shows</th><th>measured on</th><th>main number</th>
 <th>ours (95% interval)</th><th>paper</th><th>agrees</th><th>state</th></tr></thead><tbody>
 {summary}
@@ -44,6 +45,16 @@ LEADS = {
     False: "Stand-ins: models that come with the package, not the paper's. What they show may be compared in kind; "
     "their numbers need not be the paper's, and nothing is said to agree or not.",
 }
+
+#: What the paper's statistic says of a model, and what it does not.
+REACH = (
+    "The largest slope of a curve of distance from A is measured here as the paper defines it. It does not tell a "
+    "trained model from the same weights in another order: SmolLM2-135M has slopes as large when the entries of each "
+    "matrix of each block change places, and larger weights alone make steeper curves. So a steep curve on this page "
+    "is no proof of a stable region, and what grows in training or with size is in part the weights' scale. The "
+    "output's motion along its own path does tell them apart: srt.motion beside srt.null_model, and "
+    "notebooks/01_existence.ipynb."
+)
 
 _COLUMNS = {
     "quantity": "quantity",
@@ -91,6 +102,7 @@ def write_page(paper: str, outcomes: Sequence[Outcome], profile: Profile, output
         paper=html.escape(paper),
         profile=html.escape(profile.name),
         lead=LEADS[profile.name == "paper"],
+        reach=html.escape(REACH),
         summary="\n".join(_summary_row(outcome, profile) for outcome in outcomes),
         sections="\n".join(_section(outcome) for outcome in outcomes if outcome.state == "made"),
     )

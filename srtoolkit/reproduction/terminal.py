@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from srtoolkit.profiles import Profile
-from srtoolkit.reproduction.page import LEADS, main_number, measured_on
+from srtoolkit.reproduction.page import LEADS, REACH, main_number, measured_on
 from srtoolkit.reproduction.running import Outcome
 
 
@@ -34,6 +34,7 @@ def show_outcomes(console: Console, outcomes: Sequence[Outcome], profile: Profil
         if outcome.error:
             console.print(f"[red]{outcome.figure.name} failed:[/red] {escape(outcome.error)}", highlight=False)
     console.print(LEADS[profile.name == "paper"], highlight=False)
+    console.print(REACH, highlight=False)
 
 
 def show_plan(console: Console, figures: pd.DataFrame) -> None:

@@ -19,7 +19,7 @@ PROMPTS = ("In the beginning", "My dear lord,", "The Congress of the United Stat
 _TEXT = Template("""# The nano suite
 
 Seven decoder models of the Llama architecture, from $smallest to $largest parameters, trained by this project on
-public-domain English so that the emergence and the scaling of stable regions can be seen on any machine, without a
+public-domain English so that claims about training and size can be asked on any machine, without a
 network. Weights are in the package, Apache-2.0 like the code.
 
 ```python
@@ -61,13 +61,19 @@ data; no code of it runs.
 AdamW (betas 0.9 and 0.95, weight decay $decay on matrices), gradients clipped at 1, $batch windows of $context tokens
 a step, $steps steps: $seen tokens, $epochs of an epoch. The learning rate rises over $warmup steps, stays, and falls
 to 0 over the last $fall, so that checkpoints before that differ in the number of steps alone. Its peak is 0.08 over
-the width. That was chosen by trial: at 0.005 for every model, the widest one's first block came to give outputs
-hundreds apart, the later blocks' part in the output became small, and slopes stayed near 1.4, although the loss was a
-little lower.
+the width. That was chosen by trial: at 0.005 for every model, block 0 of the widest one came to give outputs hundreds
+apart, the later blocks' part in the output became small, and the median of the paper's largest slope stayed near 1.4,
+although the loss was a little lower.
 
 An earlier family grew less in depth than in width, from 6 blocks of 48 to 14 blocks of 192. Its two largest models, 12
-blocks of 112 and 14 blocks of 192, were no sharper than the one of 8 blocks of 64 after as many tokens (median largest
-slopes 2.38, 2.32 and 2.37). `nano-3m` and `nano-6m` have taken their places.
+blocks of 112 and 14 blocks of 192, had no larger slopes than the one of 8 blocks of 64 after as many tokens (medians
+2.38, 2.32 and 2.37). `nano-3m` and `nano-6m` have taken their places.
+
+So learning rates and sizes were chosen with slopes in view. **The order of these models by slope is no evidence that
+regions sharpen with size.** That claim is tested on a series of new runs (`srtoolkit/suite/series.py`), whose criterion
+(`srtoolkit/reference/criteria/size.json`) was written before the first of them was trained. A good part
+of a largest slope is the scale of the weights alone: models of the same weights in another order have it too. What
+tells them apart is the motion of outputs (`srt.motion`), beside such models.
 
 Float32, one thread a model, two at a time on two cores of an AMD EPYC that did other work beside. `python -m
 srtoolkit.suite corpus`, `train --size nano-1m` and `ship` make everything anew; a stopped training goes on where it

@@ -253,7 +253,7 @@ def test_blocks_show_the_whole_path_beside_its_ends(ax):
     assert list(ax.lines[0].get_xdata()) == [1, 2] and "0: first" in ax.get_xlabel()
 
 
-def test_flips_around_the_jump_are_medians_beside_the_slope(ax):
+def test_flips_around_the_fastest_step_are_medians_beside_the_speed(ax):
     offsets = np.array([-0.1, 0.0, 0.1])
     values = np.array([[1.0, 3.0, 1.0], [1.0, 5.0, np.nan], [2.0, 4.0, np.nan], [9.0, 9.0, 9.0]])
     around = xr.Dataset(
@@ -266,10 +266,11 @@ def test_flips_around_the_jump_are_medians_beside_the_slope(ax):
     )
     before = around.copy(deep=True)
     srt.plot.flips_around_jump({"all": around, "half": around.assign(flips=around.flips / 2)}, ax=ax)
-    assert legend_of(ax) == ["slope of d(α) / d(1)", "all", "half"]
+    assert legend_of(ax) == ["speed of the output", "all", "half"]
     drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
-    assert drawn["all"] == [1, 4] and drawn["half"] == [0.5, 2] and drawn["slope of d(α) / d(1)"] == [2, 8]
-    assert "mean over the path" in ax.get_ylabel() and around.identical(before)
+    assert drawn["all"] == [1, 4] and drawn["half"] == [0.5, 2] and drawn["speed of the output"] == [2, 8]
+    assert "mean over the path" in ax.get_ylabel() and "fastest step" in ax.get_xlabel()
+    assert around.identical(before)
 
 
 def test_what_was_not_measured_is_asked_for_by_name(picture, ax):

@@ -130,6 +130,7 @@ def test_numbers_are_the_librarys_own(whole, folder):
 def test_the_page_says_what_stands_in_and_refers_to_files_that_are_there(whole):
     output, _ = whole
     page = (output / "index.html").read_text()
+    assert "weights in another order" in page and "weights in another order" in " ".join(whole[1].output.split())
     assert "Stand-ins" in page and page.count("not made yet") == 27 - len(SOME)
     links = re.findall(r'(?:src|href)="([^"#]+)"', page)
     assert len(links) == 3 * len(SOME)
@@ -237,7 +238,7 @@ def test_the_plan_counts_what_is_missing(folder, tmp_path):
     assert len(jobs) == 4, "Fig. 23 shows a measurement of Fig. 3"
     costs = planning.estimate(jobs, calibrate=0.0).set_index(["what", "model"])
     assert costs.loc[("total", ""), "times"] == 4
-    several = costs.loc[("curves, 5 pairs × 50 steps, 10 tokens, after block 1", "nano-0.4m"), "forward_tokens"]
+    several = costs.loc[("curves, 5 pairs × 50 steps, 10 tokens, after block 0", "nano-0.4m"), "forward_tokens"]
     assert several >= 5 * 50
     assert costs["forward_tokens"].iloc[:-1].sum() == costs.loc[("total", ""), "forward_tokens"]
 

@@ -166,7 +166,12 @@ class InterpolationPanel(ModelPanel):
         tokens, texts, probabilities = (result[name].values[0] for name in ("token", "text", "probability"))
         ends = dict(zip("AB", tokens[[0, -1], 0].tolist(), strict=True))
         marks = [", ".join(side for side in "AB" if token == ends[side]) for token in tokens[index].tolist()]
-        self._bars.show(f"next token at α = {alpha:.2f}", texts[index].tolist(), probabilities[index].tolist(), marks)
+        self._bars.show(
+            f"next token at α = {alpha:.2f}, in A's context",
+            texts[index].tolist(),
+            probabilities[index].tolist(),
+            marks,
+        )
 
     def _alt(self) -> str:
         assert self.result is not None

@@ -54,5 +54,5 @@ class TokenBars:
         for bar, name, number, text, probability, mark in rows:
             bar.set_width(probability)
             bar.set_color(COLOURS[mark])
-            name.set_text(f"{drawable(repr(text), 18)}{f' ({mark})' if mark else ''}")
+            name.set_text(f"{drawable(repr(text), 18)}{f' at {mark}' if mark else ''}")
             number.set(text=f"{probability:.2f}", x=probability + self._gap)
