@@ -72,7 +72,7 @@ def plane(
     return ax
 
 
-def mixed(near: Float[np.ndarray, "*place anchor"]) -> Float[np.ndarray, "*place colour"]:
+def mixed(near: Float[np.ndarray, "... anchor"]) -> Float[np.ndarray, "... 3"]:
     """Colours of nearness to A, B and C, from 0 to 1: hues mix by nearness cubed, and are white where all is far.
 
     Args:
