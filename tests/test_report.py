@@ -85,6 +85,15 @@ def test_saving_stores_a_clean_run_and_is_stable(here):
     assert path.read_text() == first
 
 
+def test_code_that_only_draws_is_folded_away():
+    drawn = new_code_cell("1", metadata={"tags": ["hide-input"], "collapsed": True})
+    kept = report.canonical(new_notebook(cells=[drawn, new_code_cell("2", metadata={"tags": ["other"]})]))
+    assert [dict(cell.metadata) for cell in kept.cells] == [
+        {"tags": ["hide-input"], "jupyter": {"source_hidden": True}},
+        {"tags": ["other"]},
+    ]
+
+
 def test_notebooks_are_chosen_by_the_first_letters_of_their_names(here, capsys):
     notebook(here / "notebooks", "00_first.ipynb", CLAIM)
     notebook(here / "notebooks", "01_second.ipynb", "1 / 0")

@@ -17,11 +17,13 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 #: Least number of cells whose output is compared, and of asserts; a new notebook must enter itself here.
 FLOORS = {
     "00_quickstart": (1, 4),
-    "01_stable_regions_exist": (6, 6),
-    "02_growth_during_training": (4, 4),
-    "03_scaling_with_size": (3, 4),
+    "01_existence": (6, 6),
+    "02_growth": (4, 6),
+    "03_size": (4, 6),
     "04_polytopes": (6, 8),
-    "04_semantic_alignment": (7, 3),
+    "05_words": (7, 6),
+    "06_sentences": (4, 4),
+    "07_classes": (4, 4),
     "08_predictions": (2, 4),
     "09_explorer": (5, 10),
 }
