@@ -38,6 +38,7 @@ from .analysis.regions import (
 from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
+from .analysis.structure_trends import structure_trend
 from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
 from .costs.work import Work
@@ -154,6 +155,7 @@ __all__ = [
     "slice_predictions",
     "slope_over_runs",
     "stimuli",
+    "structure_trend",
     "summarise",
     "surprisal",
     "sweep",

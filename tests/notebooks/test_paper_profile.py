@@ -52,14 +52,14 @@ def hub(tmp_path_factory):
     (data / "refs").mkdir()
     (data / "refs/main").write_text("1")
     prose = "".join(path.read_text() for path in sorted((ROOT / "srtoolkit/prompts/data/prose").glob("*.txt")))
-    books = pd.DataFrame({"TEXT": [prose[start : start + 1200] for start in range(0, 120_000, 1200)]})
+    books = pd.DataFrame({"TEXT": [prose[start : start + 1200] for start in range(0, 240_000, 1200)]})
     books.to_parquet(data / "snapshots/1/data/train-00000-of-00037-abc.parquet")
     return root
 
 
 @pytest.mark.parametrize(
     ("notebook", "members", "claims"),
-    [("02_growth_during_training", 17, 6), ("03_scaling_with_size", 10, 4)],
+    [("02_growth", 16, 6), ("03_size", 5, 2)],
 )
 def test_the_papers_models_run_through_the_same_cells(hub, tmp_path, notebook, members, claims):
     environment = {
@@ -74,9 +74,9 @@ def test_the_papers_models_run_through_the_same_cells(hub, tmp_path, notebook, m
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(done.stdout.splitlines()) == claims
     assert all(model in done.stdout for model in PAPER.growth)
-    (store,) = (path for path in (tmp_path / "paper").iterdir() if path.name in ("growth", "scaling"))
-    kept = [srt.load(path) for path in store.glob("*.nc")]
+    (store,) = (path for path in (tmp_path / "paper").iterdir() if path.name in ("growth", "size"))
+    kept = [srt.load(path) for path in (store / "own").glob("*.nc")]
     assert len(kept) == members
     assert {one.sizes["pair"] for one in kept} == {PAPER.sweep_pairs}
-    assert all(one.attrs["commit"] or one.attrs["init"] == "random" for one in kept)
+    assert all(one.attrs["commit"] for one in kept)
     assert all("gutenberg" in one.attrs["prompts"] for one in kept)

@@ -266,6 +266,11 @@ SETTINGS = {
     "decompose trained": (lambda v: srt.decompose(v, SHARP, "max_slope"), never),
     "decompose nulls": (lambda v: srt.decompose(SHARP, v, "max_slope"), never),
     "decompose baseline": (lambda v: srt.decompose(SHARP, SHARP, "max_slope", baseline=v), lambda v: v is None),
+    "structure_trend series": (lambda v: srt.structure_trend(v, "max_slope"), never),
+    "structure_trend nulls": (
+        lambda v: srt.structure_trend({1: (SHARP, [SHARP]), 2: (SHARP, v)}, "max_slope"),
+        never,
+    ),
     "across_runs values": (lambda v: srt.across_runs([v, 1.0]), finite),
     "across_runs level": (lambda v: srt.across_runs([1.0, 2.0], v), share),
     "slope_over_runs settings": (
