@@ -32,6 +32,9 @@ from srtoolkit.reference import CLAIMS, Criterion, criterion
 #: A cell may take this long, in seconds; those of the ``paper`` profile run as long as they need.
 CELL_TIMEOUT = {"quick": 1200, "shuffled": 1200, "full": 6 * 3600, "paper": None}
 
+#: Tag of cells whose code is folded away: what draws a picture says nothing that the picture does not.
+HIDE = "hide-input"
+
 #: Kernels show no progress bars, so that outputs are the same each time, and read hub models from the network at most.
 KERNEL_ENVIRONMENT = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONHASHSEED": "0"}
 
@@ -139,6 +142,8 @@ def _drop_bare_widgets(notebook: nbformat.NotebookNode) -> None:
 def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A notebook without what changes from run to run: kernel details, widget models, random cell ids.
 
+    Cells with the tag ``HIDE`` get Jupyter's own mark for code that is folded away.
+
     Args:
         notebook: The notebook, which is changed in place.
     """
@@ -148,6 +153,8 @@ def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:02d}"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+        if HIDE in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True}
         for output in cell.get("outputs", []):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return notebook

@@ -186,7 +186,9 @@ def correlation(
             "three."
         )
     weights, values = _weights(sharp, bootstrap)[:, known].astype(np.int64), values[:, known]
-    found = partial_rank_correlation(values, weights) if fixed else weighted_rank_correlation(*values, weights)
+    found = (
+        partial_rank_correlation(values, weights) if fixed else weighted_rank_correlation(values[0], values[1], weights)
+    )
     if fixed and np.isnan(found[0]):
         raise ValueError(
             f"of {names}, one follows from the others, so that nothing is left to correlate; leave it out."
