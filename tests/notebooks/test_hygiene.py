@@ -21,10 +21,9 @@ FLOORS = {
     "02_growth_during_training": (4, 4),
     "03_scaling_with_size": (3, 4),
     "05_next_token_predictions": (4, 4),
-    "05_words": (7, 7),
+    "05_words": (7, 6),
     "06_regions_and_polytopes": (6, 8),
-    "06_sentences": (4, 5),
-    "07_classes": (5, 6),
+    "06_sentences": (4, 4),
     "07_explorer": (5, 9),
 }
 
