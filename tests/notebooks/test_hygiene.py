@@ -24,6 +24,7 @@ FLOORS = {
     "05_words": (7, 6),
     "06_regions_and_polytopes": (6, 8),
     "06_sentences": (4, 4),
+    "07_classes": (5, 5),
     "07_explorer": (5, 9),
 }
 
