@@ -29,6 +29,7 @@ def agreement(
     classes: Labels,
     of: str = "adjusted_rand",
     *,
+    against: Labels | None = None,
     bootstrap: Bootstrap = FEWER,
 ) -> Estimate:
     """How well groups match known classes: adjusted Rand index or normalised mutual information, without unit.
@@ -42,16 +43,23 @@ def agreement(
         classes: A label for each prompt, as known.
         of: ``"adjusted_rand"`` (Hubert & Arabie 1985; 0 by chance) or ``"mutual_information"`` (above 0 even by
             chance: see :func:`chance_agreement`).
+        against: Other groups of the same prompts, whose agreement is subtracted; the halves are the same for both, so
+            that what is hard about a half cancels.
         bootstrap: How the interval is made; ``resamples`` is the number of random halves.
 
     Raises:
         ValueError: Different numbers of labels, a class with one member, or an unknown measure.
     """
     found, known = _check_labels(groups, classes, of)
+    other = None if against is None else _check_labels(against, classes, of)[0]
     rng, half = np.random.default_rng(bootstrap.seed), len(found) // 2
-    value = MEASURES[of](known, found)
-    chosen = (rng.choice(len(found), half, replace=False) for _ in range(bootstrap.resamples))
-    halves = np.array([MEASURES[of](known[some], found[some]) for some in chosen])
+
+    def of_some(some: Any) -> float:
+        value = MEASURES[of](known[some], found[some])
+        return value if other is None else value - MEASURES[of](known[some], other[some])
+
+    value = of_some(slice(None))
+    halves = np.array([of_some(rng.choice(len(found), half, replace=False)) for _ in range(bootstrap.resamples)])
     middle, (low, high) = np.quantile(halves, 0.5), interval(halves, bootstrap.level)
     return Estimate(float(value), float(value + low - middle), float(value + high - middle))
 

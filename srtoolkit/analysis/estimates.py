@@ -20,9 +20,9 @@ from srtoolkit.analysis.bootstrap import (
     units,
     weighted_quantile,
 )
-from srtoolkit.analysis.ranks import rank_correlation, weighted_rank_correlation
+from srtoolkit.analysis.ranks import partial_rank_correlation, rank_correlation, weighted_rank_correlation
 from srtoolkit.analysis.resampling import bootstrap_weights
-from srtoolkit.validation import check_number, check_variable
+from srtoolkit.validation import check_number, check_variable, listed
 
 #: What tells which prompts a pair is of, across results.
 TEXTS = ("excluded", "text_a", "text_b")
@@ -157,24 +157,42 @@ def interquartile_range(
 
 
 @takes_bootstrap(y="of")
-def correlation(sharp: xr.Dataset, x: str, of: str = "max_slope", *, bootstrap: Bootstrap = FEWER) -> Estimate:
+def correlation(
+    sharp: xr.Dataset, x: str, of: str = "max_slope", *, given: str | Sequence[str] = (), bootstrap: Bootstrap = FEWER
+) -> Estimate:
     """Spearman rank correlation over pairs between two variables, without unit.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`.
         x: The variable over ``pair`` that ``of`` is correlated with.
         of: The variable over ``pair`` to take; pairs that lack either are left out.
+        given: Variables over ``pair`` that are held fixed: a partial correlation, of what is left of the ranks after
+            a regression on these variables' ranks.
         bootstrap: How the interval is made; prompts are what is resampled.
 
     Raises:
-        ValueError: No such variable, or fewer than three pairs that have both.
+        ValueError: No such variable, fewer than three pairs that have all of them, or ``given`` leaves nothing.
     """
-    first, second = values_of(sharp, x, "x"), values_of(sharp, of)
-    known = np.isfinite(first) & np.isfinite(second)
+    fixed = [given] if isinstance(given, str) else listed(given)
+    if fixed is None or any(not isinstance(name, str) for name in fixed):
+        raise ValueError(f"given={str(given)[:200]!r}: expected names of variables over pair in a list, or none: ().")
+    names = [x, of, *fixed]
+    values = np.stack([values_of(sharp, x, "x"), values_of(sharp, of), *(values_of(sharp, n, "given") for n in fixed)])
+    known = np.isfinite(values).all(axis=0)
     if known.sum() < 3:
-        raise ValueError(f"{known.sum()} of {len(known)} pairs have both {x!r} and {of!r}; a correlation needs three.")
-    weights = _weights(sharp, bootstrap)[:, known].astype(np.int64)
-    found = weighted_rank_correlation(first[known], second[known], weights)
+        several = "both" if not fixed else "all of"
+        raise ValueError(
+            f"{known.sum()} of {len(known)} pairs have {several} {' and '.join(map(repr, names))}; a correlation needs "
+            "three."
+        )
+    weights, values = _weights(sharp, bootstrap)[:, known].astype(np.int64), values[:, known]
+    found = (
+        partial_rank_correlation(values, weights) if fixed else weighted_rank_correlation(values[0], values[1], weights)
+    )
+    if fixed and np.isnan(found[0]):
+        raise ValueError(
+            f"of {names}, one follows from the others, so that nothing is left to correlate; leave it out."
+        )
     enough = weights.astype(bool).sum(axis=1) > 2
     return with_interval(np.where(enough, found, np.nan), bootstrap)
 

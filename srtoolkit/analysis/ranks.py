@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
@@ -40,6 +42,29 @@ def weighted_rank_correlation(
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.sqrt((weights * one**2).sum(axis=1) * (weights * other**2).sum(axis=1))
         return np.asarray((weights * one * other).sum(axis=1) / spread)
+
+
+def partial_rank_correlation(
+    variables: Float[np.ndarray, "variable entry"], weights: Int[np.ndarray, "row entry"]
+) -> Float[np.ndarray, " row"]:
+    """Spearman's rank correlation of the first two variables, the others held fixed; NaN where these leave nothing.
+
+    That is the correlation of what is left of two variables' ranks after a regression on the ranks of the others.
+
+    Args:
+        variables: The two variables, then those to hold fixed, all without NaN.
+        weights: How often each entry counts, row by row.
+    """
+    table = np.tile(np.eye(len(variables)), (len(weights), 1, 1))
+    for one, other in combinations(range(len(variables)), 2):
+        found = weighted_rank_correlation(variables[one], variables[other], weights)
+        table[:, one, other] = table[:, other, one] = found
+    told = np.isfinite(table).all(axis=(1, 2))
+    table[~told] = np.eye(len(variables))
+    told &= np.linalg.eigvalsh(table)[:, 0] > 1e-9  # else one variable follows from the others
+    table[~told] = np.eye(len(variables))
+    inverse = np.linalg.inv(table)
+    return np.where(told, -inverse[:, 0, 1] / np.sqrt(inverse[:, 0, 0] * inverse[:, 1, 1]), np.nan)
 
 
 def _weighted_ranks(

@@ -76,6 +76,21 @@ def test_a_correlation_is_of_ranks_and_has_an_interval():
         correlation(gaps, "max_slope", "other")
 
 
+def test_a_partial_correlation_is_that_of_what_a_regression_on_ranks_leaves():
+    rng = np.random.default_rng(8)
+    z, w = rng.normal(size=(2, 150))
+    x, y = z + rng.normal(size=150), np.exp(z - 0.5 * w + rng.normal(size=150))
+    result = sharp(y).assign(x=("pair", x), z=("pair", z), w=("pair", w))
+    ranks = scipy.stats.rankdata([x, y, z, w], axis=1)
+    others = np.column_stack([ranks[2:].T, np.ones(150)])
+    left = [rank - others @ np.linalg.lstsq(others, rank, rcond=None)[0] for rank in ranks[:2]]
+    found = correlation(result, "x", given=["z", "w"])
+    assert found.value == pytest.approx(scipy.stats.pearsonr(*left).statistic)
+    assert found.low < 0.1 and found.high < correlation(result, "x").low  # z made most of it
+    with pytest.raises(ValueError, match="one follows from the others"):
+        correlation(result.assign(same=("pair", x**3)), "x", given="same")
+
+
 def test_an_estimate_is_written_with_its_interval():
     assert f"{Estimate(2.14, 1.8, 2.52):.1f}" == "2.1 [1.8, 2.5]"
 

@@ -206,6 +206,18 @@ def test_the_former_threshold_is_a_quantile_of_the_null_and_says_what_to_take_no
         null_threshold(null, 1.5, "gap")
 
 
+def test_agreement_less_that_of_other_groups_is_the_difference_on_the_same_halves():
+    rng = np.random.default_rng(4)
+    classes = np.repeat(np.arange(4), 20)
+    good, poor = (np.where(rng.random(80) < wrong, rng.integers(0, 4, 80), classes) for wrong in (0.2, 0.6))
+    found = agreement(good, classes, against=poor)
+    assert found.value == pytest.approx(adjusted_rand_score(classes, good) - adjusted_rand_score(classes, poor))
+    assert 0 < found.low < found.value < found.high
+    assert agreement(good, classes, against=good) == (0, 0, 0)
+    with pytest.raises(ValueError, match="expected one of each a prompt"):
+        agreement(good, classes, against=poor[:-1])
+
+
 @pytest.mark.slow
 def test_agreement_is_1_for_the_same_groups_and_0_by_chance():
     classes = np.array(list("abcdefgh")).repeat(15)

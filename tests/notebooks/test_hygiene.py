@@ -23,7 +23,7 @@ FLOORS = {
     "04_polytopes": (6, 8),
     "05_words": (7, 6),
     "06_sentences": (4, 4),
-    "07_classes": (4, 4),
+    "07_classes": (5, 5),
     "08_predictions": (2, 4),
     "09_explorer": (5, 10),
 }

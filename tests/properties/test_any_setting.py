@@ -254,6 +254,7 @@ SETTINGS = {
     "median level": (lambda v: srt.median(SHARP, bootstrap=srt.Bootstrap(level=v, resamples=5)), share),
     "interquartile_range of": (lambda v: srt.interquartile_range(SHARP, v), never),
     "correlation x": (lambda v: srt.correlation(SHARP, v, "jump_at"), never),
+    "correlation given": (lambda v: srt.correlation(SHARP, "jump_at", "jumps", given=v), lambda v: _listed(v) == []),
     "correlation resamples": (
         lambda v: srt.correlation(SHARP, "jump_at", "jumps", bootstrap=srt.Bootstrap(resamples=v)),
         lambda v: whole(v, 1),
@@ -289,6 +290,10 @@ SETTINGS = {
     "cluster linkage": (lambda v: srt.cluster(MOVED, 2, linkage=v), never),
     "map_prompts seed": (lambda v: srt.map_prompts(MOVED, seed=v), seed),
     "agreement groups": (lambda v: srt.agreement(v, CLASSES, bootstrap=srt.Bootstrap(resamples=2)), never),
+    "agreement against": (
+        lambda v: srt.agreement(CLASSES, CLASSES, against=v, bootstrap=srt.Bootstrap(resamples=2)),
+        lambda v: v is None,
+    ),
     "agreement of": (lambda v: srt.agreement(CLASSES, CLASSES, v, bootstrap=srt.Bootstrap(resamples=2)), never),
     "chance_agreement seed": (
         lambda v: srt.chance_agreement(CLASSES, CLASSES, bootstrap=srt.Bootstrap(seed=v, resamples=2)),
