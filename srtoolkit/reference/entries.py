@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import html
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -110,7 +111,13 @@ class Criterion:
         if self.paper:
             yield "in the paper", f"{', '.join(f'{value:g}' for value in self.paper_values)} ({self.paper['of']})"
         yield "written", f"{self.date}, {self.written}"
+        if "corrected" in self.extra:
+            yield "corrected", self.extra["corrected"]
         yield "source", self.source
+
+    def _repr_html_(self) -> str:
+        rows = (f"<tr><th>{html.escape(head)}</th><td>{html.escape(text)}</td></tr>" for head, text in self.told())
+        return f'<table style="text-align:left"><caption>{html.escape(self.name)}</caption>{"".join(rows)}</table>'
 
     def judge(
         self,

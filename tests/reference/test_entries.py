@@ -169,3 +169,10 @@ def test_an_interval_that_is_none_is_refused(write, ends):
     write()
     with pytest.raises(ValueError, match=r"tried: .*expected"):
         srt.reference.criterion("tried").judge(1.5, *ends)
+
+
+def test_a_criterion_shows_as_a_table_of_all_that_it_says():
+    criterion = srt.reference.criterion("size")
+    shown = criterion._repr_html_()
+    assert "<td>" in shown and criterion.extra["corrected"] in shown
+    assert all(f"<th>{head}</th>" in shown for head, _ in criterion.told())
