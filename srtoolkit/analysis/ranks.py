@@ -45,7 +45,7 @@ def weighted_rank_correlation(
 
 
 def partial_rank_correlation(
-    variables: Float[np.ndarray, "variable entry"], weights: Int[np.ndarray, "row entry"]
+    variables: Float[np.ndarray, "quantity entry"], weights: Int[np.ndarray, "row entry"]
 ) -> Float[np.ndarray, " row"]:
     """Spearman's rank correlation of the first two variables, the others held fixed; NaN where these leave nothing.
 

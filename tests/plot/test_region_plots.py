@@ -29,7 +29,7 @@ def grouped():
 
 def test_the_tree_stands_above_a_row_for_each_class(grouped):
     sharp, classes = grouped
-    ax = plot.dendrogram(cluster(sharp, 3), classes.tolist())
+    ax = plot.dendrogram(cluster(sharp, 3, of="max_slope"), classes.tolist())
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["x", "y", "z"]
     rows = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
     assert set(rows) == {"x", "y", "z"}
@@ -41,7 +41,7 @@ def test_the_tree_stands_above_a_row_for_each_class(grouped):
 
 def test_the_map_shows_every_prompt_in_its_class_colour(grouped):
     sharp, classes = grouped
-    places = map_prompts(sharp)
+    places = map_prompts(sharp, of="max_slope")
     before = places.copy(deep=True)
     ax = plot.prompt_map(places, classes.tolist(), words=[f"w{index}" for index in range(12)])
     assert [len(dots.get_offsets()) for dots in ax.collections] == [4, 4, 4]
