@@ -52,7 +52,8 @@ def hub(tmp_path_factory):
     (data / "refs").mkdir()
     (data / "refs/main").write_text("1")
     prose = "".join(path.read_text() for path in sorted((ROOT / "srtoolkit/prompts/data/prose").glob("*.txt")))
-    books = pd.DataFrame({"TEXT": [prose[start : start + 1200] for start in range(0, 240_000, 1200)]})
+    # A hundred books are read: these have room for 999 pairs of 100 tokens that share no prompt.
+    books = pd.DataFrame({"TEXT": [prose[start : start + 2400] for start in range(0, 240_000, 2400)]})
     books.to_parquet(data / "snapshots/1/data/train-00000-of-00037-abc.parquet")
     return root
 
