@@ -23,7 +23,7 @@ from srtoolkit.report import claims_of, execute
 
 notebook, error = execute(Path(sys.argv[1]))
 assert error is None, error
-print(*(f"{claim['model']}: {claim['claim']}" for claim in claims_of(notebook)), sep="\\n")
+print(*(f"{claim['model']}: {claim['claim']}" for claim in claims_of(notebook, sys.argv[1])), sep="\\n")
 """
 
 
