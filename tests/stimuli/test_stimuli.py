@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import zipfile
 from collections import defaultdict
 
@@ -109,9 +110,18 @@ def test_couples_share_a_side_and_a_last_word():
 
 
 def test_an_archive_of_other_content_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "w.deb").write_bytes(b"something else")
-    monkeypatch.setattr(command, "ARCHIVES", {"wordnet": ((tmp_path / "w.deb").as_uri(), "0" * 64)})
+    """Debian's client, here one that writes something else."""
+    client = tmp_path / "bin/apt-get"
+    client.parent.mkdir()
+    client.write_text('#!/bin/sh\nprintf "$4" > w.deb\n')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{client.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(command, "ARCHIVES", {"wordnet": ("apt:w=1", "0" * 64)})
     with pytest.raises(CacheError, match="SHA-256"):
+        command.fetch(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "wordnet").rename(tmp_path / "before")
+    with pytest.raises(CacheError, match="there is no apt-get here"):
         command.fetch(tmp_path)
 
 
