@@ -51,7 +51,7 @@ def share_below(
 ) -> Estimate:
     """Share of couples whose first has less of a variable than its second; 0.5 where couples differ by chance.
 
-    The 95% interval covers about 0.93 for 60 couples that share no prompt with other couples. Where they do, and fewer
+    The 95% interval covers about 0.92 for 60 couples that share no prompt with other couples. Where they do, and fewer
     than about 20 groups of couples are left, it is that of prompts and covers nearly 1: for 60 couples across 40 frames
     it is twice as wide as need be. Matching within frames, by ``equal``, avoids that.
 

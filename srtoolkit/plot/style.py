@@ -84,9 +84,7 @@ def shades(count: int) -> list[tuple[float, float, float]]:
 def notebook_style(dpi: int = 200) -> None:
     """Pictures of a notebook as PNG sharp on any screen, and text that can be read at the notebook's width.
 
-    It sets matplotlib's defaults for the rest of the session, and changes nothing that a picture says. A picture 11
-    inches wide takes 80 to 150 kB; one of lines alone is smaller as SVG, by
-    ``matplotlib_inline.backend_inline.set_matplotlib_formats("svg")``.
+    It sets matplotlib's defaults for the rest of the session, and changes nothing that a picture says.
 
     Args:
         dpi: Dots an inch; matplotlib's own default is 100.
