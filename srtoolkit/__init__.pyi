@@ -61,6 +61,7 @@ from .models.model import Model
 from .models.ndif import RemoteError
 from .models.nulls import null_model
 from .models.wrapping import wrap
+from .panels.path.page import explorer
 from .patching.patch import capture, patch
 from .profiles import Profile, profile
 from .prompts.pairs import (
@@ -109,6 +110,7 @@ __all__ = [
     "equivalent",
     "estimate_cost",
     "exact_trend",
+    "explorer",
     "frame_effects",
     "from_text",
     "interpolate",

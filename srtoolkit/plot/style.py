@@ -12,6 +12,7 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 
@@ -176,9 +177,21 @@ def label_ends(ax: Axes, ends: Mapping[str, tuple[float, Any]]) -> None:
     right = ax.get_xlim()[1]
     heights = {name: float(to_share.transform((right, height))[1]) for name, (height, _) in ends.items()}
     ordered = sorted((name for name in heights if np.isfinite(heights[name])), key=lambda name: heights[name])
-    places = spread_out([heights[name] for name in ordered], LABEL_ROOM)
+    needed = 1.2 * font_size_in_pixels(ax) / ax.get_window_extent().height  # low axes need more
+    places = spread_out([heights[name] for name in ordered], max(LABEL_ROOM, needed))
     for name, place in zip(ordered, places, strict=True):
         ax.text(1.015, place, name, color=ends[name][1], transform=ax.transAxes, va="center", fontsize="small")
+
+
+def font_size_in_pixels(ax: Axes) -> float:
+    """Height of the small font of an axes' labels, in pixels.
+
+    Args:
+        ax: The axes, whose figure's resolution counts.
+    """
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(FontProperties(size="small").get_size_in_points() * figure.dpi / 72)
 
 
 def spread_out(heights: Sequence[float], room: float) -> list[float]:

@@ -182,6 +182,19 @@ class Notebook:
         self.page.keyboard.press("Tab")
         self._arrive(label, "value", text)
 
+    def edit(self, label: str, text: str) -> None:
+        """Click the tokens of a prompt, type another text in their place, and leave the field.
+
+        Args:
+            label: Name of the prompt.
+            text: With any characters.
+        """
+        prompt = self.labelled(label)
+        prompt.locator(".srt-prompt-tokens").click()
+        self._replace(text)
+        prompt.locator("button").click()
+        self._arrive(label, "value", text)
+
     def _replace(self, text: str) -> None:
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(text)
@@ -237,11 +250,18 @@ class Notebook:
         self.page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark", arg=dark)
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
-    def check_contrast(self, *selectors: str) -> None:
-        """Text in the panel stands out from what is behind it as much as WCAG 2 asks for: 4.5 to 1."""
+    def check_contrast(self, *selectors: str, fill: bool = False) -> None:
+        """Text in the panel stands out from what is behind it as much as WCAG 2 asks for: 4.5 to 1.
+
+        Args:
+            selectors: Of texts in the panel, the first of each.
+            fill: They are texts of an SVG, whose colour is their fill.
+        """
         for selector in selectors:
             text = self.page.locator(f".srt-panel {selector}").first
             colour, behind = text.evaluate(_COLOURS)
+            if fill:
+                colour = text.evaluate("text => getComputedStyle(text).fill")
             assert contrast(colour, behind) >= 4.5, (selector, colour, behind)
 
     def check_pictures_fit(self) -> None:

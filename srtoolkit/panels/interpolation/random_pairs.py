@@ -1,4 +1,4 @@
-"""Random pairs of a model, with whose sharpness that of one pair is compared."""
+"""Random pairs of a model, with whose motion that of one pair is compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from srtoolkit.analysis.sharpness import sharpness
+from srtoolkit.analysis.motion import motion
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
@@ -36,22 +36,22 @@ def measure_random_pairs(model: Model, layer: int, steps: int, progress: Progres
     known = _MEASURED.setdefault(model, {})
     if (layer, steps) not in known:
         pairs = sample_pairs(model, RANDOM_PAIRS, LENGTH)
-        known[layer, steps] = interpolate(model, pairs, layer=layer, steps=steps, progress=progress)
+        curves = interpolate(model, pairs, layer=layer, steps=steps, reads="final_norm", progress=progress)
+        known[layer, steps] = curves
 
 
-def random_slopes(model: Model, layer: int, steps: int, of: str) -> Float[np.ndarray, " pair"]:
-    """Largest slopes of the random pairs' curves; empty where they are not measured yet.
+def random_peaks(model: Model, layer: int, steps: int) -> Float[np.ndarray, " pair"]:
+    """Largest speeds of the random pairs' outputs along their own paths; empty where they are not measured yet.
 
-    Pairs without a curve, whose ends give the same output, are left out.
+    Pairs without motion, whose ends give the same output, are left out.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         layer: Block whose output is replaced.
         steps: Number of points of the path.
-        of: Name of the curve whose slopes are taken, as :func:`srtoolkit.sharpness` takes it.
     """
     curves = _MEASURED.get(model, {}).get((layer, steps))
     if curves is None:
         return np.array([])
-    slopes = sharpness(curves, of)["max_slope"].values
-    return slopes[np.isfinite(slopes)]
+    peaks = motion(curves)["peak"].values
+    return peaks[np.isfinite(peaks)]

@@ -23,6 +23,9 @@ ERROR_LENGTH = 400
 #: Seconds that showing a panel waits for its picture, which then is in the saved notebook, too.
 FIRST_PICTURE = 120.0
 
+#: Height of the place where status and errors are said.
+SAID = "72px"
+
 # JupyterLab's own text colour, so that words are readable in its light and dark themes.
 _TEXT = "color:var(--jp-ui-font-color1,inherit);line-height:1.5"
 
@@ -61,18 +64,24 @@ class Panel(W.VBox):
         self.add_class("srt-panel")
         self.arrange(controls, pictures)
 
-    def arrange(self, controls: Sequence[W.Widget], pictures: Sequence[W.Widget]) -> None:
-        """Put the panel's widgets in their places.
+    def arrange(
+        self, controls: Sequence[W.Widget], pictures: Sequence[W.Widget], below: Sequence[W.Widget] = ()
+    ) -> None:
+        """Put the panel's widgets in their places; the status line is above the pictures, or below where no control is.
 
         Args:
             controls: Widgets above the picture, each with a visible label.
             pictures: Widgets below the controls; ``png``, ``alt`` and ``save`` take the first :class:`Picture` among
                 them.
+            below: Widgets below the picture, each with a visible label.
         """
         self.picture = next((widget for widget in pictures if isinstance(widget, Picture)), None)
         line = W.HBox([self._cancel, self._status], layout=W.Layout(align_items="center", min_height="36px"))
+        # Of a fixed height, so that nothing below moves, whatever is said.
+        said = W.VBox([self._error_line, line], layout=W.Layout(height=SAID, overflow="auto", flex="0 0 auto"))
         heading = W.HTML(_styled(f"<b>{html.escape(self.title)}</b>"))
-        self.children = (heading, *controls, line, self._error_line, *pictures)
+        order = (*controls, said, *pictures) if controls else (*pictures, said)
+        self.children = (heading, *order, *below)
         self.say("")
 
     @property
@@ -86,6 +95,11 @@ class Panel(W.VBox):
         """The alternative text of the picture that is shown: what it shows, in words and numbers."""
         assert self.picture is not None
         return self.picture.alt
+
+    @property
+    def summary(self) -> str:
+        """What the status line says while nothing is computed."""
+        return self.alt
 
     def code(self) -> str:
         """The library calls that make ``result``."""
@@ -136,7 +150,7 @@ class Panel(W.VBox):
         with self.lock:
             if self._worker.cancel():
                 self._idle()
-                self.say(f"Cancelled. Still shown: {self.alt}")
+                self.say(f"Cancelled. Still shown: {self.summary}")
 
     def settle(self, timeout: float | int = 60.0) -> None:
         """Wait until nothing is being computed and the picture is current; errors are in ``error``, and shown.
@@ -176,7 +190,7 @@ class Panel(W.VBox):
                 if self.error is not None and self._failing == callback:
                     self._clear_error()
                 if not self._computing:
-                    self.say(self.alt)
+                    self.say(self.summary)
 
     def say(self, text: str, busy: bool = False, share: float | int | None = None) -> None:
         """Show a line of text as the panel's status, which screen readers read out.
@@ -216,7 +230,7 @@ class Panel(W.VBox):
         """Say what is shown, now that nothing is being computed."""
         self._computing = False
         self._cancel.disabled = True
-        self.say(self.alt)
+        self.say(self.summary)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and for a notebook without a kernel the picture and a line of text."""

@@ -96,6 +96,7 @@ class ModelPicker(W.HBox):
 
     def _toggle(self, _: object) -> None:
         self.other.disabled = self.choice.value != _OTHER
+        self.revision.value = ""  # another model has other revisions
 
 
 def shared_model(name: str, revision: str | None = None) -> Model:
