@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit.models.anatomy import Anatomy, narrowest_attention
-from srtoolkit.models.weights import input_device, is_offloaded, weight_fingerprint
+from srtoolkit.models.weights import input_device, is_offloaded, listing, weight_fingerprint
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
 MEMORY_BUDGET = 512 * 2**20
@@ -42,6 +42,7 @@ class Model:
         remote: Where the model runs: ``False`` for this machine, ``True`` for NDIF, the address of another server, or
             ``"local"`` for a rehearsal. Unless it is ``False``, ``hf`` has shapes and no weights.
         nn: nnsight's view of ``hf``; made from ``hf`` where none is given.
+        missing: Names of weights that the checkpoint lacks, and that were drawn from ``seed``.
         own_code: Whether the model runs Python code from its own repository.
         lock: Lock that every forward pass holds.
         known_fingerprint: The fingerprint, kept where the weights are offloaded or on a server; else ``None``.
@@ -58,6 +59,7 @@ class Model:
     anatomy: Anatomy
     memory_budget: int = MEMORY_BUDGET
     methods: dict[Any, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     own_code: bool = False
     lock: Any = field(default_factory=threading.RLock, repr=False)
     remote: bool | str = False
@@ -196,6 +198,7 @@ class Model:
             "dtype": self.dtype,
             "device": "remote" if self.remote else self.place,
             **({"remote": self.place} if self.remote else {}),
+            **({"missing_weights": listing(self.missing)} if self.missing else {}),
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "nnsight": nnsight.__version__,
@@ -206,6 +209,8 @@ class Model:
         version = f"@{self.revision}" if self.revision else ""
         known = {"pretrained": "", "given": "given in memory, "}
         drawn = known.get(self.init, f"{self.init} weights (seed {self.seed}), ")
+        if self.missing:
+            drawn += f"not in the checkpoint and drawn (seed {self.seed}): {listing(self.missing)}, "
         return (
             f"Model({self.name}{version}: {size}, {self.dtype} on {self.place}, {drawn}fingerprint {self.fingerprint})"
         )
