@@ -15,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit.models.anatomy import Anatomy, narrowest_attention
+from srtoolkit.models.probe import Inside, look_inside
 from srtoolkit.models.weights import input_device, is_offloaded, listing, weight_fingerprint
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
@@ -36,7 +37,7 @@ class Model:
         init: ``"pretrained"``, ``"random"``, a kind of null (``"permuted"``), or ``"given"`` for weights in memory.
         seed: Seed of what was drawn, where ``init`` is not ``"pretrained"``.
         dtype: Name of the number format of weights and activations.
-        anatomy: Module paths of the blocks, the final norm, the unembedding and the MLP gate.
+        anatomy: Module paths of the blocks, the final norm and the unembedding.
         memory_budget: Bytes that one batch of a forward pass may take beside the weights.
         methods: Patching method that ``method="auto"`` chose for each kind of context.
         remote: Where the model runs: ``False`` for this machine, ``True`` for NDIF, the address of another server, or
@@ -136,6 +137,28 @@ class Model:
     def blocks_return_tuples(self) -> list[int]:
         """Length of the tuple that each block returns; 0 for a block that returns the residual stream itself."""
         return probe_block_outputs(self)
+
+    @cached_property
+    def inside(self) -> tuple[Inside, ...]:
+        """What each block does, as one short forward pass shows it: the shape of its output, and its MLP's gates.
+
+        Raises:
+            ValueError: The model does not run on a plain prompt.
+        """
+        with self.lock:
+            base, blocks = (self.hf.get_submodule(path) for path in (self.anatomy.base, self.anatomy.blocks))
+            device = torch.device("meta") if self.remote else self.device
+            try:
+                return look_inside(base, blocks, self.vocab_size - 1, device, self.d_model)
+            except (MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # families each fail with a type of their own
+                if self.remote:  # some cannot run on shapes alone; then nothing is known of their gates
+                    return (Inside(),) * self.n_layers
+                raise ValueError(
+                    f"{self.name}: {type(self.hf).__name__} does not run on a plain prompt of token ids, as every "
+                    f"measurement runs it. It said: {type(error).__name__}: {str(error)[:300]}"
+                ) from error
 
     @cached_property
     def forward_arguments(self) -> frozenset[str]:

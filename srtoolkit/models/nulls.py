@@ -61,7 +61,11 @@ def null_model(model: Model, kind: str, seed: int = 0, *, layer: int = 0) -> Mod
     else:
         null = copy.deepcopy(model.hf)
         redraw(null, model.anatomy, kind, seed, layer)
-    kept = {"revision": model.revision, "commit": model.commit, "missing": () if kind == "random" else model.missing}
+    kept: dict[str, Any] = {
+        "revision": model.revision,
+        "commit": model.commit,
+        "missing": () if kind == "random" else model.missing,
+    }
     return as_model(null, model.tokenizer, name=f"{model.name} {kind} {seed}", init=kind, seed=seed, **kept)
 
 

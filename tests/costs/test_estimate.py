@@ -45,7 +45,7 @@ def test_operations_are_those_that_pytorch_counts(family):
     # Not counted: the recurrence between Mamba's maps, small in models that are wider than these.
     tolerance = {"mamba": 0.08}.get(family, 0.03)
     for name, work in WORK.items():
-        if name == "gates" and model.anatomy.gate is None:
+        if name == "gates" and not model.inside[-1].gates:
             continue
         model.methods.clear()
         expected = counted(model, work)

@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 import srtoolkit as srt
-from families import BLOCKS, hooked, tiny
+from families import BLOCKS, gate_map, hooked, tiny
 from srtoolkit.measures import paths
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls"), ("so it was", "and then")]
@@ -56,7 +56,7 @@ def test_a_network_counted_by_hand(text_model):
     pairs = srt.PromptPairs(tuple(ids[0]), tuple(ids[1]), ("a",), ("b",), ("p",), False, "made up")
     points = torch.cat([srt.capture(model, one) for one in ids])
     seen = {}
-    gate = block.get_submodule(model.anatomy.gate)
+    gate = block.get_submodule(gate_map(model))
     handle = gate.register_forward_hook(lambda _, inputs, __: seen.setdefault("inputs", []).append(inputs[0].flatten()))
     way = paths.linear(points[:1], points[1:], torch.linspace(0, 1, 101))
     srt.patch(model, ids[0], way, layer=0, reads="final_norm", method="prefix")
