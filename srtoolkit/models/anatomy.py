@@ -77,7 +77,7 @@ def find_anatomy(hf: nn.Module, n_layers: int, name: str) -> Anatomy:
     if unembedding is None:
         raise ValueError(f"{name}: {type(hf).__name__} has no output embedding, so it predicts no next token.")
     return Anatomy(
-        base=str(hf.base_model_prefix),
+        base=_find_base(hf, blocks),
         blocks=blocks,
         final_norm=_find_final_norm(hf, blocks, name),
         unembedding=unembedding,
@@ -92,6 +92,12 @@ def _find_blocks(hf: nn.Module, n_layers: int, name: str) -> str:
             f"{name}: no list of {n_layers} blocks in {type(hf).__name__}; its module lists are {lists or 'none'}."
         )
     return min(fitting, key=lambda path: path.count("."))
+
+
+def _find_base(hf: nn.Module, blocks: str) -> str:
+    """Where transformers keeps the model without its unembedding, or else what holds the blocks (Llama 4)."""
+    prefix = str(hf.base_model_prefix)
+    return prefix if prefix in dict(hf.named_modules()) else blocks.partition(".")[0]
 
 
 def _find_final_norm(hf: nn.Module, blocks: str, name: str) -> str:

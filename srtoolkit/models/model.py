@@ -136,7 +136,7 @@ class Model:
     @cached_property
     def blocks_return_tuples(self) -> list[int]:
         """Length of the tuple that each block returns; 0 for a block that returns the residual stream itself."""
-        return probe_block_outputs(self)
+        return [inside.returns for inside in self.inside]
 
     @cached_property
     def inside(self) -> tuple[Inside, ...]:
@@ -250,22 +250,3 @@ class _Placed(nnsight.Envoy):
 
 class _PlacedModel(_Placed, nnsight.NNsight):
     """A model with offloaded weights as nnsight sees it."""
-
-
-@torch.no_grad()
-def probe_block_outputs(model: Model) -> list[int]:
-    """Length of the tuple that each block returns (0 for a tensor), read from a forward pass on one token.
-
-    Args:
-        model: From :func:`srtoolkit.load_model`.
-    """
-    with model.lock:
-        blocks, lengths = model.nn.get(model.anatomy.blocks), [0] * model.n_layers
-        token = torch.full((1, 1), model.vocab_size - 1, device=model.device)  # id 0 is often padding, which warns
-        with model.nn.get(model.anatomy.base).trace(token):
-            kinds = nnsight.save([])
-            for block in blocks:
-                kinds.append(block.output)
-        for index, output in enumerate(kinds):
-            lengths[index] = len(output) if isinstance(output, tuple) else 0
-    return lengths

@@ -49,11 +49,13 @@ class Inside:
 
     Attributes:
         shape: Shape of the residual stream that it gives for one prompt of ``TOKENS`` tokens; empty if it was not seen.
+        returns: Length of the tuple that it returns; 0 where it returns the stream itself.
         gates: Activation functions that every token goes through, in the order in which they run.
         others: Paths of parts like an MLP that are not among them: routed experts, or an activation that is no module.
     """
 
     shape: tuple[int, ...] = ()
+    returns: int = 0
     gates: tuple[Gate, ...] = ()
     others: tuple[str, ...] = ()
 
@@ -114,6 +116,7 @@ class _Block:
     module: nn.Module
     d_model: int
     shape: tuple[int, ...] = ()
+    returns: int = 0
     calls: list[_Call] = field(default_factory=list)
     times: Counter[str] = field(default_factory=Counter)
     mixing: dict[str, bool] = field(default_factory=dict)
@@ -156,6 +159,7 @@ class _Block:
             self.times[path] += 1
             if not path:
                 self.shape = tuple(_first(output).shape)
+                self.returns = len(output) if isinstance(output, tuple) else 0
                 return
             inside = [call for call in self.calls if call.path.startswith(f"{path}.")]
             if inside or "." not in path:
@@ -215,7 +219,7 @@ class _Block:
         whole = [call for call in self.calls if self._takes_every_token(call)]
         chosen = [call for call in whole if call.home is not None] or whole
         gates = tuple(Gate(call.path, call.width, call.gated, call.home or "") for call in chosen)
-        return Inside(self.shape, gates, self._others(gates))
+        return Inside(self.shape, self.returns, gates, self._others(gates))
 
     def _takes_every_token(self, call: _Call) -> bool:
         """Whether an activation sees each token once, in order: routed experts do not."""

@@ -42,6 +42,7 @@ def test_operations_are_those_that_pytorch_counts(family):
     model = tiny(family, attn_implementation="eager")
     model.tokenizer = load_suite_tokenizer()
     known = Architecture(family, model.hf.config)
+    assert model.inside  # seen as the model is loaded
     # Not counted: the recurrence between Mamba's maps, small in models that are wider than these.
     tolerance = {"mamba": 0.08}.get(family, 0.03)
     for name, work in WORK.items():

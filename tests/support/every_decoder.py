@@ -19,8 +19,8 @@ _SMALL: dict[str, Any] = {
     "vocab_size": 97, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
     **dict.fromkeys(("hidden_size", "n_embd", "d_model", "word_embed_proj_dim", "embedding_size"), 32),
     **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers"), BLOCKS),
-    **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads"), 4),
-    **dict.fromkeys(("num_key_value_heads", "num_kv_heads"), 4),
+    **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads", "swa_num_attention_heads"), 4),
+    **dict.fromkeys(("num_key_value_heads", "num_kv_heads", "swa_num_key_value_heads"), 2),
     **dict.fromkeys(("head_dim", "v_head_dim", "qk_rope_head_dim", "qk_nope_head_dim", "rotary_dim"), 8),
     **dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim", "global_head_dim", "qk_head_dim"), 8),
     **dict.fromkeys(("linear_num_key_heads", "linear_num_value_heads"), 4),
@@ -39,6 +39,9 @@ _SMALL: dict[str, Any] = {
     "moe_layer_start_index": 1, "index_topk": 4, "index_n_heads": 2, "mamba_dt_rank": 4, "sliding_window": 64,
     "moe_shared_expert_intermediate_size": 48, "mamba_d_ssm": 64,
 }  # fmt: skip
+
+#: Entries that some families leave open and cannot do without.
+_NEEDED = ("num_experts_per_tok", "head_dim")
 
 
 def small(kind: str) -> Any:
@@ -65,5 +68,8 @@ def _shrink(config: Any) -> None:
                 setattr(config, name, value[:BLOCKS])
     for name, value in _SMALL.items():
         with contextlib.suppress(AttributeError):  # some are computed, some differ from block to block
-            if isinstance(getattr(config, name, None), int):
+            given = getattr(config, name, "")
+            if isinstance(given, int) or (given is None and name in _NEEDED):
                 setattr(config, name, value)
+    if getattr(config, "kv_lora_rank", None):  # latent attention makes keys and values for every head
+        config.num_key_value_heads = config.num_attention_heads
