@@ -67,6 +67,8 @@ class Inside:
     @property
     def counted(self) -> str:
         """What is counted as gates here, in words, and what is not."""
+        if not self.shape:
+            return "not known: the model does not run here without its weights"
         left_out = f"; not counted: {', '.join(self.others)}" if self.others else ""
         if not self.gates:
             return f"none{left_out or ': no MLP'}"
@@ -89,11 +91,15 @@ def look_inside(base: Any, blocks: nn.ModuleList, token: int, device: torch.devi
         d_model: Width of the residual stream.
     """
     prompt = torch.full((1, TOKENS), token, device=device)
+    # Without values transformers cannot make the mask, whose values then do not matter.
+    mask = (
+        {"attention_mask": torch.ones(1, 1, TOKENS, TOKENS, dtype=torch.bool, device=device)} if prompt.is_meta else {}
+    )
     watched = [_Block(block, d_model) for block in blocks]
     with ExitStack() as stack:
         for block in watched:
             stack.enter_context(block.watching())
-        base(input_ids=prompt, use_cache=False)
+        base(input_ids=prompt, use_cache=False, **mask)
     return tuple(block.found() for block in watched)
 
 

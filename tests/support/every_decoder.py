@@ -57,6 +57,10 @@ def small(kind: str) -> Any:
     if config.get_text_config() is not config:
         raise ValueError(f"{kind} is more than a language model; its text part is a kind of its own")
     _shrink(config)
+    with torch.device("meta"):
+        size = sum(each.numel() for each in transformers.AutoModelForCausalLM.from_config(config).parameters())
+    if size > 10**7:
+        raise ValueError(f"{kind} has {size:,} parameters with sizes that are small elsewhere")
     torch.manual_seed(0)
     return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
 
