@@ -43,7 +43,7 @@ def trace(
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
     # A trace meets modules in the order in which they run.
     in_order = sorted(readout.blocks) if {GATES, OPEN_GATES} & set(reads) else []
-    maps = [blocks[block].get(model.anatomy.gate) for block in in_order]
+    gates = [[blocks[block].get(gate.path) for gate in model.inside[block].gates] for block in in_order]
     places = [in_order.index(block) for block in readout.blocks] if in_order else []
     tail = slice(-last, None)
     with root.trace(**inputs):
@@ -53,11 +53,11 @@ def trace(
         if not skip:
             _resid(blocks[layer].output)[:, -1:] = points
         if GATES in reads:
-            read = [_gate(model, gate.output, len(points))[:, tail].to(points.device) for gate in maps]
+            read = [_of_block([gate.input for gate in some], points, tail) for some in gates]
             found[GATES] = torch.cat([read[place] for place in places], dim=-1)
         elif OPEN_GATES in reads:
             # Block by block, so that never more than one block's pre-activations are held.
-            signs = [(_gate(model, gate.output, len(points))[:, tail] > 0).to(points.device) for gate in maps]
+            signs = [_of_block([gate.input for gate in some], points, tail) > 0 for some in gates]
             found[OPEN_GATES] = torch.cat([signs[place] for place in places], dim=-1)
         if "resid" in reads:
             found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
@@ -109,10 +109,12 @@ def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
     return found
 
 
-def _gate(model: Model, output: Tensor, rows: int) -> Float[Tensor, "row pos gate"]:
-    """The gate in the output of its map, which OPT flattens over rows and positions."""
-    width = output.shape[-1] // (2 if model.anatomy.gate_is_fused else 1)
-    return output.reshape(rows, -1, output.shape[-1])[..., :width]
+def _of_block(
+    values: list[Tensor], points: Float[Tensor, "row pos d_model"], tail: slice
+) -> Float[Tensor, "row _last gate"]:
+    """A block's gates side by side, of which OPT flattens rows and positions; a block may have none."""
+    rows = [value.reshape(len(points), -1, value.shape[-1])[:, tail].to(points.device) for value in values]
+    return torch.cat(rows, dim=-1) if rows else points[:, tail, :0]
 
 
 def _as_block_output(points: Tensor, length: int) -> Tensor | tuple[Tensor | None, ...]:

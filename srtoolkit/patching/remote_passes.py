@@ -91,9 +91,8 @@ def _patched_there(
     blocks, norm = list(nn.get(anatomy.blocks)), nn.get(anatomy.final_norm)
     block, last = blocks[layer], blocks[-1]
     in_order = sorted(chosen) if "gates" in reads else []  # a trace meets modules in the order in which they run
-    gates = [blocks[index].get(anatomy.gate) for index in in_order]
+    gates = [[blocks[index].get(gate.path) for gate in model.inside[index].gates] for index in in_order]
     places = [in_order.index(index) for index in chosen] if in_order else []
-    halves = 2 if anatomy.gate_is_fused else 1
     resid, final_norm = "resid" in reads, "final_norm" in reads
     with nn.session(remote=model.remote):
         found = nnsight.save([])
@@ -105,10 +104,13 @@ def _patched_there(
                     stream = output if torch.is_tensor(output) else output[0]
                     stream[:, -1] = points.to(stream)
                     open_at = []
-                    for gate in gates:
-                        values = gate.output
-                        values = values.reshape(len(rows), -1, values.shape[-1])[:, -1]  # OPT flattens rows
-                        open_at.append(values[:, : values.shape[-1] // halves].cpu())
+                    for some in gates:
+                        values = [points.cpu()[:, :0]]  # a block may have none
+                        for gate in some:
+                            value = gate.input
+                            value = value.reshape(len(rows), -1, value.shape[-1])[:, -1]  # OPT flattens rows
+                            values.append(value.to("cpu", copy=True))
+                        open_at.append(torch.cat(values, dim=-1))
                     if open_at:
                         read["gates"] = torch.cat([open_at[place] for place in places], dim=-1)
                     if resid:

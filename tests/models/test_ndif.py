@@ -190,6 +190,7 @@ def test_a_sweep_takes_remote_models(both, tmp_path):
         ({"device": "cpu"}, "device='cpu' with remote"),
         ({"device_map": "auto"}, "device_map='auto' with remote"),
         ({"trust_remote_code": True}, "trust_remote_code=True with remote"),
+        ({"allow_missing": True}, "allow_missing=True with remote"),
         ({"name": "nano-1m"}, "'nano-1m' is none"),
         ({"name": "smollm2-135m"}, "'smollm2-135m' is none"),
         ({"remote": "elsewhere"}, "remote='elsewhere': expected True"),
