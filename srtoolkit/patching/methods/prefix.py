@@ -68,7 +68,7 @@ def each_alone(model: Model, batch: Batch) -> Reads:
 
 def streams_around(
     model: Model, batch: Batch, before: bool = False
-) -> tuple[Float[Tensor, "row _past d_model"], Float[Tensor, "row _behind d_model"]]:
+) -> tuple[Float[Tensor, "row _pos d_model"], Float[Tensor, "row _pos d_model"]]:
     """The contexts' own residual streams after the patched block, before and behind the patched token.
 
     Args:
@@ -86,8 +86,8 @@ def streams_around(
 
 
 def branches(
-    points: Float[Tensor, "row point d_model"], behind: Float[Tensor, "row _behind d_model"]
-) -> Float[Tensor, "row point _token d_model"]:
+    points: Float[Tensor, "row point d_model"], behind: Float[Tensor, "row _pos d_model"]
+) -> Float[Tensor, "row point _pos d_model"]:
     """Points, each followed by the streams of the tokens behind it.
 
     Args:
