@@ -45,8 +45,13 @@ def layer_map(
     """Motion's peak, without unit, for every block that a path is put in after and every later block that is read.
 
     The peak is the largest speed of what is read along its own path; even motion has 1. All later blocks are read in
-    one pass for each block that is patched. A jump that is made in one block, and not by the final norm, shows as a
-    column from which on all values are high.
+    one pass for each block that is patched. A jump that is made in one block shows as a column from which on all values
+    are high.
+
+    On SmolLM2-135M (``sample_pairs(model, 12, length=10, seed=7)``, block 0 patched) the median peak grows in nearly
+    every block, from 1.13 after block 1 to 3.16 after block 24. With the same weights in another order
+    (``null_model(model, "permuted")``), which keep depth, scale and norms, it grows from 1.21 to 1.48 at most: depth
+    alone bends a path a little, and makes no jump of it.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
