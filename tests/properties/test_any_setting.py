@@ -96,7 +96,7 @@ SETTINGS = {
         lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=2, blocks=v),
         lambda v: (isinstance(v, str) and v == "all") or _blocks(v),
     ),
-    "continuation alphas": (lambda v: srt.continuation(model_of(), PAIRS, alphas=v, tokens=1), _numbers),
+    "continuation alphas": (lambda v: srt.continuation(model_of(), PAIRS, alphas=v, tokens=1), lambda v: _numbers(v)),
     "continuation tokens": (lambda v: srt.continuation(model_of(), PAIRS, tokens=v), lambda v: whole(v, 1, 254)),
     "continuation temperature": (
         lambda v: srt.continuation(model_of(), PAIRS, tokens=1, temperature=v),
