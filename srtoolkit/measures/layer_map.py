@@ -100,10 +100,11 @@ def _check_writes(model: Model, writes: Sequence[int] | None) -> list[int]:
     last = model.n_layers - 1
     if not last:
         raise ValueError(f"{model.name} has one block, so there is none to read behind a patched one.")
-    given = list(range(last)) if writes is None else listed(writes)
-    if not given or len(set(given)) != len(given):
+    given = range(last) if writes is None else listed(writes) or ()
+    blocks = [check_whole(block, "writes", 0, last - 1) for block in given]
+    if not blocks or len(set(blocks)) != len(blocks):
         raise ValueError(f"writes={writes!r}: expected different blocks of 0 to {last - 1} in a list.")
-    return [check_whole(block, "writes", 0, last - 1) for block in given]
+    return blocks
 
 
 def _onwards(report: Callable[[int], None], before: int, done: int, _: int) -> None:

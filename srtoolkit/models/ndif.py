@@ -1,7 +1,7 @@
 """Models that run on NDIF's servers, or rehearse that on this machine: what works there, and what failures mean.
 
 The weights stay on the server, and so do the activations. What is sent is the source of one ``with`` block, token ids
-and points; what comes back is what was read at the last position. Each call of :func:`srtoolkit.capture` or
+and points; what comes back is what was read at one position. Each call of :func:`srtoolkit.capture` or
 :func:`srtoolkit.patch` is one session, one round trip, however many batches it has.
 """
 
