@@ -45,8 +45,10 @@ from .costs.work import Work
 from .files.disk import DiskError
 from .measures import paths
 from .measures.baselines import path_cosine, token_distance
+from .measures.continuation import continuation
 from .measures.curves import interpolate
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
+from .measures.layer_map import layer_map
 from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
 from .measures.planes import lay_out
@@ -100,6 +102,7 @@ __all__ = [
     "chance_agreement",
     "checkpoints",
     "cluster",
+    "continuation",
     "contrast",
     "correlation",
     "count_gate_flips",
@@ -116,6 +119,7 @@ __all__ = [
     "interpolate",
     "interquartile_range",
     "lay_out",
+    "layer_map",
     "line_on_plane",
     "load",
     "load_model",

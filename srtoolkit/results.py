@@ -21,6 +21,8 @@ Axes, everywhere in the project:
 ``neighbour``  a random point beside A
 ``model``      one model or revision of a sweep, named by its label
 ``block``      index of a decoder block whose gates are read
+``write``      index of a decoder block after which points are put in
+``read``       index of a decoder block that is read
 ``gate``       one pre-activation of the MLP of a block
 ``flip``       one change of a gate's sign on a path
 ``head``       one attention head
@@ -29,6 +31,7 @@ Axes, everywhere in the project:
 ``d_head``     width of an attention head
 ``d_vocab``    token ids of the model
 ``width``      of whatever is read: ``d_model``, ``d_vocab`` or all gates
+``written``    place of a token in what a model writes; the first is 1
 ``rank``       place among the likeliest next tokens, the likeliest first
 ``quantity``   name of a summarised measure
 ``resample``   one drawing of the bootstrap; the first may be all pairs as they are

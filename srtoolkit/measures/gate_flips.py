@@ -2,12 +2,14 @@
 
 Within a polytope of a piecewise linear network every gate keeps its sign. Gates of SwiGLU, GEGLU or GELU bend instead
 of breaking, so what is counted there is where a pre-activation passes 0, as in the paper's Appendix F. An MLP without a
-gate has one pre-activation for each hidden unit, and these are counted; ``attrs["counted"]`` says which.
+gate has one pre-activation for each hidden unit, and these are counted. Counted is what every token goes through: a
+dense MLP, or the shared expert of one that routes tokens. Routed experts are not, for two points of a path may be sent
+to different ones, whose gates cannot be compared. The coordinate ``counted`` says of each block what it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -18,17 +20,13 @@ from torch import Tensor
 from srtoolkit.measures.dataset import provenance
 from srtoolkit.measures.paths import Path
 from srtoolkit.measures.walk import Rows, Walk, set_out
-from srtoolkit.models.anatomy import mlp_width
-from srtoolkit.models.checks import check_gates, check_layer
+from srtoolkit.models.checks import check_gates, check_layer, refuse_gateless
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.patch import patch
 from srtoolkit.patching.reads import OPEN_GATES, Reads
 from srtoolkit.prompts.pairs import PromptPairs
 from srtoolkit.validation import check_whole, former_spellings, listed
-
-#: Maps whose output is multiplied by another's; the other maps of :data:`srtoolkit.models.anatomy.GATES` stand alone.
-GATED = ("gate_proj", "gate_up_proj", "w1")
 
 #: Number of gates that are held at one time, a byte each.
 GATES_AT_ONCE = 2**27
@@ -67,13 +65,14 @@ def count_gate_flips(
 
     Returns:
         A Dataset with dims ``pair``, ``alpha``, ``block``: ``flips`` in the step that ends at alpha (0 at the first
-        point), ``ends_differ`` (``pair``, ``block``), ``gates`` (``block``, the number of gates), and the prompts'
-        texts, token ids and provenance. Pairs with outputs that are NaN or infinite are flagged ``non_finite`` and have
-        -1 for counts. ``attrs["counted"]`` says whether gates were counted, or the pre-activations of an MLP without
-        gates.
+        point), ``ends_differ`` (``pair``, ``block``), ``gates`` (``block``, the number of gates, 0 where a block has
+        none that every token goes through), the coordinate ``counted`` (``block``, what the gates are and what was not
+        counted, such as routed experts), and the prompts' texts, token ids and provenance. Pairs with outputs that are
+        NaN or infinite are flagged ``non_finite`` and have -1 for counts.
 
     Raises:
-        ValueError: A prompt, block, number of steps or path is not valid, or the model's MLPs are not known.
+        ValueError: A prompt, block, number of steps or path is not valid, or the blocks have no gates
+            that every token goes through.
     """
     layer = check_layer(model, layer)
     check_gates(model, layer)
@@ -81,13 +80,12 @@ def count_gate_flips(
     steps = check_whole(steps, "steps", 2, 10**6)
     walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path)
     found = Rows(len(walk.pairs))
-    for batch in walk.batches(max(1, points_at_once(model, len(read)) // steps), progress=progress):
+    for batch in walk.batches(max(1, points_at_once(model, read.tolist()) // steps), progress=progress):
         signs, finite = _signs(walk, batch.context, batch.points, read, batch.method, batch.progress)
-        flips = (signs[:, 1:] != signs[:, :-1]).sum(-1)
+        flips = torch.stack([(of_block[:, 1:] != of_block[:, :-1]).sum(-1) for of_block in signs], dim=-1)
         found.put(batch.rows, {
             "flips": torch.cat([flips.new_zeros(len(flips), 1, len(read)), flips], dim=1),
-            "ends_differ": (signs[:, -1] != signs[:, 0]).sum(-1),
-            "gates": torch.full((len(signs), len(read)), signs.shape[-1]),
+            "ends_differ": torch.stack([(of_block[:, -1] != of_block[:, 0]).sum(-1) for of_block in signs], dim=-1),
             "non_finite": ~finite.all(1),
         })  # fmt: skip
     non_finite = found["non_finite"]
@@ -97,11 +95,20 @@ def count_gate_flips(
     data = {
         "flips": (("pair", "alpha", "block"), found["flips"], {"long_name": of_step}),
         "ends_differ": (("pair", "block"), found["ends_differ"], {"long_name": of_ends}),
-        "gates": ("block", found["gates"][0]),
+        "gates": (
+            "block",
+            widths(model, read.tolist()),
+            {"long_name": "gates that are counted; 0 where there are none"},
+        ),
         "non_finite": ("pair", non_finite, {"long_name": undefined}),
     }
-    coords = {"alpha": walk.alphas.double().numpy(), "block": read}
-    return walk.to_dataset(data, coords, non_finite, steps=steps, counted=counted(model))
+    said = (
+        "block",
+        [model.inside[block].counted for block in read.tolist()],
+        {"long_name": "what is counted in this block"},
+    )
+    coords = {"alpha": walk.alphas.double().numpy(), "block": read, "counted": said}
+    return walk.to_dataset(data, coords, non_finite, steps=steps, counted=counted(model, read.tolist()))
 
 
 @torch.no_grad()
@@ -147,7 +154,7 @@ def locate_gate_flips(
     context = walk.pairs.tokens_a[0][None]
 
     def signs_at(places: Float[Tensor, " alpha"]) -> Bool[Tensor, "alpha gate"]:
-        return _signs(walk, context, walk.points_on(walk.a, walk.b, places.float()), read)[0][0, :, 0]
+        return _signs(walk, context, walk.points_on(walk.a, walk.b, places.float()), read)[0][0][0]
 
     signs = signs_at(alphas)
     step, gate = torch.nonzero(signs[1:] != signs[:-1], as_tuple=True)
@@ -164,17 +171,31 @@ def locate_gate_flips(
         "sign": ("flip", torch.where(before, -1, 1)[order].numpy()),
     }
     settings = {"layer": layer, "block": block, "steps": steps, "halvings": halvings, "path": walk.path}
-    return xr.Dataset(data, attrs=provenance(model, walk.pairs, **settings, counted=counted(model)))
+    return xr.Dataset(data, attrs=provenance(model, walk.pairs, **settings, counted=counted(model, read.tolist())))
 
 
-def counted(model: Model) -> str:
-    """What is counted in this model's MLPs: ``"gate pre-activations"`` or ``"MLP pre-activations (no gate)"``.
+def counted(model: Model, blocks: Iterable[int]) -> str:
+    """What is counted in these blocks: ``"gate pre-activations"``, ``"MLP pre-activations (no gate)"``, and what not.
 
     Args:
-        model: A model whose MLPs are known.
+        model: From :func:`srtoolkit.load_model`.
+        blocks: Blocks whose gates are read.
     """
-    gated = (model.anatomy.gate or "").split(".")[-1] in GATED
-    return "gate pre-activations" if gated else "MLP pre-activations (no gate)"
+    where: dict[str, list[str]] = {}
+    for block in blocks:
+        where.setdefault(model.inside[block].counted, []).append(str(block))
+    alike = len(where) == 1
+    return " | ".join(said if alike else f"blocks {', '.join(these)}: {said}" for said, these in where.items())
+
+
+def widths(model: Model, blocks: Iterable[int]) -> list[int]:
+    """Number of gates of each block.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        blocks: Blocks whose gates are read.
+    """
+    return [model.inside[block].width for block in blocks]
 
 
 def find_blocks(model: Model, layer: int, blocks: str | Sequence[int]) -> Int[np.ndarray, " block"]:
@@ -186,7 +207,7 @@ def find_blocks(model: Model, layer: int, blocks: str | Sequence[int]) -> Int[np
         blocks: ``"all"`` after ``layer``, or a list of some of them.
 
     Raises:
-        ValueError: A block is not after ``layer``.
+        ValueError: A block is not after ``layer``, or none of them has gates.
     """
     behind = range(layer + 1, model.n_layers)
     chosen = list(behind) if isinstance(blocks, str) and blocks == "all" else listed(blocks) or []
@@ -199,17 +220,18 @@ def find_blocks(model: Model, layer: int, blocks: str | Sequence[int]) -> Int[np
             f"blocks={blocks!r}: the patch is after block {layer} of {model.name}, so its gates are those of blocks "
             f"{behind[0]} to {behind[-1]}; give some of these, or 'all'."
         )
+    refuse_gateless(model, chosen)
     return np.array(chosen)
 
 
-def points_at_once(model: Model, n_blocks: int) -> int:
+def points_at_once(model: Model, blocks: Iterable[int]) -> int:
     """Number of points whose gates, in all blocks that are read, are held at one time.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        n_blocks: Number of blocks that are read.
+        blocks: Blocks that are read.
     """
-    return max(1, GATES_AT_ONCE // (mlp_width(model.hf.config) * n_blocks))
+    return max(1, GATES_AT_ONCE // sum(widths(model, blocks)))
 
 
 def _signs(
@@ -219,8 +241,8 @@ def _signs(
     blocks: Int[np.ndarray, " block"],
     method: str = "auto",
     progress: Progress | None = None,
-) -> tuple[Bool[Tensor, "pair alpha block gate"], Bool[Tensor, "pair alpha"]]:
-    """Which gates are open, in every block that is read, and at which points no value is NaN or infinite."""
+) -> tuple[list[Bool[Tensor, "pair alpha _gate"]], Bool[Tensor, "pair alpha"]]:
+    """Which gates are open, of each block that is read, and at which points no value is NaN or infinite."""
 
     def where_finite(found: Reads) -> Reads:
         # A gate that is not finite leaves nothing finite behind it in the residual stream.
@@ -230,4 +252,4 @@ def _signs(
         walk.model, context, points, layer=walk.layer, reads=(OPEN_GATES, "resid"), method=method,
         blocks=blocks.tolist(), reduce=where_finite, progress=progress,
     )  # fmt: skip
-    return found[OPEN_GATES].unflatten(-1, (len(blocks), -1)), found["finite"][..., 0]
+    return list(found[OPEN_GATES].split(widths(walk.model, blocks.tolist()), dim=-1)), found["finite"][..., 0]

@@ -183,7 +183,7 @@ def slice_gates(
         "crossings": (("beta", "alpha"), np.where(_here_or_next(undefined), -1, _crossings(gates > 0))),
         "non_finite": (("beta", "alpha"), undefined),
     }
-    return _named(on_plane(layout, data, block=chosen, context=anchor, counted=counted(model)))
+    return _named(on_plane(layout, data, block=chosen, context=anchor, counted=counted(model, [chosen])))
 
 
 def _crossings(signs: Bool[np.ndarray, "beta alpha gate"]) -> Int[np.ndarray, "beta alpha"]:

@@ -1,8 +1,9 @@
-"""Where the parts of a decoder are: blocks, final norm, unembedding and MLP gate, for any family.
+"""Where the parts of a decoder are: blocks, final norm and unembedding, for any family.
 
 transformers gives every family its own spelling (``transformer.h``, ``gpt_neox.layers``, ``model.decoder.layers``), so
 the parts are found by what they are: the blocks are the outermost list with one entry per hidden layer, the final norm
-stands beside that list, the unembedding is what transformers calls the output embedding.
+stands beside that list, the unembedding is what transformers calls the output embedding. What is inside a block is
+found by :mod:`srtoolkit.models.probe`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,6 @@ from torch import nn
 
 #: Names under which families keep the norm that follows the last block.
 FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "norm_final")
-
-#: Names of the linear map whose output is the pre-activation of the MLP nonlinearity; a fused map holds the gate in its
-#: first half.
-GATES = ("gate_proj", "gate_up_proj", "c_fc", "fc_in", "dense_h_to_4h", "fc1", "up_proj", "w1")
-FUSED_GATES = ("gate_up_proj",)
 
 
 def narrowest_attention(config: Any) -> int | None:
@@ -38,7 +34,8 @@ def mlp_width(config: Any) -> int:
         config: The transformers configuration of the model, or of its decoder alone.
     """
     text = config.get_text_config()
-    return int(getattr(text, "intermediate_size", None) or 4 * text.hidden_size)
+    width = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
+    return int(max(width) if isinstance(width, list | tuple) else width)  # or one for each block
 
 
 @dataclass(frozen=True)
@@ -50,17 +47,12 @@ class Anatomy:
         blocks: The list of decoder blocks.
         final_norm: The norm between the last block and the unembedding.
         unembedding: The map from the residual stream to logits.
-        gate: Path, inside one block, of the map whose output is the MLP's gate pre-activations; ``None`` where the
-            blocks have no MLP (Mamba) or one that is not known.
-        gate_is_fused: Whether only the first half of the gate map's output is the gate (Phi-3).
     """
 
     base: str
     blocks: str
     final_norm: str
     unembedding: str
-    gate: str | None
-    gate_is_fused: bool
 
 
 def find_anatomy(hf: nn.Module, n_layers: int, name: str) -> Anatomy:
@@ -72,21 +64,23 @@ def find_anatomy(hf: nn.Module, n_layers: int, name: str) -> Anatomy:
         name: Name of the model, for error messages.
 
     Raises:
-        ValueError: A part cannot be found; the message lists what is there.
+        ValueError: The model has no blocks, or a part cannot be found; the message lists what is there.
     """
+    if n_layers < 1:
+        raise ValueError(
+            f"{name}: its configuration says num_hidden_layers={n_layers}, so there is no block after which a point "
+            "could be put in; srtoolkit needs a model with at least one."
+        )
     blocks = _find_blocks(hf, n_layers, name)
-    gate = _find_gate(hf.get_submodule(f"{blocks}.0"))
     head = hf.get_output_embeddings()  # type: ignore[operator]
     unembedding = next((path for path, module in hf.named_modules() if module is head), None)
     if unembedding is None:
         raise ValueError(f"{name}: {type(hf).__name__} has no output embedding, so it predicts no next token.")
     return Anatomy(
-        base=str(hf.base_model_prefix),
+        base=_find_base(hf, blocks),
         blocks=blocks,
         final_norm=_find_final_norm(hf, blocks, name),
         unembedding=unembedding,
-        gate=gate,
-        gate_is_fused=gate is not None and gate.split(".")[-1] in FUSED_GATES,
     )
 
 
@@ -100,6 +94,12 @@ def _find_blocks(hf: nn.Module, n_layers: int, name: str) -> str:
     return min(fitting, key=lambda path: path.count("."))
 
 
+def _find_base(hf: nn.Module, blocks: str) -> str:
+    """Where transformers keeps the model without its unembedding, or else what holds the blocks (Llama 4)."""
+    prefix = str(hf.base_model_prefix)
+    return prefix if prefix in dict(hf.named_modules()) else blocks.partition(".")[0]
+
+
 def _find_final_norm(hf: nn.Module, blocks: str, name: str) -> str:
     parent = blocks.rpartition(".")[0]
     beside = dict(hf.get_submodule(parent).named_children())
@@ -107,12 +107,3 @@ def _find_final_norm(hf: nn.Module, blocks: str, name: str) -> str:
         if candidate in beside:
             return f"{parent}.{candidate}" if parent else candidate
     raise ValueError(f"{name}: no final norm beside {blocks!r}; there are {sorted(beside)}.")
-
-
-def _find_gate(block: nn.Module) -> str | None:
-    paths = [path for path, _ in block.named_modules()]
-    for candidate in GATES:
-        for path in paths:
-            if path.split(".")[-1] == candidate:
-                return path
-    return None

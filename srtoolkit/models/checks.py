@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
+from srtoolkit.models.probe import TOKENS
 from srtoolkit.validation import check_whole
 
 
@@ -96,15 +98,51 @@ def check_gates(model: Model, layer: int) -> None:
         layer: Index of the patched block.
 
     Raises:
-        ValueError: The blocks have no MLP that is known, or ``layer`` is the last block.
+        ValueError: ``layer`` is the last block, or no block behind it has an MLP that is known.
     """
-    if model.anatomy.gate is None:
-        raise ValueError(
-            f"{model.name}: its blocks ({type(model.hf).__name__}) have no MLP whose pre-activations are known, so "
-            "there are no gates to read."
-        )
     if layer == model.n_layers - 1:
         raise ValueError(f"layer={layer}: the last block of {model.name}, so no block behind it has gates to read.")
+    refuse_gateless(model, range(layer + 1, model.n_layers))
+
+
+def refuse_gateless(model: Model, blocks: Sequence[int]) -> None:
+    """Refuse to read gates of blocks where there are none that every token goes through.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        blocks: Blocks whose gates were to be read.
+
+    Raises:
+        ValueError: None of these blocks has an MLP that is known; the message says what they have, and which blocks do.
+    """
+    if any(model.inside[block].gates for block in blocks):
+        return
+    have = "; ".join(dict.fromkeys(model.inside[block].counted for block in blocks))
+    known = [block for block, inside in enumerate(model.inside) if inside.gates]
+    raise ValueError(
+        f"{model.name}: blocks {list(blocks)} of {type(model.hf).__name__} have no MLP whose pre-activations are known "
+        f"for every token (gates there: {have}), so there are no gates to read. "
+        + (f"Blocks {known} have some." if known else "Of this model only outputs can be measured.")
+    )
+
+
+def check_stream(model: Model) -> None:
+    """Refuse a model whose residual stream is not one vector a token, or which does not run on a plain prompt.
+
+    Args:
+        model: The model as it is loaded.
+
+    Raises:
+        ValueError: Its blocks give something else (hyper-connections keep several streams), or its forward pass fails.
+    """
+    expected = (1, TOKENS, model.d_model)
+    for block, inside in enumerate(model.inside):
+        if inside.shape and inside.shape != expected:
+            raise ValueError(
+                f"{model.name}: block {block} of {type(model.hf).__name__} gives {list(inside.shape)} for one prompt "
+                f"of {TOKENS} tokens, not [prompt, pos, d_model] = {list(expected)}: its residual stream is not one "
+                "vector a token, which srtoolkit puts in and reads. Take a model without several streams."
+            )
 
 
 def check_points(
@@ -140,3 +178,26 @@ def check_points(
             f"{model.dtype} of {model.name}; load the model in a wider dtype, or take smaller points."
         )
     return converted
+
+
+def check_position(length: int, position: Any, what: str = "position", first: int = 0) -> int:
+    """The index of one of a prompt's tokens, counted from 0, after a check that it is one.
+
+    Args:
+        length: Number of tokens of the prompt.
+        position: Index of a token, counted from the start, or from the end if it is negative.
+        what: Name of the argument, for the error message.
+        first: Least index that is allowed.
+
+    Raises:
+        ValueError: ``position`` is no whole number, or there is no such token.
+    """
+    number = check_whole(position, what, -(10**9), 10**9)
+    found = number + length if number < 0 else number
+    if not first <= found < length:
+        also = f", and what lies before position {first} does not see the point" if first else ""
+        raise ValueError(
+            f"{what}={number}: a prompt here has {length} tokens; expected {first} to {length - 1} from its start, or "
+            f"{first - length} to -1 from its end{also}."
+        )
+    return found

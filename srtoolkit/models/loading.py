@@ -31,6 +31,7 @@ def load_model(
     seed: int = 0,
     remote: bool | str = False,
     trust_remote_code: bool = False,
+    allow_missing: bool = False,
 ) -> Model:
     """Load a causal language model for patching.
 
@@ -57,12 +58,15 @@ def load_model(
         trust_remote_code: Run Python files that the model's repository or directory brings along, where transformers
             does not know the architecture. They may do whatever you may do: read your files, use your network. Allow it
             only for code that you have read, at a ``revision`` that is a commit, so that it stays what you have read.
+        allow_missing: Load a checkpoint that lacks weights which the model needs, as one without an unembedding does;
+            they are drawn from ``seed``. The model and its results name them.
 
     Returns:
         The model, in evaluation mode and without gradients.
 
     Raises:
-        ValueError: The name, revision or an option is unknown, or the model is no causal decoder.
+        ValueError: The name, revision or an option is unknown, the checkpoint lacks weights, or the model is no causal
+            decoder with one vector a token.
         HubError: The hub has no such model or revision, does not allow access, does not answer, or gives files that
             fail their hash; the message says which and what to do. It is a ValueError.
         RemoteError: The server has no such model, or cannot be reached, there is no key, or an option is the server's
@@ -71,7 +75,7 @@ def load_model(
             moves the cache. For a packaged model it is a CacheError, which also means that the model cannot be fetched.
     """
     placement = Placement(device, device_map, max_memory, offload_folder)
-    options = Options(init, dtype, seed, trust_remote_code, placement)
+    options = Options(init, dtype, seed, trust_remote_code, placement, allow_missing)
     source = find_source(name)
     if remote:
         return elsewhere.load_remote(source, revision, options, remote)
@@ -86,6 +90,7 @@ def load_model(
         commit=loaded.commit,
         init=init,
         seed=seed,
+        missing=loaded.missing,
     )
     if init in NULLS:
         redraw(model.hf, model.anatomy, init, seed)

@@ -15,7 +15,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit.models.anatomy import Anatomy, narrowest_attention
-from srtoolkit.models.weights import input_device, is_offloaded, weight_fingerprint
+from srtoolkit.models.probe import Inside, look_inside
+from srtoolkit.models.weights import input_device, is_offloaded, listing, weight_fingerprint
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
 MEMORY_BUDGET = 512 * 2**20
@@ -36,12 +37,13 @@ class Model:
         init: ``"pretrained"``, ``"random"``, a kind of null (``"permuted"``), or ``"given"`` for weights in memory.
         seed: Seed of what was drawn, where ``init`` is not ``"pretrained"``.
         dtype: Name of the number format of weights and activations.
-        anatomy: Module paths of the blocks, the final norm, the unembedding and the MLP gate.
+        anatomy: Module paths of the blocks, the final norm and the unembedding.
         memory_budget: Bytes that one batch of a forward pass may take beside the weights.
         methods: Patching method that ``method="auto"`` chose for each kind of context.
         remote: Where the model runs: ``False`` for this machine, ``True`` for NDIF, the address of another server, or
             ``"local"`` for a rehearsal. Unless it is ``False``, ``hf`` has shapes and no weights.
         nn: nnsight's view of ``hf``; made from ``hf`` where none is given.
+        missing: Names of weights that the checkpoint lacks, and that were drawn from ``seed``.
         own_code: Whether the model runs Python code from its own repository.
         lock: Lock that every forward pass holds.
         known_fingerprint: The fingerprint, kept where the weights are offloaded or on a server; else ``None``.
@@ -58,6 +60,7 @@ class Model:
     anatomy: Anatomy
     memory_budget: int = MEMORY_BUDGET
     methods: dict[Any, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     own_code: bool = False
     lock: Any = field(default_factory=threading.RLock, repr=False)
     remote: bool | str = False
@@ -133,7 +136,29 @@ class Model:
     @cached_property
     def blocks_return_tuples(self) -> list[int]:
         """Length of the tuple that each block returns; 0 for a block that returns the residual stream itself."""
-        return probe_block_outputs(self)
+        return [inside.returns for inside in self.inside]
+
+    @cached_property
+    def inside(self) -> tuple[Inside, ...]:
+        """What each block does, as one short forward pass shows it: the shape of its output, and its MLP's gates.
+
+        Raises:
+            ValueError: The model does not run on a plain prompt.
+        """
+        with self.lock:
+            base, blocks = (self.hf.get_submodule(path) for path in (self.anatomy.base, self.anatomy.blocks))
+            device = torch.device("meta") if self.remote else self.device
+            try:
+                return look_inside(base, blocks, self.vocab_size - 1, device, self.d_model)
+            except (MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # families each fail with a type of their own
+                if self.remote:  # some cannot run on shapes alone; then nothing is known of their gates
+                    return (Inside(),) * self.n_layers
+                raise ValueError(
+                    f"{self.name}: {type(self.hf).__name__} does not run on a plain prompt of token ids, as every "
+                    f"measurement runs it. It said: {type(error).__name__}: {str(error)[:300]}"
+                ) from error
 
     @cached_property
     def forward_arguments(self) -> frozenset[str]:
@@ -196,6 +221,7 @@ class Model:
             "dtype": self.dtype,
             "device": "remote" if self.remote else self.place,
             **({"remote": self.place} if self.remote else {}),
+            **({"missing_weights": listing(self.missing)} if self.missing else {}),
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "nnsight": nnsight.__version__,
@@ -206,6 +232,8 @@ class Model:
         version = f"@{self.revision}" if self.revision else ""
         known = {"pretrained": "", "given": "given in memory, "}
         drawn = known.get(self.init, f"{self.init} weights (seed {self.seed}), ")
+        if self.missing:
+            drawn += f"not in the checkpoint and drawn (seed {self.seed}): {listing(self.missing)}, "
         return (
             f"Model({self.name}{version}: {size}, {self.dtype} on {self.place}, {drawn}fingerprint {self.fingerprint})"
         )
@@ -222,22 +250,3 @@ class _Placed(nnsight.Envoy):
 
 class _PlacedModel(_Placed, nnsight.NNsight):
     """A model with offloaded weights as nnsight sees it."""
-
-
-@torch.no_grad()
-def probe_block_outputs(model: Model) -> list[int]:
-    """Length of the tuple that each block returns (0 for a tensor), read from a forward pass on one token.
-
-    Args:
-        model: From :func:`srtoolkit.load_model`.
-    """
-    with model.lock:
-        blocks, lengths = model.nn.get(model.anatomy.blocks), [0] * model.n_layers
-        token = torch.full((1, 1), model.vocab_size - 1, device=model.device)  # id 0 is often padding, which warns
-        with model.nn.get(model.anatomy.base).trace(token):
-            kinds = nnsight.save([])
-            for block in blocks:
-                kinds.append(block.output)
-        for index, output in enumerate(kinds):
-            lengths[index] = len(output) if isinstance(output, tuple) else 0
-    return lengths

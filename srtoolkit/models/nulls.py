@@ -61,8 +61,12 @@ def null_model(model: Model, kind: str, seed: int = 0, *, layer: int = 0) -> Mod
     else:
         null = copy.deepcopy(model.hf)
         redraw(null, model.anatomy, kind, seed, layer)
-    version = {"revision": model.revision, "commit": model.commit}
-    return as_model(null, model.tokenizer, name=f"{model.name} {kind} {seed}", init=kind, seed=seed, **version)
+    kept: dict[str, Any] = {
+        "revision": model.revision,
+        "commit": model.commit,
+        "missing": () if kind == "random" else model.missing,
+    }
+    return as_model(null, model.tokenizer, name=f"{model.name} {kind} {seed}", init=kind, seed=seed, **kept)
 
 
 def redraw(hf: Any, anatomy: Anatomy, kind: str, seed: int, layer: int = 0) -> None:

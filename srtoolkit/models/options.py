@@ -24,6 +24,7 @@ class Options:
         seed: Seed of what is drawn, where ``init`` is not ``"pretrained"``.
         trust_remote_code: Whether Python files that the model brings along may run.
         placement: On which devices the weights go.
+        allow_missing: Whether weights that the checkpoint lacks may be drawn from ``seed``.
 
     Raises:
         ValueError: ``init`` or ``dtype`` is unknown.
@@ -34,6 +35,7 @@ class Options:
     seed: int = 0
     trust_remote_code: bool = False
     placement: Placement = field(default_factory=Placement)
+    allow_missing: bool = False
 
     def __post_init__(self) -> None:
         if self.init not in INITS:
@@ -45,11 +47,14 @@ class Options:
         """Refuse options that contradict each other, or that have no effect.
 
         Raises:
-            ValueError: The placement contradicts itself, or random weights were to be spread over devices.
+            ValueError: The placement contradicts itself, or random weights were to be spread over devices or to be read
+                from a checkpoint.
         """
         self.placement.check()
         if self.init == "random":
             self.placement.refuse_map("init='random'")
+            if self.allow_missing:
+                raise ValueError("allow_missing=True with init='random': no checkpoint is read, so leave it out.")
 
     def left_to_server(self) -> dict[str, tuple[Any, Any]]:
         """The options that a server decides on itself: by name, the value given and the only value allowed."""
@@ -60,4 +65,5 @@ class Options:
             "max_memory": (self.placement.max_memory, None),
             "offload_folder": (self.placement.offload_folder, None),
             "trust_remote_code": (self.trust_remote_code, False),
+            "allow_missing": (self.allow_missing, False),
         }

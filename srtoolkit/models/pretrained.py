@@ -12,7 +12,7 @@ import transformers
 
 from srtoolkit.models.decoders import check_decoder
 from srtoolkit.models.options import Options
-from srtoolkit.models.weights import DTYPES, without_bars
+from srtoolkit.models.weights import DTYPES, listing, without_bars
 
 _DIRECTORY_HINT = "A model's directory holds config.json, the tokenizer's files and *.safetensors."
 _CACHE_HINT = "Its files were fetched as the hub lists them, or lie in the cache."
@@ -53,27 +53,55 @@ class Files:
         with without_bars():
             return self._read(transformers.AutoTokenizer)
 
-    def load(self, options: Options, fetch_weights: Callable[[], None] | None = None) -> tuple[Any, Any]:
-        """The transformers model and its tokenizer.
+    def load(
+        self, options: Options, fetch_weights: Callable[[], None] | None = None
+    ) -> tuple[Any, Any, tuple[str, ...]]:
+        """The transformers model, its tokenizer, and the names of the weights that the files lack.
 
         Args:
             options: How to load the model: weights, number format, placement.
             fetch_weights: Called before the weights are read; not called for random weights.
 
         Raises:
-            ValueError: A file cannot be read, or the model is no causal decoder.
+            ValueError: A file cannot be read, the files lack weights, or the model is no causal decoder.
         """
         config = self.configuration()
         check_decoder(config, self.name)
         tokenizer = self.tokenizer()
         if options.init == "random":
-            return self._initial(config, options), tokenizer
+            return self._initial(config, options), tokenizer, ()
         if fetch_weights is not None:
             fetch_weights()
-        with without_bars():
-            placing = options.placement.for_transformers()
-            hf = self._read(transformers.AutoModelForCausalLM, dtype=DTYPES[options.dtype], **placing)
-        return hf, tokenizer
+        hf, missing = self._stored(options)
+        if missing and not options.allow_missing:
+            raise ValueError(self._lacking(hf, missing))
+        return hf, tokenizer, missing
+
+    def _stored(self, options: Options) -> tuple[Any, tuple[str, ...]]:
+        """The model with the weights of its files, and the names of those that are not there and are drawn."""
+        placing = options.placement.for_transformers()
+        with without_bars(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)  # or what is missing would be other numbers at each load
+            hf, found = self._read(
+                transformers.AutoModelForCausalLM, dtype=DTYPES[options.dtype], output_loading_info=True, **placing
+            )
+        return hf, tuple(sorted(found["missing_keys"]))
+
+    def _lacking(self, hf: Any, missing: tuple[str, ...]) -> str:
+        """Why a checkpoint that lacks weights is refused, in words."""
+        head = [path for path, module in hf.named_modules() if module is hf.get_output_embeddings()]
+        only_head = all(name.rpartition(".")[0] in head for name in missing)
+        why = (
+            "That is the unembedding, so this is a model without a language modelling head: a base model or a "
+            "classifier."
+            if only_head
+            else "The files are incomplete, or name their weights as another version of transformers does."
+        )
+        return (
+            f"cannot load {self.what}: its files lack {len(missing)} of the model's weights, {listing(missing)}. {why} "
+            "They would be random numbers. Load a checkpoint that has them; load_model(..., allow_missing=True) draws "
+            "them, and says so in every result."
+        )
 
     def _initial(self, config: Any, options: Options) -> Any:
         """The model with fresh weights; the global generator stays as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -84,6 +84,17 @@ def input_device(hf: Any) -> torch.device:
     embedding = hf.get_input_embeddings()
     where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
     return embedding.weight.device if where is None else torch.device(where)
+
+
+def listing(names: Sequence[str], most: int = 8) -> str:
+    """The first of some names, and how many there are beside them.
+
+    Args:
+        names: Names of weights.
+        most: Number of names that are shown.
+    """
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 @contextlib.contextmanager

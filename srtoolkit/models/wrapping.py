@@ -7,6 +7,7 @@ from typing import Any
 import transformers
 
 from srtoolkit.models.anatomy import find_anatomy
+from srtoolkit.models.checks import check_stream
 from srtoolkit.models.decoders import check_decoder
 from srtoolkit.models.model import Model
 
@@ -31,7 +32,7 @@ def wrap(hf_model: Any, tokenizer: Any, *, name: str, revision: str | None = Non
 
     Raises:
         TypeError: ``hf_model`` is no transformers model, ``tokenizer`` is no tokenizer, or ``name`` is no string.
-        ValueError: The model is no causal decoder, or its blocks cannot be found.
+        ValueError: The model is no causal decoder with one vector a token, or its blocks cannot be found.
     """
     if not isinstance(name, str) or not name.strip():
         raise TypeError(f"name={name!r}: expected what results are to call the model, a string that is not empty.")
@@ -61,10 +62,10 @@ def as_model(hf: Any, tokenizer: Any, *, name: str, dtype: str | None = None, **
         known: Further fields of :class:`srtoolkit.Model`, such as ``revision``.
 
     Raises:
-        ValueError: A part of the model cannot be found.
+        ValueError: A part of the model cannot be found, or its residual stream is not one vector a token.
     """
     anatomy = find_anatomy(hf, hf.config.get_text_config().num_hidden_layers, name)
-    return Model(
+    model = Model(
         name=name,
         hf=hf.eval().requires_grad_(False),
         tokenizer=tokenizer,
@@ -73,6 +74,8 @@ def as_model(hf: Any, tokenizer: Any, *, name: str, dtype: str | None = None, **
         own_code=any(_brought_along(part) for part in (hf.config, tokenizer, hf)),
         **{"revision": None, "commit": None, "seed": 0, **known},
     )
+    check_stream(model)
+    return model
 
 
 def _brought_along(part: Any) -> bool:

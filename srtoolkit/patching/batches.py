@@ -47,7 +47,7 @@ def bytes_per_token(model: Model, readout: Readout) -> int:
     logits = model.vocab_size if wants_logits(readout.reads) else 0
     gates = {GATES: 2 * model.hf.dtype.itemsize, OPEN_GATES: 2}
     each_gate = sum(size for name, size in gates.items() if name in readout.reads)
-    inside = model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp)
+    inside = model.hf.dtype.itemsize * ((6 + len(readout.sites)) * model.d_model + 3 * mlp)
     return int(inside + each_gate * mlp * len(readout.blocks) + 8 * logits)
 
 

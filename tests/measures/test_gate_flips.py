@@ -8,7 +8,8 @@ import torch
 import xarray as xr
 
 import srtoolkit as srt
-from families import BLOCKS, hooked, tiny
+from every_decoder import small
+from families import BLOCKS, gate_map, hooked, tiny
 from srtoolkit.measures import paths
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls"), ("so it was", "and then")]
@@ -56,7 +57,7 @@ def test_a_network_counted_by_hand(text_model):
     pairs = srt.PromptPairs(tuple(ids[0]), tuple(ids[1]), ("a",), ("b",), ("p",), False, "made up")
     points = torch.cat([srt.capture(model, one) for one in ids])
     seen = {}
-    gate = block.get_submodule(model.anatomy.gate)
+    gate = block.get_submodule(gate_map(model))
     handle = gate.register_forward_hook(lambda _, inputs, __: seen.setdefault("inputs", []).append(inputs[0].flatten()))
     way = paths.linear(points[:1], points[1:], torch.linspace(0, 1, 101))
     srt.patch(model, ids[0], way, layer=0, reads="final_norm", method="prefix")
@@ -162,3 +163,102 @@ def test_bad_input_is_refused_by_name(text_model):
         srt.count_gate_flips(text_model, PAIRS, steps=1)
     with pytest.raises(ValueError, match="one pair, got 3"):
         srt.locate_gate_flips(text_model, PAIRS, 2)
+
+
+#: Families whose gate the first fitting name in block 0 was not: of each block behind the first, the map that makes its
+#: gates and the part of its output that they are; ``None`` where only routed experts have any.
+MAPS = {
+    "afmoe": [("mlp.shared_experts.gate_proj", 1)] * 3,  # self_attn.gate_proj is attention's
+    "moshi": [("mlp.fc1", 2)] * 3,  # gate and value in one
+    "qwen2_moe": [("mlp.shared_expert.gate_proj", 1)] * 3,
+    "deepseek_v3": [("mlp.shared_experts.gate_proj", 1)] * 3,  # block 0 is dense
+    "jamba": [None, ("feed_forward.gate_proj", 1), None],
+}
+
+
+def made_up_pair():
+    ids = [torch.tensor([[3, 4, 5]]), torch.tensor([[6, 7, 8]])]
+    return srt.PromptPairs(tuple(ids[0]), tuple(ids[1]), ("a",), ("b",), ("p",), False, "made up")
+
+
+@pytest.mark.parametrize("family", MAPS)
+def test_each_block_counts_the_gates_of_its_own_mlp(family, tmp_path):
+    model = srt.wrap(small(family), None, name=family)
+    pair = made_up_pair()
+    found = srt.count_gate_flips(model, pair, steps=7)
+    a, b = (srt.capture(model, ids) for ids in (pair.tokens_a[0][None], pair.tokens_b[0][None]))
+    blocks, seen = model.hf.get_submodule(model.anatomy.blocks), {}
+
+    def keep(block, parts):
+        def hook(_, __, output):
+            row = output.reshape(3, -1)[-1]
+            seen.setdefault(block, []).append(row[: len(row) // parts] > 0)
+
+        return hook
+
+    for block, known in enumerate(MAPS[family], 1):
+        if known is not None:
+            blocks[block].get_submodule(known[0]).register_forward_hook(keep(block, known[1]))
+    for alpha in torch.linspace(0, 1, 7):
+        point = (a + alpha * (b - a))[0]
+        hooked_once(model, pair.tokens_a[0], point)
+    for block, known in enumerate(MAPS[family], 1):
+        one = found.sel(block=block)
+        if known is None:
+            assert one.gates == 0 and (one.flips == 0).all() and "not counted" in str(one.counted.values)
+            continue
+        signs = torch.stack(seen[block])
+        assert one.gates == signs.shape[1]
+        assert one.flips.values[0, 1:].tolist() == (signs[1:] != signs[:-1]).sum(1).tolist()
+        assert one.ends_differ.item() == int((signs[-1] != signs[0]).sum())
+    srt.save(found, tmp_path / "flips.nc")
+    assert srt.load(tmp_path / "flips.nc").counted.values.tolist() == found.counted.values.tolist()
+
+
+def hooked_once(model, ids, point):
+    """One whole prompt with a point after block 0, by a plain hook."""
+
+    def replace(module, inputs, output):
+        changed = (output if isinstance(output, torch.Tensor) else output[0]).clone()
+        changed[:, -1] = point
+        return changed if isinstance(output, torch.Tensor) else (changed, *output[1:])
+
+    handle = model.hf.get_submodule(model.anatomy.blocks)[0].register_forward_hook(replace)
+    model.hf.base_model(ids[None], use_cache=False)
+    handle.remove()
+
+
+def test_what_is_not_counted_is_said_of_each_block():
+    model = srt.wrap(small("jamba"), None, name="jamba")
+    found = srt.count_gate_flips(model, made_up_pair(), steps=3)
+    routed, dense = "none; not counted: feed_forward.experts", "gate pre-activations"
+    assert found.counted.values.tolist() == [routed, dense, routed]
+    assert found.attrs["counted"] == f"blocks 1, 3: {routed} | blocks 2: {dense}"
+    shared = srt.count_gate_flips(srt.wrap(small("qwen2_moe"), None, name="m"), made_up_pair(), steps=3, blocks=[2])
+    assert shared.attrs["counted"] == "gate pre-activations of mlp.shared_expert; not counted: mlp.experts"
+    assert shared.gates.values.tolist() == [48]
+
+
+def test_blocks_with_routed_experts_alone_are_refused_in_words():
+    jamba, mixtral = (srt.wrap(small(family), None, name=family) for family in ("jamba", "mixtral"))
+    ids = [torch.tensor([[3, 4, 5]])] * 3
+    for call in (
+        lambda: srt.count_gate_flips(jamba, made_up_pair(), blocks=[3]),
+        lambda: srt.locate_gate_flips(jamba, made_up_pair(), 3),
+        lambda: srt.slice_gates(jamba, [one[0] for one in ids], 3),
+    ):
+        with pytest.raises(ValueError, match=r"blocks \[3\].*feed_forward\.experts.*Blocks \[0, 2\] have some"):
+            call()
+    with pytest.raises(ValueError, match=r"no MLP whose pre-activations are known.*mlp\.experts.*only outputs can"):
+        srt.count_gate_flips(mixtral, made_up_pair())
+
+
+def test_a_path_on_which_no_gate_flips_is_an_empty_result(text_model, tmp_path):
+    def stays(a, b, alphas):
+        return a[:, None].expand(-1, len(alphas), -1)
+
+    found = srt.locate_gate_flips(text_model, [PAIRS[0]], 2, path=stays, steps=5)
+    assert found.sizes["flip"] == 0 and {"alpha", "gate", "sign"} <= set(found)
+    assert (srt.count_gate_flips(text_model, [PAIRS[0]], path=stays, steps=5).flips == 0).all()
+    srt.save(found, tmp_path / "none.nc")
+    assert srt.load(tmp_path / "none.nc").sizes["flip"] == 0

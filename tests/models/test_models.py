@@ -135,7 +135,7 @@ def test_a_folder_whose_weights_do_not_fit_its_configuration_is_refused(broken_c
 
 def test_models_without_a_context_limit_or_mlp(tmp_path):
     model = srt.load_model(str(save_tiny(tmp_path / "mamba", "mamba", max_position_embeddings=None)))
-    assert model.context_length is None and model.anatomy.gate is None
+    assert model.context_length is None and not any(inside.gates for inside in model.inside)
     assert srt.interpolate(model, [("abc", "abd")], steps=3).distance.shape == (1, 3)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from families import FAMILIES, hooked, tiny
+from families import FAMILIES, gate_map, hooked, tiny
 from srtoolkit.models.nulls import KINDS, matrices
 
 IDS = torch.randint(3, 90, (1, 7), generator=torch.Generator().manual_seed(0))
@@ -59,7 +59,7 @@ def test_attention_and_mlp_are_the_two_parts_of_a_block(model):
         return
     mlp, attention = (changed(model, srt.null_model(model, kind)) for kind in ("mlp", "attention"))
     assert mlp and attention and not mlp & attention and mlp | attention == set(weights(model))
-    gate = model.anatomy.gate
+    gate = gate_map(model)
     assert any(path.endswith(f"{gate}.weight") for path in mlp)
     assert not any(path.endswith(f"{gate}.weight") for path in attention)
 

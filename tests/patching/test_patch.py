@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from families import BLOCKS, FAMILIES, VOCAB, WIDTH, hooked, tiny
+from families import BLOCKS, FAMILIES, VOCAB, WIDTH, gate_map, hooked, tiny
 from srtoolkit.patching.choice import choose_method
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.passes import stream
@@ -19,20 +19,6 @@ from srtoolkit.patching.reads import READS
 
 #: Methods whose points are tokens of one sequence.
 SIDE_BY_SIDE = [name for name, method in METHODS.items() if method.side_by_side]
-
-#: The gate of families that do not call it mlp.gate_proj.
-GATES = {
-    "gpt2": "mlp.c_fc",
-    "gpt_neo": "mlp.c_fc",
-    "gptj": "mlp.fc_in",
-    "gpt_neox": "mlp.dense_h_to_4h",
-    "phi": "mlp.fc1",
-    "phi3": "mlp.gate_up_proj",
-    "opt": "fc1",
-    "bloom": "mlp.dense_h_to_4h",
-    "falcon": "mlp.dense_h_to_4h",
-    "mamba": None,
-}
 
 #: Methods that a family refuses, and must refuse rather than answer wrongly.
 REFUSES = {"bloom": {"joint", "parallel"}, "mamba": {"joint", "parallel", "prefix"}}
@@ -61,7 +47,7 @@ def relative(found, expected):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_gates_behind_the_patch_equal_plain_hooks(model, method):
-    if GATES.get(family(model), "") is None:
+    if gate_map(model) is None:
         with pytest.raises(ValueError, match="no MLP"):
             srt.patch(model, prompts(1, 7), points(1, 2), layer=0, reads=READ_GATES)
         return
@@ -88,11 +74,6 @@ def test_anatomy_reads_what_the_unembedding_reads(model):
         )
         < 1e-5
     )
-
-
-def test_anatomy_names_the_gate(model):
-    assert model.anatomy.gate == GATES.get(family(model), "mlp.gate_proj")
-    assert model.anatomy.gate_is_fused == (family(model) == "phi3")
 
 
 @pytest.mark.parametrize("layer", [0, BLOCKS // 2, BLOCKS - 1])

@@ -66,6 +66,28 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "mamba": {**_COMMON, "hidden_size": WIDTH, "num_hidden_layers": BLOCKS, "state_size": 4},
 }
 
+#: The map whose output is the gate, of families that do not call it mlp.gate_proj.
+GATES: dict[str, str | None] = {
+    "gpt2": "mlp.c_fc",
+    "gpt_neo": "mlp.c_fc",
+    "gptj": "mlp.fc_in",
+    "gpt_neox": "mlp.dense_h_to_4h",
+    "phi": "mlp.fc1",
+    "phi3": "mlp.gate_up_proj",
+    "opt": "fc1",
+    "bloom": "mlp.dense_h_to_4h",
+    "falcon": "mlp.dense_h_to_4h",
+    "mamba": None,
+}
+
+#: Families whose gate is the first half of that map's output.
+FUSED = ("phi3",)
+
+
+def gate_map(model: Model) -> str | None:
+    """Path, inside each block of a tiny model, of the map whose output is the gate; ``None`` where there is none."""
+    return GATES.get(model.hf.config.model_type, "mlp.gate_proj")
+
 
 def tiny(family: str, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Model:
     """A random model of ``family`` with larger weights than usual, so that every part of it matters to the output."""
@@ -122,13 +144,13 @@ def hooked(model: Model, ids: Tensor, layer: int, point: Tensor | None = None) -
     def read_gate(name: str) -> Any:
         def hook(module: Any, inputs: Any, output: Any) -> None:
             own = output.reshape(1, -1, output.shape[-1])[:, -1]  # OPT flattens rows and positions
-            seen[name] = own[:, : output.shape[-1] // (1 + model.anatomy.gate_is_fused)]
+            seen[name] = own[:, : output.shape[-1] // (1 + (model.hf.config.model_type in FUSED))]
 
         return hook
 
     handles = [blocks[layer].register_forward_hook(replace), blocks[-1].register_forward_hook(read)]
-    if model.anatomy.gate is not None:
-        gates = [block.get_submodule(model.anatomy.gate) for block in blocks]
+    if (path := gate_map(model)) is not None:
+        gates = [block.get_submodule(path) for block in blocks]
         handles += [gate.register_forward_hook(read_gate(f"gate{index}")) for index, gate in enumerate(gates)]
     try:
         # The base model's last hidden state is what transformers itself hands to the unembedding.

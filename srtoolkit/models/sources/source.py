@@ -16,12 +16,14 @@ class Loaded(NamedTuple):
     Attributes:
         hf: The transformers model.
         tokenizer: The model's tokenizer.
+        missing: Names of weights that the files lack, and that were drawn.
         revision: Revision of the model; ``None`` where the source has no revisions.
         commit: Commit that the revision resolved to; ``None`` where the source has no commits.
     """
 
     hf: Any
     tokenizer: Any
+    missing: tuple[str, ...] = ()
     revision: str | None = None
     commit: str | None = None
 

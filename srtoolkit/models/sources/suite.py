@@ -63,4 +63,4 @@ class Suite(Source):
         else:
             revision = revision or self.revisions()[-1]
             hf = shipped.load_suite_model(self.name, revision)
-        return Loaded(hf.to(dtype=DTYPES[options.dtype]), shipped.load_suite_tokenizer(), revision)
+        return Loaded(hf.to(dtype=DTYPES[options.dtype]), shipped.load_suite_tokenizer(), revision=revision)
