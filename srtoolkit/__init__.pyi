@@ -43,12 +43,13 @@ from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
 from .costs.work import Work
 from .files.disk import DiskError
-from .measures import paths
+from .measures import directions, paths
 from .measures.baselines import path_cosine, token_distance
 from .measures.curves import interpolate
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
 from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
+from .measures.perturb import perturb
 from .measures.planes import lay_out
 from .measures.predictions import divergence, next_tokens
 from .measures.slice_predictions import line_on_plane, slice_predictions
@@ -103,6 +104,7 @@ __all__ = [
     "correlation",
     "count_gate_flips",
     "decompose",
+    "directions",
     "divergence",
     "divergence_at_equal_output",
     "divergence_by_region",
@@ -134,6 +136,7 @@ __all__ = [
     "path_cosine",
     "path_matrix",
     "paths",
+    "perturb",
     "plot",
     "polytopes_by_region",
     "preset",
