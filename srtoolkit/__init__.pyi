@@ -1,6 +1,6 @@
 """Every public name and where it is defined: what type checkers read, and what the package loads on first use."""
 
-from . import panels, plot, prompts, reference, stimuli
+from . import panels, plot, prompts, reference, stimuli, toy
 from .analysis.agreement import agreement, chance_agreement
 from .analysis.bootstrap import Bootstrap, summarise
 from .analysis.colours import slice_colours
@@ -18,6 +18,7 @@ from .analysis.estimates import (
 from .analysis.frames import FrameTest, frame_effects, within_frame
 from .analysis.jumps import calibrate_jump
 from .analysis.matching import balance, match
+from .analysis.mixtures import MixtureExponent, mixture_exponent
 from .analysis.motion import motion
 from .analysis.orders import exact_trend
 from .analysis.places import same_place
@@ -35,6 +36,7 @@ from .analysis.regions import (
     path_matrix,
     region_graph,
 )
+from .analysis.responses import first_boundary
 from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
@@ -82,6 +84,7 @@ __all__ = [
     "Estimate",
     "FrameTest",
     "HubError",
+    "MixtureExponent",
     "Model",
     "Profile",
     "PromptPairs",
@@ -111,6 +114,7 @@ __all__ = [
     "equivalent",
     "estimate_cost",
     "exact_trend",
+    "first_boundary",
     "frame_effects",
     "from_text",
     "interpolate",
@@ -123,6 +127,7 @@ __all__ = [
     "map_prompts",
     "match",
     "median",
+    "mixture_exponent",
     "motion",
     "next_tokens",
     "noise_floor",
@@ -165,6 +170,7 @@ __all__ = [
     "text_loss",
     "token_change_at",
     "token_distance",
+    "toy",
     "trend",
     "verdict",
     "within_frame",

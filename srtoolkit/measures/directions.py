@@ -19,7 +19,7 @@ from srtoolkit.measures.walk import capture_all, wide
 from srtoolkit.models.checks import check_layer, check_model
 from srtoolkit.models.model import Model
 from srtoolkit.prompts.pairs import check_lengths
-from srtoolkit.validation import check_whole, listed
+from srtoolkit.validation import check_names, check_whole, listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,8 +202,8 @@ def towards(model: Model, prompts: Sequence[str], *, layer: int = 0) -> Directio
     return Directions(found, tuple(f"towards {text!r}" for text in texts), f"activations after block {layer}", True)
 
 
-def mixtures(directions: Directions, angles: int = 8) -> Directions:
-    """``cos t u + sin t v`` for every two of some directions, with ``t`` all around the circle.
+def mixtures(directions: Directions, angles: int = 8, *, couples: str = "all") -> Directions:
+    """``cos t u + sin t v`` for couples of directions, with ``t`` all around the circle.
 
     With eight angles, ``u``, ``v``, their opposites, and the four diagonals. A mixture of directions that are not
     orthogonal has another length than 1; it is left so, since what counts are the coefficients.
@@ -211,6 +211,7 @@ def mixtures(directions: Directions, angles: int = 8) -> Directions:
     Args:
         directions: Two directions or more.
         angles: Number of angles, evenly spaced; a multiple of 4, from 8 on.
+        couples: Which two are mixed: ``"all"``, or ``"ring"``, each with the next one and the last with the first.
 
     Raises:
         ValueError: Fewer than two directions, or such as lead to places or are mixtures already; or another number.
@@ -223,9 +224,12 @@ def mixtures(directions: Directions, angles: int = 8) -> Directions:
         raise ValueError(
             f"angles={angles}: expected a multiple of 4, so that both directions and their opposites count."
         )
+    (couples,) = check_names(couples, ("all", "ring"), "couples")
     turns = [2 * math.pi * step / angles for step in range(angles)]
-    couples = list(itertools.combinations(range(len(directions)), 2))
-    each = [(u, v, turn) for u, v in couples for turn in turns]
+    places = range(len(directions))
+    ring = [(place, (place + 1) % len(places)) for place in places]
+    chosen = itertools.combinations(places, 2) if couples == "all" or len(places) == 2 else ring
+    each = [(u, v, turn) for u, v in chosen for turn in turns]
     vectors = torch.stack(
         [_exact(math.cos(t)) * directions.vectors[u] + _exact(math.sin(t)) * directions.vectors[v] for u, v, t in each]
     )

@@ -28,6 +28,8 @@ FRAMES = sharp([1.0, 2.0, 1.0, 3.0], [[0, 1, 2, 3], [4, 5, 6, 7]]).assign(
 )
 FEW = srt.Bootstrap(resamples=2)
 WAYS = srt.directions.rows(torch.eye(32)[:2])
+MAP = srt.toy.features(2, 32, 2.0)
+RESPONSE = srt.toy.respond(MAP, MAP.draw(2, 1), srt.directions.mixtures(MAP.directions), [0.1, 0.5, 5])
 
 
 def whole(value, low, high=10**9):
@@ -238,6 +240,14 @@ SETTINGS = {
         lambda v: whole(v, 8, 720) and v.__index__() % 4 == 0,
     ),
     "directions.join": (lambda v: srt.directions.join(v), never),
+    "first_boundary response": (lambda v: srt.first_boundary(v, at=1.0), never),
+    "first_boundary of": (lambda v: srt.first_boundary(RESPONSE, v, at=1.0), same("distance")),
+    "first_boundary at": (lambda v: srt.first_boundary(RESPONSE, at=v), lambda v: v is None or real(v, 1e-300, 1e308)),
+    "mixture_exponent response": (lambda v: srt.mixture_exponent(v, at=1.0), never),
+    "mixture_exponent of": (lambda v: srt.mixture_exponent(RESPONSE, v, at=1.0, bootstrap=FEW), same("distance")),
+    "mixture_exponent over": (lambda v: srt.mixture_exponent(RESPONSE, at=1.0, over=v, bootstrap=FEW), same("prompts")),
+    "toy.features n": (lambda v: srt.toy.features(v, 4), lambda v: whole(v, 1, 10**5)),
+    "toy.features p": (lambda v: srt.toy.features(2, 4, v), lambda v: real(v, 1, 100)),
     "from_text bos": (lambda v: srt.from_text(model_of(), PAIRS, bos=v), lambda v: isinstance(v, bool)),
     "random_direction seed": (lambda v: paths.random_direction(seed=v), seed),
     "random_direction base": (lambda v: paths.random_direction(base=v), never),
