@@ -36,7 +36,7 @@ from .analysis.regions import (
     path_matrix,
     region_graph,
 )
-from .analysis.responses import first_boundary
+from .analysis.responses import boundary_ratio, first_boundary
 from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
@@ -98,6 +98,7 @@ __all__ = [
     "around_jumps",
     "available_models",
     "balance",
+    "boundary_ratio",
     "calibrate_jump",
     "capture",
     "chance_agreement",

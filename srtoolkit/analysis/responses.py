@@ -8,6 +8,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from srtoolkit.analysis.bootstrap import USUAL, Bootstrap, interval, takes_bootstrap, weighted_quantile
+from srtoolkit.analysis.estimates import Estimate
+from srtoolkit.analysis.resampling import bootstrap_weights
 from srtoolkit.validation import check_dataset, check_number, check_variable
 
 #: The scale of each distance: how far the outputs of unrelated prompts lie apart.
@@ -49,6 +52,36 @@ def first_boundary(response: xr.Dataset, of: str = "distance", *, at: float | No
     }
     coords = {name: value for name, value in response.coords.items() if "size" not in value.dims}
     return xr.Dataset(data, coords, {**response.attrs, "of": of})
+
+
+@takes_bootstrap()
+def boundary_ratio(first: xr.Dataset, second: xr.Dataset, *, bootstrap: Bootstrap = USUAL) -> Estimate:
+    """How far the first boundary lies along some directions over how far along others: median over prompts, no unit.
+
+    Of each prompt, the median over directions is taken on either side.
+
+    Args:
+        first: From :func:`srtoolkit.first_boundary`.
+        second: The same prompts along other directions.
+        bootstrap: How the interval is made; prompts are resampled, directions stay.
+
+    Raises:
+        TypeError: One of them is no Dataset.
+        ValueError: Not the same prompts, or none has a boundary on both sides.
+    """
+    for side, what in ((first, "first"), (second, "second")):
+        check_dataset(side, ("boundary", "text"), what, "srtoolkit.first_boundary")
+    if not np.array_equal(first["text"].values, second["text"].values):
+        raise ValueError("first and second: expected the same prompts on both sides, in the same order.")
+    above, below = (np.nanmedian(side["boundary"].values, axis=1) for side in (first, second))
+    with np.errstate(invalid="ignore"):
+        found = above / below  # infinite over infinite is unknown
+    if not np.isfinite(found).any():
+        raise ValueError("no prompt has a boundary within the sizes measured on both sides; take larger sizes.")
+    prompts = np.arange(len(found))
+    drawn = bootstrap_weights(prompts, prompts, bootstrap.resamples, bootstrap.seed)
+    medians = weighted_quantile(found, np.concatenate([np.ones((1, len(found))), drawn]), 0.5)
+    return Estimate(float(medians[0]), *interval(medians[1:], bootstrap.level))
 
 
 def _thresholds(response: xr.Dataset, of: str, at: Any) -> Float[np.ndarray, " prompt"]:

@@ -46,6 +46,18 @@ def test_what_cannot_be_told_is_nan():
     assert found[2] == SIZES[SIZES > 1].min(), "from 0, there is no power: the size at which it is reached"
 
 
+def test_a_ratio_of_boundaries_is_that_of_each_prompts_medians():
+    texts = {"text": ("prompt", list("abcde"))}
+    near, far = np.array([1.0, 2, 4, 8, 9])[:, None] * [1, 2, 30], np.array([2.0, 2, 2, 2, np.inf])[:, None] * [1, 1]
+    first, second = (xr.Dataset({"boundary": (("prompt", "direction"), values)}, texts) for values in (near, far))
+    found = srt.boundary_ratio(first, second)
+    assert found.value == np.median([1, 2, 4, 8, 0]) and found.low < found.value < found.high
+    with pytest.raises(ValueError, match="same prompts"):
+        srt.boundary_ratio(first, second.isel(prompt=slice(None, None, -1)))
+    with pytest.raises(ValueError, match="no prompt has a boundary"):
+        srt.boundary_ratio(first, second.assign(boundary=second["boundary"] * np.nan))
+
+
 @pytest.mark.parametrize(
     ("change", "named", "said"),
     [

@@ -243,6 +243,8 @@ SETTINGS = {
     "first_boundary response": (lambda v: srt.first_boundary(v, at=1.0), never),
     "first_boundary of": (lambda v: srt.first_boundary(RESPONSE, v, at=1.0), same("distance")),
     "first_boundary at": (lambda v: srt.first_boundary(RESPONSE, at=v), lambda v: v is None or real(v, 1e-300, 1e308)),
+    "boundary_ratio first": (lambda v: srt.boundary_ratio(v, srt.first_boundary(RESPONSE)), never),
+    "boundary_ratio second": (lambda v: srt.boundary_ratio(srt.first_boundary(RESPONSE), v), never),
     "mixture_exponent response": (lambda v: srt.mixture_exponent(v, at=1.0), never),
     "mixture_exponent of": (lambda v: srt.mixture_exponent(RESPONSE, v, at=1.0, bootstrap=FEW), same("distance")),
     "mixture_exponent over": (lambda v: srt.mixture_exponent(RESPONSE, at=1.0, over=v, bootstrap=FEW), same("prompts")),
