@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from srtoolkit.analysis.responses import SCALES, SHARE, first_boundary
 from srtoolkit.plot.style import axes_or_new, by_name, colour, legend, nanquartiles
@@ -27,7 +28,7 @@ _LABELS = {
 def response(responses: xr.Dataset | Mapping[str, xr.Dataset], of: str = "distance", *, ax: Axes | None = None) -> Axes:
     """How far the output moves by the size of the push: median and quartiles over prompts and directions.
 
-    A dotted line, where there is a scale, is half the median distance between outputs of different prompts.
+    Both axes are logarithmic, so that a straight line is a power, and of slope 1 a response in proportion. A dotted line, where there is a scale, is half the median distance between outputs of different prompts.
 
     Args:
         responses: From :func:`srtoolkit.perturb`; one result, or several by name.
@@ -41,13 +42,16 @@ def response(responses: xr.Dataset | Mapping[str, xr.Dataset], of: str = "distan
         low, middle, high = nanquartiles(values.reshape(-1, values.shape[-1]))
         ax.fill_between(result["size"], low, high, color=colour(index), alpha=0.18, lw=0)
         ax.plot(result["size"], middle, color=colour(index), lw=2, label=name or None)
-        scale = result.get(SCALES.get(of, ""))
-        if index == 0 and scale is not None and np.isfinite(scale).any():
-            half = SHARE * float(np.nanmedian(scale))
-            ax.axhline(half, color="0.5", lw=0.9, ls=":", label="half of the way to other prompts' outputs")
-    unit = next(iter(results.values())).attrs.get("unit")
-    ax.set(xscale="log", ylabel=_LABELS.get(of, of))
-    ax.set_xlabel("size of the push" + (" (norms of the activation)" if unit == "norm" else ""))
+    first = next(iter(results.values()))
+    if SCALES.get(of) in first and np.isfinite(first[SCALES[of]]).any():
+        half = SHARE * float(np.nanmedian(first[SCALES[of]]))
+        ax.axhline(half, color="0.5", lw=0.9, ls=":", label="half of the way to other prompts' outputs")
+    ax.set(xscale="log", yscale="log", ylabel=_LABELS.get(of, of))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(10, (1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_locator(NullLocator())
+    ax.set_xlabel("size of the push" + (" (norms of the activation)" if first.attrs.get("unit") == "norm" else ""))
     legend(ax, frameon=False, fontsize="small")
     return ax
 

@@ -46,11 +46,11 @@ def test_a_contour_of_a_norm_lies_on_its_line_whatever_the_scales(p, index):
 def test_a_response_is_a_median_with_quartiles_and_a_line_at_half():
     result = mixed(2).assign(apart=("prompt", [2.0, 4.0, 9.0]))
     ax = srt.plot.response({"one": result, "two": result * 2})
-    one, half, two = ax.get_lines()
+    one, two, half = ax.get_lines()
     np.testing.assert_allclose(one.get_ydata(), SIZES, rtol=1e-6)
     np.testing.assert_allclose(two.get_ydata(), 2 * SIZES, rtol=1e-6)
     assert list(half.get_ydata()) == [2.0, 2.0]
-    assert ax.get_xscale() == "log" and ax.get_ylabel() == "output's distance from where it was, L2"
+    assert ax.get_xscale() == ax.get_yscale() == "log" and ax.get_ylabel() == "output's distance from where it was, L2"
 
 
 def test_what_is_not_there_is_refused():
