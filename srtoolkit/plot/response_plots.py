@@ -28,7 +28,8 @@ _LABELS = {
 def response(responses: xr.Dataset | Mapping[str, xr.Dataset], of: str = "distance", *, ax: Axes | None = None) -> Axes:
     """How far the output moves by the size of the push: median and quartiles over prompts and directions.
 
-    Both axes are logarithmic, so that a straight line is a power, and of slope 1 a response in proportion. A dotted line, where there is a scale, is half the median distance between outputs of different prompts.
+    Both axes are logarithmic, so that a straight line is a power, and of slope 1 a response in proportion. A dotted
+    line, where there is a scale, is half the median distance between outputs of different prompts.
 
     Args:
         responses: From :func:`srtoolkit.perturb`; one result, or several by name.
