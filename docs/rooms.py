@@ -17,7 +17,7 @@ FLOORS = (
     ("prompts", "patching", "stimuli"),
     ("sweeps",),
     ("measures",),
-    ("plot", "costs"),
+    ("plot", "costs", "toy"),
     ("panels", "reproduction"),
     ("__init__", "__main__", "report", "paths"),
 )
@@ -39,6 +39,7 @@ PLACES = {
     "measures": 0.42,
     "plot": 0.62,
     "costs": 0.88,
+    "toy": 0.47,
     "panels": 0.2,
     "reproduction": 0.75,
     "__init__": 0.2,

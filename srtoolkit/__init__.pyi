@@ -1,6 +1,6 @@
 """Every public name and where it is defined: what type checkers read, and what the package loads on first use."""
 
-from . import panels, plot, prompts, reference, stimuli
+from . import panels, plot, prompts, reference, stimuli, toy
 from .analysis.agreement import agreement, chance_agreement
 from .analysis.bootstrap import Bootstrap, summarise
 from .analysis.colours import slice_colours
@@ -18,6 +18,7 @@ from .analysis.estimates import (
 from .analysis.frames import FrameTest, frame_effects, within_frame
 from .analysis.jumps import calibrate_jump
 from .analysis.matching import balance, match
+from .analysis.mixtures import MixtureExponent, mixture_exponent
 from .analysis.motion import motion
 from .analysis.orders import exact_trend
 from .analysis.places import same_place
@@ -35,6 +36,7 @@ from .analysis.regions import (
     path_matrix,
     region_graph,
 )
+from .analysis.responses import boundary_ratio, first_boundary
 from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
@@ -43,7 +45,7 @@ from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
 from .costs.work import Work
 from .files.disk import DiskError
-from .measures import paths
+from .measures import directions, paths
 from .measures.baselines import path_cosine, token_distance
 from .measures.continuation import continuation
 from .measures.curves import interpolate
@@ -51,6 +53,7 @@ from .measures.gate_flips import count_gate_flips, locate_gate_flips
 from .measures.layer_map import layer_map
 from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
+from .measures.perturb import perturb
 from .measures.planes import lay_out
 from .measures.predictions import divergence, next_tokens
 from .measures.slice_predictions import line_on_plane, slice_predictions
@@ -84,6 +87,7 @@ __all__ = [
     "Estimate",
     "FrameTest",
     "HubError",
+    "MixtureExponent",
     "Model",
     "Profile",
     "PromptPairs",
@@ -97,6 +101,7 @@ __all__ = [
     "around_jumps",
     "available_models",
     "balance",
+    "boundary_ratio",
     "calibrate_jump",
     "capture",
     "chance_agreement",
@@ -107,6 +112,7 @@ __all__ = [
     "correlation",
     "count_gate_flips",
     "decompose",
+    "directions",
     "divergence",
     "divergence_at_equal_output",
     "divergence_by_region",
@@ -114,6 +120,7 @@ __all__ = [
     "estimate_cost",
     "exact_trend",
     "explorer",
+    "first_boundary",
     "frame_effects",
     "from_text",
     "interpolate",
@@ -127,6 +134,7 @@ __all__ = [
     "map_prompts",
     "match",
     "median",
+    "mixture_exponent",
     "motion",
     "next_tokens",
     "noise_floor",
@@ -140,6 +148,7 @@ __all__ = [
     "path_cosine",
     "path_matrix",
     "paths",
+    "perturb",
     "plot",
     "polytopes_by_region",
     "preset",
@@ -168,6 +177,7 @@ __all__ = [
     "text_loss",
     "token_change_at",
     "token_distance",
+    "toy",
     "trend",
     "verdict",
     "within_frame",

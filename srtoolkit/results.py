@@ -35,6 +35,12 @@ Axes, everywhere in the project:
 ``rank``       place among the likeliest next tokens, the likeliest first
 ``quantity``   name of a summarised measure
 ``resample``   one drawing of the bootstrap; the first may be all pairs as they are
+``direction``  one direction, or mixture of two, along which an activation is pushed
+``size``       how far it is pushed
+``couple``     two directions that are mixed
+``inverse``    a value of 1/p that is tried
+``feature``    one feature of a map whose truth is known
+``boundary``   one boundary of such a map
 ``side``       A or B of a pair, or first or second of a couple
 ``seed``       one null model of several
 ``run``        one training run

@@ -2,5 +2,5 @@
 
 import lazy_loader as lazy
 
-# srtoolkit.paths is this room's module, loaded on first use as every public name is.
-__getattr__, __dir__, _ = lazy.attach(__name__, submodules=["paths"])
+# These modules are public as srtoolkit.directions and srtoolkit.paths, and load on first use as all public names do.
+__getattr__, __dir__, _ = lazy.attach(__name__, submodules=["directions", "paths"])

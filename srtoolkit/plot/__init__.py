@@ -14,6 +14,7 @@ from srtoolkit.plot.median_plots import growth, medians, scaling
 from srtoolkit.plot.motion_plots import peak_against_calm, speed
 from srtoolkit.plot.plane_frame import ANCHOR_COLOURS, REGION_COLOURS
 from srtoolkit.plot.region_plots import dendrogram, prompt_map, tokens_around_jump
+from srtoolkit.plot.response_plots import contour, response
 from srtoolkit.plot.slice_plots import margin, plane, plane_strip, regions, tokens
 from srtoolkit.plot.style import PALETTE, SIZE, notebook_style, scale_above_one
 
@@ -22,6 +23,7 @@ __all__ = [
     "PALETTE",
     "REGION_COLOURS",
     "SIZE",
+    "contour",
     "curves",
     "decomposition",
     "dendrogram",
@@ -44,6 +46,7 @@ __all__ = [
     "plane_strip",
     "prompt_map",
     "regions",
+    "response",
     "scale_above_one",
     "scaling",
     "slope_against",

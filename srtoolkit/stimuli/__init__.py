@@ -3,6 +3,6 @@ of eight classes. ``srtoolkit/stimuli/data/SOURCES.md`` says what they are; ``py
 """
 
 from srtoolkit.stimuli.encoders import similarity
-from srtoolkit.stimuli.sets import classes, exchanged_verses, last_words, verses
+from srtoolkit.stimuli.sets import classes, contrasts, exchanged_verses, last_words, verses
 
-__all__ = ["classes", "exchanged_verses", "last_words", "similarity", "verses"]
+__all__ = ["classes", "contrasts", "exchanged_verses", "last_words", "similarity", "verses"]

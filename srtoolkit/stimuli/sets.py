@@ -1,4 +1,4 @@
-"""The three shipped sets of prompts, as tables.
+"""The four shipped sets of prompts, as tables.
 
 What they say of a prompt's meaning comes from people, a dictionary and a small sentence encoder, never from the models
 that are measured.
@@ -95,6 +95,23 @@ def classes() -> pd.DataFrame:
         and the word's frequency ``zipf``, as in :func:`last_words`. A frame says nothing of the class.
     """
     return _read("classes")
+
+
+def contrasts() -> pd.DataFrame:
+    """Sentences in which the last word alone makes a contrast: six contrasts, each in eight frames of its own.
+
+    They are what directions are made of: ``srt.directions.contrastive`` of the column ``positive`` and the column
+    ``negative`` of one contrast.
+
+    Returns:
+        One row for each frame: ``contrast`` (``register``, ``tense``, ``number``, ``sentiment``, ``gender``,
+        ``size``), the prompts ``positive`` and ``negative`` with one leading space, the last words ``word_positive``
+        and ``word_negative``, and what the two sides are: ``label_positive``, ``label_negative``.
+    """
+    table = _read("contrasts")
+    sides = {f"word_{side}": table[side] for side in ("positive", "negative")}
+    texts = {side: table["frame"] + " " + table[side] for side in ("positive", "negative")}
+    return table.assign(**sides, **texts).drop(columns="frame")
 
 
 def _read(name: str) -> pd.DataFrame:

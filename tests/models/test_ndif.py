@@ -53,6 +53,9 @@ CALLS = {
     "paper_pairs": srt.paper_pairs,
     "path_cosine": lambda model: srt.path_cosine(model, PAIRS, PAIRS[::-1]),
     "patch": lambda model: srt.patch(model, tokens(), points(), layer=1, reads=READS, position=1),
+    "perturb": lambda model: srt.perturb(
+        model, [a for a, _ in PAIRS], srt.directions.random(model, 2), (0.5, 1.0), reads=("final_norm", "logits")
+    ),
     "sample_pairs": lambda model: srt.sample_pairs(model, 4, length=6),
     "slice_gates": lambda model: srt.slice_gates(model, TRIPLE, 2, resolution=4, anchor="B"),
     "slice_plane": lambda model: srt.slice_plane(model, TRIPLE, resolution=4),

@@ -22,6 +22,7 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 #: Criteria that are not about what training makes, and why permuted weights may meet them.
 NOT_ABOUT_TRAINING = {
     "emerge-untrained": "it says what a model without training does",
+    "directions-random": "it is a control: random directions have no features to follow in any model",
     "similar-same-token": "pairs that share their last token start close together in any model with these embeddings",
 }
 

@@ -27,6 +27,9 @@ FRAMES = sharp([1.0, 2.0, 1.0, 3.0], [[0, 1, 2, 3], [4, 5, 6, 7]]).assign(
     kind=("pair", ["synonym", "odd"] * 2), frame=("pair", [0, 0, 1, 1])
 )
 FEW = srt.Bootstrap(resamples=2)
+WAYS = srt.directions.rows(torch.eye(32)[:2])
+MAP = srt.toy.features(2, 32, 2.0)
+RESPONSE = srt.toy.respond(MAP, MAP.draw(2, 1), srt.directions.mixtures(MAP.directions), [0.1, 0.5, 5])
 
 
 def whole(value, low, high=10**9):
@@ -231,6 +234,52 @@ SETTINGS = {
     "divergence lags": (lambda v: srt.divergence(model_of(), PAIRS, lags=v, steps=3), lambda v: _lags(v)),
     "noise_floor neighbours": (lambda v: srt.noise_floor(model_of(), PAIRS, neighbours=v), lambda v: whole(v, 0, 10)),
     "noise_floor seed": (lambda v: srt.noise_floor(model_of(), PAIRS, seed=v, neighbours=1), seed),
+    "perturb model": (lambda v: srt.perturb(v, ["ab"], WAYS, [1.0]), never),
+    "perturb prompts": (lambda v: srt.perturb(model_of(), v, WAYS, [1.0]), lambda v: _prompts(v)),
+    "perturb directions": (lambda v: srt.perturb(model_of(), ["ab"], v, [1.0]), never),
+    "perturb sizes": (lambda v: srt.perturb(model_of(), ["ab"], WAYS, v), lambda v: _rising(v)),
+    "perturb layer": (lambda v: srt.perturb(model_of(), ["ab"], WAYS, [1.0], layer=v), lambda v: whole(v, 0, 3)),
+    "perturb reads": (lambda v: srt.perturb(model_of(), ["ab"], WAYS, [1.0], reads=v), same("final_norm")),
+    "perturb unit": (lambda v: srt.perturb(model_of(), ["ab"], WAYS, [1.0], unit=v), same("norm")),
+    "perturb both_signs": (
+        lambda v: srt.perturb(model_of(), ["ab"], WAYS, [1.0], both_signs=v),
+        lambda v: isinstance(v, (bool, np.bool_)),
+    ),
+    "directions.rows matrix": (lambda v: srt.directions.rows(v), lambda v: _matrix(v)),
+    "directions.random n": (lambda v: srt.directions.random(model_of(), v), lambda v: whole(v, 1, 10**6)),
+    "directions.random seed": (lambda v: srt.directions.random(model_of(), seed=v), lambda v: whole(v, 0, 2**63 - 1)),
+    "directions.contrastive positive": (
+        lambda v: srt.directions.contrastive(model_of(), v, ["ab", "cd"]),
+        lambda v: _prompts(v, 2),
+    ),
+    "directions.principal n": (
+        lambda v: srt.directions.principal(model_of(), ["ab", "cd", "ef"], v),
+        lambda v: whole(v, 1, 2),
+    ),
+    "directions.covariance_matched prompts": (
+        lambda v: srt.directions.covariance_matched(model_of(), v),
+        lambda v: _prompts(v, 2),
+    ),
+    "directions.towards prompts": (
+        lambda v: srt.directions.towards(model_of(), v),
+        lambda v: _prompts(v) and len(set(v)) == len(v),
+    ),
+    "directions.mixtures directions": (lambda v: srt.directions.mixtures(v), never),
+    "directions.mixtures angles": (
+        lambda v: srt.directions.mixtures(WAYS, v),
+        lambda v: whole(v, 8, 720) and v.__index__() % 4 == 0,
+    ),
+    "directions.join": (lambda v: srt.directions.join(v), never),
+    "first_boundary response": (lambda v: srt.first_boundary(v, at=1.0), never),
+    "first_boundary of": (lambda v: srt.first_boundary(RESPONSE, v, at=1.0), same("distance")),
+    "first_boundary at": (lambda v: srt.first_boundary(RESPONSE, at=v), lambda v: v is None or real(v, 1e-300, 1e308)),
+    "boundary_ratio first": (lambda v: srt.boundary_ratio(v, srt.first_boundary(RESPONSE)), never),
+    "boundary_ratio second": (lambda v: srt.boundary_ratio(srt.first_boundary(RESPONSE), v), never),
+    "mixture_exponent response": (lambda v: srt.mixture_exponent(v, at=1.0), never),
+    "mixture_exponent of": (lambda v: srt.mixture_exponent(RESPONSE, v, at=1.0, bootstrap=FEW), same("distance")),
+    "mixture_exponent over": (lambda v: srt.mixture_exponent(RESPONSE, at=1.0, over=v, bootstrap=FEW), same("prompts")),
+    "toy.features n": (lambda v: srt.toy.features(v, 4), lambda v: whole(v, 1, 10**5)),
+    "toy.features p": (lambda v: srt.toy.features(2, 4, v), lambda v: real(v, 1, 100)),
     "from_text bos": (lambda v: srt.from_text(model_of(), PAIRS, bos=v), lambda v: isinstance(v, bool)),
     "random_direction seed": (lambda v: paths.random_direction(seed=v), seed),
     "random_direction base": (lambda v: paths.random_direction(base=v), never),
@@ -390,6 +439,27 @@ def _lags(value):
 
 def _numbers(value):
     return bool(_listed(value)) and all(real(number, -1e300, 1e300) for number in _listed(value))
+
+
+def _prompts(value, least=1):
+    """Different texts that a model of bytes takes."""
+    texts = _listed(value) or []
+    return len(texts) >= least and all(isinstance(text, str) and text for text in texts) and len(set(texts)) >= least
+
+
+def _rising(value):
+    sizes = _listed(value) or []
+    return bool(sizes) and all(real(size, 1e-300, 1e29) for size in sizes) and sorted({*map(float, sizes)}) == sizes
+
+
+def _matrix(value):
+    plain = isinstance(value, torch.Tensor) and value.is_floating_point() and value.layout == torch.strided
+    return (
+        plain
+        and value.ndim == 2
+        and value.numel() > 0
+        and bool((value.norm(dim=-1) > 0).all() & value.isfinite().all())
+    )
 
 
 def _near(value):

@@ -248,3 +248,16 @@ def test_classes_are_crossed_with_frames():
 
 def test_the_tables_are_small():
     assert sum(path.stat().st_size for path in command.SHIPPED.iterdir()) < 400_000
+
+
+def test_contrasts_differ_in_the_last_word_alone_and_each_has_frames_of_its_own():
+    table = stimuli.contrasts()
+    assert table.groupby("contrast").size().eq(8).all() and table["contrast"].nunique() == 6
+    heads = {side: table[side].str.rsplit(" ", n=1).str[0] for side in ("positive", "negative")}
+    assert (heads["positive"] == heads["negative"]).all() and heads["positive"].is_unique
+    for side in ("positive", "negative"):
+        assert (table[side].str.rsplit(" ", n=1).str[1] == table[f"word_{side}"]).all()
+        assert table[side].str.match(r" [A-Z][^.]*[a-z]$").all()
+    words = pd.concat([table["contrast"] + table[f"word_{side}"] for side in ("positive", "negative")])
+    assert words.is_unique, "no word of a contrast stands on both sides, or twice"
+    assert table.groupby("contrast")[["label_positive", "label_negative"]].nunique().eq(1).all(axis=None)
