@@ -59,13 +59,14 @@ def write_on(
     length = context.shape[1]
     behind = length - 1 - check_position(length, position)
     readout = Readout(("logits",), layer, behind=behind)
-    next_logits = _by_cache if _keeps_a_cache(model, context, points, readout) else _by_whole_prompts
-
-    def run(rows: Tensor, some: Tensor) -> Reads:
-        return _write(Batch(rows, context[rows], some, readout), tokens, functools.partial(next_logits, model), pick)
-
     fit = METHODS["prefix"].points_that_fit(model, length + tokens, points.shape[1], readout)
     with model.lock, named():
+        kept = _keeps_a_cache(model, context, points, readout)
+        next_logits = functools.partial(_by_cache if kept else _by_whole_prompts, model)
+
+        def run(rows: Tensor, some: Tensor) -> Reads:
+            return _write(Batch(rows, context[rows], some, readout), tokens, next_logits, pick)
+
         return in_batches(run, points, fit, PARALLEL_POINTS, progress=progress)
 
 
