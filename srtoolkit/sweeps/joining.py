@@ -46,7 +46,8 @@ def concat(results: Sequence[xr.Dataset] | Mapping[Any, xr.Dataset], dim: str) -
 
     Raises:
         TypeError: ``results`` are no Datasets, or ``dim`` is no name.
-        ValueError: There are fewer than two results, some have the axis and others do not, or their variables differ.
+        ValueError: There are fewer than two results, some have the axis and others do not, it is one of their
+            variables, or their variables differ.
     """
     if not isinstance(results, Mapping | Sequence) or isinstance(results, str):
         raise TypeError(
@@ -75,6 +76,10 @@ def _check_alike(parts: Sequence[xr.Dataset], dim: str) -> None:
     have = [dim in part.dims for part in parts]
     if any(have) and not all(have):
         raise ValueError(f"dim={dim!r}: {sum(have)} of {len(parts)} results have this axis; expected all, or none.")
+    if any(dim in part.data_vars for part in parts):
+        raise ValueError(
+            f"dim={dim!r} is a variable of the results; expected an axis, or a name that they do not have."
+        )
     first = parts[0]
     for index, part in enumerate(parts):
         if differing := sorted(map(str, set(part.data_vars) ^ set(first.data_vars))):

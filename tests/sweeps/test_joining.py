@@ -53,19 +53,17 @@ def test_settings_that_differ_become_coordinates(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("results", "dim", "error", "words"),
+    ("results", "dim", "words"),
     [
-        ("ab", "pair", TypeError, "expected a list of Datasets"),
-        ([1, 2], "pair", TypeError, "got int among"),
-        ([xr.Dataset()], "pair", ValueError, "two or more, got 1"),
-        ([xr.Dataset(), xr.Dataset()], 5, TypeError, "dim=5"),
-        ([xr.Dataset({"v": ("pair", [1.0])}), xr.Dataset({"v": 1.0})], "pair", ValueError, "1 of 2 results"),
-        ([xr.Dataset({"v": 1.0}), xr.Dataset({"w": 1.0})], "pair", ValueError, r"variables \['v', 'w'\]"),
-        ([xr.Dataset({"v": ("x", [1])}), xr.Dataset({"v": ("y", [1])})], "pair", ValueError, "axes of v"),
+        ([xr.Dataset()], "pair", "two or more, got 1"),
+        ([xr.Dataset({"v": ("pair", [1.0])}), xr.Dataset({"v": 1.0})], "pair", "1 of 2 results"),
+        ([xr.Dataset({"v": 1.0}), xr.Dataset({"v": 1.0})], "v", "dim='v' is a variable"),
+        ([xr.Dataset({"v": 1.0}), xr.Dataset({"w": 1.0})], "pair", r"variables \['v', 'w'\]"),
+        ([xr.Dataset({"v": ("x", [1])}), xr.Dataset({"v": ("y", [1])})], "pair", "axes of v"),
     ],
 )
-def test_what_cannot_be_joined_is_refused_by_name(results, dim, error, words):
-    with pytest.raises(error, match=words):
+def test_what_cannot_be_joined_is_refused_by_name(results, dim, words):
+    with pytest.raises(ValueError, match=words):
         srt.concat(results, dim)
 
 

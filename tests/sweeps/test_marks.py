@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import enum
 import functools
+import importlib
+import json
+import linecache
 import logging
 import os
 import re
@@ -45,7 +48,7 @@ class Plain:
     def __init__(self, steps):
         self.steps = steps
 
-    def __call__(self, model):
+    def __call__(self, _model):
         return self.steps
 
     @functools.cached_property
@@ -146,7 +149,7 @@ def made_class(value):
 
 
 def closing(value):
-    return lambda model: value
+    return lambda _model: value
 
 
 def defaulting(value):
@@ -175,10 +178,10 @@ class Holder:
     def __init__(self, value):
         self.value = value
 
-    def __call__(self, model):
+    def __call__(self, _model):
         return self.value
 
-    def method(self, model):
+    def method(self, _model):
         return self.value
 
 
@@ -266,23 +269,42 @@ def in_a_process(folder, seed="0", how=FROM_FILE):
     return done.stdout
 
 
+def marked_anew(monkeypatch):
+    """The mark of the measurement in a folder on the path, imported anew."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for name in ("measuring", "helpers"):
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    linecache.clearcache()
+    return mark(importlib.import_module("measuring").measure)
+
+
 @pytest.mark.slow
-def test_every_process_finds_the_same_mark_and_another_one_for_each_change(tmp_path):
+def test_every_process_finds_the_same_mark(tmp_path, monkeypatch):
     written(tmp_path, "measuring", MEASURE)
     written(tmp_path, "helpers", HELPERS)
-    whole = in_a_process(tmp_path)
-    assert whole == in_a_process(tmp_path, "1")
-    assert in_a_process(tmp_path, "2", TYPED) == whole  # typed into __main__, where no source is found
+    monkeypatch.syspath_prepend(tmp_path)
+    here = marked_anew(monkeypatch)
+    assert json.loads(in_a_process(tmp_path, "1")) == here
+    assert json.loads(in_a_process(tmp_path, "2", TYPED)) == here  # in __main__, where no source is found
+
+
+def test_a_change_in_what_a_measurement_calls_is_another_measurement(tmp_path, monkeypatch):
+    written(tmp_path, "measuring", MEASURE)
+    written(tmp_path, "helpers", HELPERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    whole = marked_anew(monkeypatch)
     written(tmp_path, "helpers", "# A remark, and what is not used.\n" + HELPERS.replace("_UNUSED = 1", "_UNUSED = 2"))
-    assert in_a_process(tmp_path) == whole
+    assert marked_anew(monkeypatch) == whole
     for before, after in (
         ('"z"', '"w"'), ("else [TABLE", "else 2 * [TABLE"), ("return 1", "return 3"), ("return 2", "return 3"),
     ):  # fmt: skip
         written(tmp_path, "helpers", HELPERS.replace(before, after))
-        assert in_a_process(tmp_path) != whole, before
+        assert marked_anew(monkeypatch) != whole, before
     written(tmp_path, "helpers", HELPERS)
+    assert marked_anew(monkeypatch) == whole
     written(tmp_path, "measuring", MEASURE.replace("0.5", "0.6"))
-    assert in_a_process(tmp_path) != whole
+    assert marked_anew(monkeypatch) != whole
 
 
 def test_two_lambdas_of_one_line_are_two_measurements():
@@ -308,7 +330,7 @@ def test_the_version_of_a_library_that_is_used_counts(monkeypatch):
         return np.mean(model)
 
     before = mark(measure)
-    monkeypatch.setattr("srtoolkit.sweeps.codes._version", lambda package: "0")
+    monkeypatch.setattr("srtoolkit.sweeps.codes._version", lambda _: "0")
     assert mark(measure)["inputs"] != before["inputs"]
     monkeypatch.setattr("srtoolkit.results.FORMAT", 99)
     assert mark(measure)["format"] == 99 != before["format"]

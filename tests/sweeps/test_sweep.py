@@ -131,7 +131,7 @@ def test_a_store_never_gives_old_results_for_new_inputs(folders, tmp_path, monke
         srt.sweep(folders[:1], helped, store=tmp_path)
     monkeypatch.setitem(globals(), "HELD", ["the cat sat"])
     with monkeypatch.context() as patched:
-        patched.setitem(globals(), "measure", lambda model: None)
+        patched.setitem(globals(), "measure", lambda _: None)
         with pytest.raises(ValueError, match="measure is another"):
             srt.sweep(folders[:1], helped, store=tmp_path)
     assert srt.sweep(folders[:1], helped, store=tmp_path).identical(found)
@@ -158,7 +158,7 @@ def test_a_mark_of_the_users_own_stands_for_the_measurement(folders, tmp_path):
     assert srt.sweep(folders[:1], locked, store=tmp_path / "store", mark="locked, first").identical(found)
     with pytest.raises(ValueError, match="its mark is 'locked, first', not 'second'"):
         srt.sweep(folders[:1], locked, store=tmp_path / "store", mark="second")
-    for bad in ("", 5, {"other": "x"}):
+    for bad in ("", {"other": "x"}):
         with pytest.raises(ValueError, match="mark="):
             srt.sweep(folders[:1], locked, store=tmp_path / "store", mark=bad)
     both = {"a": locked, "b": measure}
