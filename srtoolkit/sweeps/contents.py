@@ -136,7 +136,7 @@ class _Contents:
         return _hash("function", self.of(code, where), self._fields(uses, f"{where}: "))
 
     def _reduced(self, value: Any, where: str) -> bytes:
-        """The hash of any other object, by the parts from which pickle and copy would make it anew."""
+        """The hash of any other object, by the parts from which a copy of it would be made."""
         reduce = copyreg.dispatch_table.get(type(value), lambda value: value.__reduce_ex__(4))
         reduced = _taken(reduce, value, where)
         if isinstance(reduced, str):  # its name in a module
