@@ -72,6 +72,7 @@ from .prompts.pairs import (
 from .prompts.sampling import sample_pairs
 from .reference.presets import preset
 from .results import ResultError, load, save
+from .sweeps.joining import concat
 from .sweeps.sweep import sweep
 from .version import __version__
 
@@ -99,6 +100,7 @@ __all__ = [
     "chance_agreement",
     "checkpoints",
     "cluster",
+    "concat",
     "contrast",
     "correlation",
     "count_gate_flips",

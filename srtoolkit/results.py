@@ -50,6 +50,7 @@ Axes, everywhere in the project:
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -64,6 +65,11 @@ from srtoolkit.version import __version__
 #: Format of the files that :func:`save` writes. Files without a format are of format 0. Up to format 1, the dimension
 #: of blocks whose gates were counted was called ``layer``.
 FORMAT = 2
+
+#: What a saved file ends with, before the SHA-256 of everything in front, in hexadecimal. HDF5 ignores what follows its
+#: content; a program that rewrites the file drops it. Files of before have no seal.
+_SEAL = b"\nsrtoolkit sha256 "
+_SEALED = len(_SEAL) + 64
 
 
 class ResultError(ValueError):
@@ -109,8 +115,18 @@ def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
     # In memory first: HDF5 takes the process with it when a disk refuses what it writes.
     with _without_a_cluster():
         content = marked.to_netcdf(engine="h5netcdf", invalid_netcdf=False, encoding=sums)
-    disk.write_whole(path, bytes(content), instead)
+    disk.write_whole(path, _sealed(bytes(content)), instead)
     return path
+
+
+def _sealed(content: bytes) -> bytes:
+    return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
+
+
+def _is_broken(content: bytes) -> bool:
+    """Whether a file has a seal that is not the one of its content. A part of a seal is a broken one."""
+    at = content.rfind(_SEAL, -_SEALED)
+    return at >= 0 and content != _sealed(content[:at])
 
 
 def _without_a_cluster() -> contextlib.AbstractContextManager[Any]:
@@ -177,6 +193,8 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no result at {path}: there is no such file; srtoolkit.save writes one.")
+    if _is_broken(path.read_bytes()):
+        raise _damaged(path, "the SHA-256 at the end is not that of what is before it")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             found = dataset.load()
@@ -185,12 +203,15 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     except Exception as error:  # HDF5, h5netcdf and xarray each fail in their own ways
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's own: no leave to read, a disk that fails
-        raise DamagedResult(
-            f"{path} is damaged: of its {path.stat().st_size:,} bytes, netCDF says "
-            f"{' '.join(str(error).split())[:200]!r}. Lost power, or a copy that was cut short, leaves such files. "
-            "Delete it and measure again; a sweep does so by itself."
-        ) from error
+        raise _damaged(path, f"netCDF says {' '.join(str(error).split())[:200]!r}") from error
     return _in_this_format(found, path)
+
+
+def _damaged(path: Path, why: str) -> DamagedResult:
+    return DamagedResult(
+        f"{path} is damaged: of its {path.stat().st_size:,} bytes, {why}. Lost power, or a copy that was cut short, "
+        "leaves such files. Delete it and measure again; a sweep does so by itself."
+    )
 
 
 def _in_this_format(found: xr.Dataset, path: Path) -> xr.Dataset:

@@ -18,7 +18,7 @@ from srtoolkit.files import disk
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
 from srtoolkit.models.sources import borrowed
-from srtoolkit.sweeps import executors
+from srtoolkit.sweeps import executors, twins
 from srtoolkit.sweeps.store import Store
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,8 @@ def _measure_each(task: Task, model: Model, missing: list[str]) -> Generator[Fin
             found = measure(model)
             if not isinstance(found, xr.Dataset):
                 raise TypeError(f"measure must return an xarray.Dataset, not {type(found).__name__}.")
-            store.write(task.model, found.assign_attrs(model.provenance(), parameters=model.n_parameters))
+            about = {**model.provenance(), "parameters": model.n_parameters, twins.TENSORS: twins.listed(model)}
+            store.write(task.model, found.assign_attrs(about))
             store.report(task.model).unlink(missing_ok=True)
             finished = Finished(task.model, name, seconds=time.monotonic() - start)
         except Exception as error:  # whatever a measurement fails with, the others go on
