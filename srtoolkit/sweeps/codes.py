@@ -13,6 +13,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import platform
 import sys
 import sysconfig
@@ -23,6 +24,10 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from srtoolkit.version import __version__
+
+#: Flags of code that change what it does: how arguments are taken, and generators and coroutines.
+_DOES = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
+_DOES |= inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 _LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 
@@ -84,7 +89,8 @@ def _closure(function: FunctionType) -> Iterator[tuple[str, Any]]:
 
 def _globals(function: FunctionType) -> dict[str, Any]:
     """What a function finds in its module, in builtins, and by imports of its own."""
-    names = frozenset(name for code in _codes(function.__code__) for name in code.co_names)
+    named = [code.co_names + code.co_consts for code in _codes(function.__code__)]  # constants, for getattr
+    names = frozenset(name for both in named for name in both if isinstance(name, str))
     found: dict[str, Any] = {}
     for code in _codes(function.__code__):
         for instruction in dis.get_instructions(code):
@@ -146,7 +152,7 @@ def of_code(code: CodeType) -> tuple[Any, ...]:
         code.co_varnames,
         code.co_freevars,
         code.co_cellvars,
-        (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags),
+        (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _DOES),
     )
 
 

@@ -38,9 +38,9 @@ _DESCRIPTORS = (
 def content_hash(value: Any, name: str) -> str:
     """SHA-256 (first 16 digits) of a value's content: equal for equal content, in whatever process it is computed.
 
-    Containers, arrays, tensors, Datasets and objects are taken with all that is in them; the order of a dictionary
-    counts, since a measurement may follow it. A function is its bytecode and whatever it names; a function or class of
-    a library is its name and the library's version.
+    Containers, arrays, tensors and Datasets are taken with all that is in them, and other objects with all that a copy
+    would be made of. The order of a dictionary counts, since a measurement may follow it. A function is its bytecode
+    and whatever it names; a function or class of a library is its name and the library's version.
 
     Args:
         value: The value.
@@ -67,29 +67,30 @@ class _Contents:
     """One walk through a value. Containers may hold themselves; functions and classes may name each other."""
 
     def __init__(self) -> None:
-        self._open: dict[int, int] = {}  # containers that are being hashed, by their depth
+        self._open: dict[Any, int] = {}  # containers that are being hashed, by their depth
         self._top = 0  # depth of the outermost container that the one in hand refers back to
-        self._known: dict[int, tuple[Any, bytes]] = {}  # kept alive, so that no other gets its id
+        self._known: dict[Any, tuple[Any, bytes]] = {}  # kept alive, so that no other gets its id
         self._named: dict[int, tuple[Any, int]] = {}  # functions and classes by the order in which they are met
 
     def of(self, value: Any, where: str) -> bytes:
         """The hash of a value."""
         if (plain := _plain(value)) is not None:
             return plain
-        if id(value) in self._known:
-            return self._known[id(value)][1]
+        key = (id(value.module), value.names) if isinstance(value, codes.Modules) else id(value)
+        if key in self._known:
+            return self._known[key][1]
         depth = len(self._open)
-        if id(value) in self._open:
-            self._top = min(self._top, self._open[id(value)])
-            return _hash("again", depth - self._open[id(value)])
-        self._open[id(value)] = depth
+        if key in self._open:
+            self._top = min(self._top, self._open[key])
+            return _hash("again", depth - self._open[key])
+        self._open[key] = depth
         outer, self._top = self._top, depth
         try:
             found = self._parts(value, where)
         finally:
-            del self._open[id(value)]
+            del self._open[key]
         if self._top >= depth:  # else it means something else elsewhere
-            self._known[id(value)] = value, found
+            self._known[key] = value, found
             self._top = outer
         self._top = min(outer, self._top)
         return found
@@ -130,8 +131,9 @@ class _Contents:
             return _hash("library", *codes.library_name(value))
         if isinstance(value, type):
             own = {key: part for key, part in vars(value).items() if key not in _OF_EVERY_CLASS}
-            bases = tuple(base for base in value.__bases__ if base is not object)
-            return _hash("class", self.of(bases, where), self._fields(own, f"{where}: {value.__name__}."))
+            parents = (type(value), *(base for base in value.__bases__ if base is not object))
+            parts = self.of(parents, where), self._fields(own, f"{where}: {value.__name__}.")
+            return _hash("class", value.__name__, *parts)
         code, uses = codes.taken_apart(value)
         return _hash("function", self.of(code, where), self._fields(uses, f"{where}: "))
 
@@ -191,15 +193,17 @@ def _hash(*parts: Any) -> bytes:
 
 
 def _of_array(array: Any) -> tuple[Any, ...]:
+    added = getattr(array, "__dict__", {})  # of a subclass
     if array.dtype.hasobject:
-        return array.shape, array.tolist()
-    return array.dtype.descr if array.dtype.names else array.dtype.str, array.shape, array.tobytes()
+        return array.shape, array.tolist(), added
+    return array.dtype.descr if array.dtype.names else array.dtype.str, array.shape, array.tobytes(), added
 
 
 def _of_tensor(tensor: Any) -> tuple[Any, ...]:
     here = tensor.detach().cpu().resolve_conj().resolve_neg()
     whole = (here.to_dense() if here.layout is not torch.strided else here).contiguous()
-    return str(tensor.dtype), tuple(tensor.shape), str(tensor.layout), whole.reshape(-1).view(torch.uint8).numpy()
+    content = whole.reshape(-1).view(torch.uint8).as_subclass(torch.Tensor).numpy()
+    return str(tensor.dtype), tuple(tensor.shape), str(tensor.layout), content, vars(tensor)
 
 
 def _of_variable(variable: Any) -> tuple[Any, ...]:
@@ -218,11 +222,11 @@ def _of_model(model: Model) -> tuple[Any, ...]:
 
 
 def _of_index(index: Any) -> tuple[Any, ...]:
-    return str(index.dtype), list(index.names), np.asarray(index)
+    return index.dtype, list(index.names), np.asarray(index)
 
 
 def _of_series(series: Any) -> tuple[Any, ...]:
-    return str(series.dtype), series.name, series.index, np.asarray(series)
+    return series.dtype, series.name, series.index, np.asarray(series)
 
 
 def _of_frame(frame: Any) -> tuple[Any, ...]:

@@ -134,6 +134,7 @@ class Store:
 
     def _refuse_other(self, found: dict[str, Any], said: dict[str, Any]) -> None:
         """Refuse results that are of another measurement, or may be."""
+        left = found.pop("left", None)
         theirs, advice = found.get("measure"), "Give this sweep a folder of its own, or delete that one."
         if "inputs" not in said:
             if theirs != said["measure"]:
@@ -147,10 +148,21 @@ class Store:
                 f"an earlier srtoolkit, which saw neither lists nor helper functions. If you know that it is this one, "
                 f"on the same inputs, go on with sweep(..., mark={theirs!r}). {advice}"
             )
-        elif found != said:
+        elif said not in (found, left):
             raise ValueError(
                 f"{self.folder} holds results of another measurement, {theirs!r}: {differences(found, said)}. {advice}"
             )
+
+    def leave(self, said: dict[str, Any]) -> None:
+        """Note how a measurement has left its own inputs, such as a list that it appends to: :meth:`claim` takes both.
+
+        Args:
+            said: Mark of the measurement after it has run.
+        """
+        found = {key: value for key, value in self._said().items() if key != "left"}
+        if "inputs" in found and found != said:
+            with contextlib.suppress(disk.DiskError):
+                disk.write_text(self._mark, json.dumps({**found, "left": said}, indent=1), _INSTEAD)
 
     def check_room(self) -> None:
         """Refuse a store that cannot be written, before hours of measuring for it.

@@ -65,7 +65,9 @@ def sweep(
 
     A store gives its results only to the measurement that made them. The code of ``measure`` and everything that it
     uses are compared by content: arguments and defaults, variables around it and what is in them, and your own helper
-    functions and classes; of installed packages, the version. What it reads from files or chooses at random is not.
+    functions and classes; of installed packages, the version. What it changes itself, such as a list that it appends
+    to, may be as it left it. What it reads from files, finds by a name made at run time or chooses at random is not
+    compared.
 
     With an ``executor``, its workers load the models and write the results. They need this version of the package, the
     models' files or a hub, and ``store`` on a disk that all share; give a model in a local folder by its absolute path.
@@ -112,7 +114,8 @@ def sweep(
     if executor is not None:
         for one in measures.values():
             executors.check(executor, one)
-    for name, own in _marks(measures, mark).items():
+    known = _marks(measures, mark)
+    for name, own in known.items():
         stores[name].claim(own)
     missing = {name: _missing(kept, list(members)) for name, kept in stores.items()}
     tasks = [
@@ -127,7 +130,12 @@ def sweep(
     ]
     here = [task.arguments for task in tasks if not task.arguments.get("remote")]
     announce([(arguments["name"], arguments.get("revision")) for arguments in here])
-    errors = _carry_out(tasks, list(members), stores, missing, executor, allow_same_weights)
+    try:
+        errors = _carry_out(tasks, list(members), stores, missing, executor, allow_same_weights)
+    finally:
+        for name, own in known.items():
+            if missing[name] and "inputs" in own:
+                _note_changes(stores[name], measures[name])
     found = {name: kept.join(list(members), errors[name]) for name, kept in stores.items()}
     shared = {model: said for one in found.values() for model, said in _shared(one) if said}
     for model, said in shared.items():
@@ -157,6 +165,12 @@ def _marks(measures: Mapping[str, Measure], given: str | Mapping[str, str] | Non
         expected = "one text" if "" in measures else f"texts for {sorted(measures)}"
         raise ValueError(f"mark={given!r}: expected {expected}; wrong is {unknown}.")
     return {name: marks.vouched(texts[name]) if name in texts else marks.mark(one) for name, one in measures.items()}
+
+
+def _note_changes(store: Store, measure: Measure) -> None:
+    """Let a store know what a measurement that has run changed of its own inputs."""
+    with contextlib.suppress(TypeError):  # what it has put there cannot be compared
+        store.leave(marks.mark(measure))
 
 
 def _is_text(text: Any) -> bool:

@@ -131,8 +131,41 @@ VALUES = {
     "dtype": (lambda: torch.float32, lambda: torch.float16),
     "slice": (lambda: slice(1, 2), lambda: slice(1, 3)),
     "pattern": (lambda: re.compile("a"), lambda: re.compile("b")),
+    "categories": (lambda: categories("ab"), lambda: categories("ba")),
+    "class's name": (lambda: type("A", (), {}), lambda: type("B", (), {})),
+    "class's class": (lambda: Made("A", (), {}), lambda: MadeOtherwise("A", (), {})),
+    "attribute of an array": (lambda: labelled_array(1), lambda: labelled_array(2)),
+    "attribute of a tensor": (lambda: labelled_tensor(1), lambda: labelled_tensor(2)),
     "logger": (lambda: logging.getLogger("a"), lambda: logging.getLogger("b")),
 }
+
+
+class Made(type):
+    share = 1
+
+
+class MadeOtherwise(type):
+    share = 2
+
+
+class Labelled(np.ndarray):
+    label: int
+
+
+def labelled_array(label):
+    array = np.zeros(2).view(Labelled)
+    array.label = label
+    return array
+
+
+def labelled_tensor(label):
+    tensor = torch.zeros(2)
+    tensor.label = label
+    return tensor
+
+
+def categories(names):
+    return pd.Series(["a"], dtype=pd.CategoricalDtype(list(names)))
 
 
 def seeded_linear(seed):
@@ -365,3 +398,34 @@ def test_a_model_is_its_weights(text_model):
         with torch.no_grad():
             weight.copy_(kept)
     assert mark(closing(again)) == before
+
+
+@pytest.mark.parametrize("name", ["VALUE", "getattr"])
+def test_modules_that_import_each_other_are_taken_once(name, tmp_path, monkeypatch):
+    """By name, and as a whole where the name is looked up when the measurement runs."""
+    written(tmp_path, "helpers", "import measuring\nVALUE = 1")
+    use = {"VALUE": "helpers.VALUE", "getattr": "getattr(helpers, 'value'.upper())"}[name]
+    written(tmp_path, "measuring", f"import helpers\nROOT = 1\ndef measure(model):\n    return {use}")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = marked_anew(monkeypatch)
+    assert marked_anew(monkeypatch) == before
+    written(tmp_path, "helpers", "import measuring\nVALUE = 2")
+    assert marked_anew(monkeypatch) != before
+
+
+def test_a_name_given_to_getattr_is_seen(tmp_path, monkeypatch):
+    written(tmp_path, "helpers", "VALUE = 1\nOTHER = 1")
+    code = "import helpers\ndef measure(model):\n    return getattr(helpers, 'VALUE'), helpers.OTHER"
+    written(tmp_path, "measuring", code)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = marked_anew(monkeypatch)
+    written(tmp_path, "helpers", "VALUE = 2\nOTHER = 1")
+    assert marked_anew(monkeypatch) != before
+
+
+def test_code_compiled_under_another_future_is_the_same():
+    code = "def measure(model):\n    return model + 1"
+    namespaces = [{"__name__": "of_the_user"}, {"__name__": "of_the_user"}]
+    exec(compile(code, "a", "exec", dont_inherit=True), namespaces[0])
+    exec(compile("from __future__ import annotations\n" + code, "b", "exec"), namespaces[1])
+    assert mark(namespaces[0]["measure"]) == mark(namespaces[1]["measure"])

@@ -373,3 +373,21 @@ def test_a_store_that_is_only_read_says_what_it_lacks(harm, said, folders, tmp_p
     with pytest.raises(ValueError, match=rf"1 of 2 results.*tiny1.*{said}"):
         store.read(folders[:2])
     assert not store.holds(folders[1]) and store.holds(folders[0])
+
+
+def test_a_list_that_a_measurement_appends_to_is_not_another_input(folders, tmp_path):
+    """As the measurement left it, the list is the sweep's own; as anybody else made it, it is another."""
+    seen = []
+
+    def noting(model):
+        seen.append(model.name)
+        return measure(model)
+
+    found = srt.sweep(folders[:1], noting, store=tmp_path)
+    both = srt.sweep(folders[:2], noting, store=tmp_path)
+    assert seen == folders[:2] and both.isel(model=[0])["max_slope"].equals(found["max_slope"])
+    seen.append("by hand")
+    with pytest.raises(ValueError, match="seen is another"):
+        srt.sweep(folders[:2], noting, store=tmp_path)
+    seen.clear()
+    assert srt.sweep(folders[:2], noting, store=tmp_path)["error"].values.tolist() == ["", ""] and not seen
