@@ -102,7 +102,9 @@ def lay_out(
     resolution, margin = check_whole(resolution, "resolution", 2, 10**4), check_number(margin, "margin", 0.0, 10.0)
     given = listed(triple) or []
     if len(given) != len(ANCHORS):
-        raise ValueError(f"expected three prompts, got {len(given)}: {str(triple)[:200]!r}; a list of texts or of ids.")
+        raise ValueError(
+            f"expected three prompts, got {len(given)}: {str(given or triple)[:200]!r}; a list of texts or of ids."
+        )
     if not all(isinstance(prompt, str | Tensor) for prompt in given):
         kinds = [type(prompt).__name__ for prompt in given]
         raise TypeError(f"expected three prompts, each a text or a LongTensor [pos] of token ids, got {kinds}.")

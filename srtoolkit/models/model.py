@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit.models.anatomy import Anatomy, narrowest_attention
+from srtoolkit.models.turns import turns
 from srtoolkit.models.weights import input_device, is_offloaded, weight_fingerprint
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
@@ -60,7 +60,7 @@ class Model:
     memory_budget: int = MEMORY_BUDGET
     methods: dict[Any, Any] = field(default_factory=dict)
     own_code: bool = False
-    lock: Any = field(default_factory=threading.RLock, repr=False)
+    lock: Any = field(default_factory=turns, repr=False)
     remote: bool | str = False
     nn: Any = None
     known_fingerprint: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import threading
 import time
 import traceback
@@ -28,6 +29,16 @@ Measure = Callable[[Model], xr.Dataset]
 #: A process has one model in hand, however many threads an executor gives it: memory, traces and random draws are the
 #: process's own.
 _ONE_AT_A_TIME = threading.Lock()
+
+
+def _begin_anew() -> None:
+    """Free the lock in a forked process, where no thread has a model in hand."""
+    global _ONE_AT_A_TIME  # a lock cannot be released by a thread that is not there
+    _ONE_AT_A_TIME = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @dataclass(frozen=True)
