@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ class Layout(NamedTuple):
 
 
 #: Three prompts, as texts or as token ids, or a plane that is laid out already.
-Triple = Sequence[str | Int[Tensor, " _pos"]] | Layout
+Triple = Iterable[str | Int[Tensor, " _pos"]] | Layout
 
 
 @torch.no_grad()
