@@ -13,6 +13,7 @@ Axes, everywhere in the project:
 ``beta``       place across it, in a plane, from the line AB (0) to C (1)
 ``anchor``     A, B or C: a prompt whose activation spans a plane
 ``point``      one activation that is patched, or whose output is read
+``place``      one point of several on a path, at which rounding is looked at
 ``step``       from one point of a path to the next
 ``lag``        number of steps between two points that are compared
 ``bin``        range of distances in which points are compared
@@ -56,6 +57,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -70,6 +72,10 @@ FORMAT = 2
 #: content; a program that rewrites the file drops it. Files of before have no seal.
 _SEAL = b"\nsrtoolkit sha256 "
 _SEALED = len(_SEAL) + 64
+
+
+#: Bytes of values that a file may always hold, and how many it may for each of its own; results are not compressed.
+_PROMISED, _PACKED = 2**30, 1000
 
 
 class ResultError(ValueError):
@@ -196,15 +202,34 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     if _is_broken(path.read_bytes()):
         raise _damaged(path, "the SHA-256 at the end is not that of what is before it")
     try:
+        _check_promise(path)
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             found = dataset.load()
-    except MemoryError:
+    except (MemoryError, ResultError):
         raise
     except Exception as error:  # HDF5, h5netcdf and xarray each fail in their own ways
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's own: no leave to read, a disk that fails
         raise _damaged(path, f"netCDF says {' '.join(str(error).split())[:200]!r}") from error
     return _in_this_format(found, path)
+
+
+def _check_promise(path: Path) -> None:
+    """Refuse a file of a few bytes that says it holds many: memory would be asked for all of them."""
+    promised = 0
+
+    def add(_name: str, item: Any) -> None:
+        nonlocal promised
+        promised += item.size * item.dtype.itemsize if isinstance(item, h5py.Dataset) and item.size else 0
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    if promised > max(_PROMISED, _PACKED * path.stat().st_size):
+        raise ResultError(
+            f"{path} says that it holds {promised / 1e9:,.0f} GB, in a file of {path.stat().st_size:,} bytes; "
+            "srtoolkit.save does not write so. Is it from somebody you trust? xarray.open_dataset(path, chunks={}) "
+            "reads parts of it."
+        )
 
 
 def _damaged(path: Path, why: str) -> DamagedResult:
