@@ -7,7 +7,7 @@ import inspect
 import math
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -128,7 +128,7 @@ def check_dataset(given: Any, variables: Sequence[str], what: str, source: str) 
     return given
 
 
-def check_axes(given: xr.Dataset, axes: dict[str, Sequence[str]], what: str, source: str) -> xr.Dataset:
+def check_axes(given: xr.Dataset, axes: Mapping[str, Sequence[str]], what: str, source: str) -> xr.Dataset:
     """A Dataset, after a check that some variables have the axes that they need; they may have more.
 
     Args:

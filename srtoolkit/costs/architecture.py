@@ -42,8 +42,17 @@ class Architecture:
     def _empty(self) -> Model:
         """The same as a model, of which the methods of patching can be asked whether they suit it."""
         anatomy = find_anatomy(self._hf, self.n_layers, self.name)
-        whence = {"tokenizer": None, "revision": None, "commit": None, "init": "random", "seed": 0, "dtype": "float32"}
-        return Model(name=self.name, hf=self._hf, anatomy=anatomy, **whence)
+        return Model(
+            self.name,
+            self._hf,
+            None,
+            revision=None,
+            commit=None,
+            init="random",
+            seed=0,
+            dtype="float32",
+            anatomy=anatomy,
+        )
 
     @property
     def text(self) -> Any:
