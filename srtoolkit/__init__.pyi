@@ -78,6 +78,7 @@ from .prompts.pairs import (
 from .prompts.sampling import sample_pairs
 from .reference.presets import preset
 from .results import ResultError, load, save
+from .sweeps.joining import concat
 from .sweeps.sweep import sweep
 from .version import __version__
 
@@ -108,6 +109,7 @@ __all__ = [
     "checkpoints",
     "cluster",
     "continuation",
+    "concat",
     "contrast",
     "correlation",
     "count_gate_flips",

@@ -13,6 +13,7 @@ Axes, everywhere in the project:
 ``beta``       place across it, in a plane, from the line AB (0) to C (1)
 ``anchor``     A, B or C: a prompt whose activation spans a plane
 ``point``      one activation that is patched, or whose output is read
+``place``      one point of several on a path, at which rounding is looked at
 ``step``       from one point of a path to the next
 ``lag``        number of steps between two points that are compared
 ``bin``        range of distances in which points are compared
@@ -59,11 +60,13 @@ Axes, everywhere in the project:
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -73,6 +76,15 @@ from srtoolkit.version import __version__
 #: Format of the files that :func:`save` writes. Files without a format are of format 0. Up to format 1, the dimension
 #: of blocks whose gates were counted was called ``layer``.
 FORMAT = 2
+
+#: What a saved file ends with, before the SHA-256 of everything in front, in hexadecimal. HDF5 ignores what follows its
+#: content; a program that rewrites the file drops it. Files of before have no seal.
+_SEAL = b"\nsrtoolkit sha256 "
+_SEALED = len(_SEAL) + 64
+
+
+#: Bytes of values that a file may always hold, and how many it may for each of its own; results are not compressed.
+_PROMISED, _PACKED = 2**30, 1000
 
 
 class ResultError(ValueError):
@@ -118,8 +130,18 @@ def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
     # In memory first: HDF5 takes the process with it when a disk refuses what it writes.
     with _without_a_cluster():
         content = marked.to_netcdf(engine="h5netcdf", invalid_netcdf=False, encoding=sums)
-    disk.write_whole(path, bytes(content), instead)
+    disk.write_whole(path, _sealed(bytes(content)), instead)
     return path
+
+
+def _sealed(content: bytes) -> bytes:
+    return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
+
+
+def _is_broken(content: bytes) -> bool:
+    """Whether a file has a seal that is not the one of its content. A part of a seal is a broken one."""
+    at = content.rfind(_SEAL, -_SEALED)
+    return at >= 0 and content != _sealed(content[:at])
 
 
 def _without_a_cluster() -> contextlib.AbstractContextManager[Any]:
@@ -186,20 +208,44 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no result at {path}: there is no such file; srtoolkit.save writes one.")
+    if _is_broken(path.read_bytes()):
+        raise _damaged(path, "the SHA-256 at the end is not that of what is before it")
     try:
+        _check_promise(path)
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             found = dataset.load()
-    except MemoryError:
+    except (MemoryError, ResultError):
         raise
     except Exception as error:  # HDF5, h5netcdf and xarray each fail in their own ways
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's own: no leave to read, a disk that fails
-        raise DamagedResult(
-            f"{path} is damaged: of its {path.stat().st_size:,} bytes, netCDF says "
-            f"{' '.join(str(error).split())[:200]!r}. Lost power, or a copy that was cut short, leaves such files. "
-            "Delete it and measure again; a sweep does so by itself."
-        ) from error
+        raise _damaged(path, f"netCDF says {' '.join(str(error).split())[:200]!r}") from error
     return _in_this_format(found, path)
+
+
+def _check_promise(path: Path) -> None:
+    """Refuse a file of a few bytes that says it holds many: memory would be asked for all of them."""
+    promised = 0
+
+    def add(_name: str, item: Any) -> None:
+        nonlocal promised
+        promised += item.size * item.dtype.itemsize if isinstance(item, h5py.Dataset) and item.size else 0
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    if promised > max(_PROMISED, _PACKED * path.stat().st_size):
+        raise ResultError(
+            f"{path} says that it holds {promised / 1e9:,.0f} GB, in a file of {path.stat().st_size:,} bytes; "
+            "srtoolkit.save does not write so. Is it from somebody you trust? xarray.open_dataset(path, chunks={}) "
+            "reads parts of it."
+        )
+
+
+def _damaged(path: Path, why: str) -> DamagedResult:
+    return DamagedResult(
+        f"{path} is damaged: of its {path.stat().st_size:,} bytes, {why}. Lost power, or a copy that was cut short, "
+        "leaves such files. Delete it and measure again; a sweep does so by itself."
+    )
 
 
 def _in_this_format(found: xr.Dataset, path: Path) -> xr.Dataset:

@@ -7,7 +7,7 @@ import inspect
 import math
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -125,6 +125,27 @@ def check_dataset(given: Any, variables: Sequence[str], what: str, source: str) 
     if missing:
         has = sorted(map(str, given.variables))
         raise ValueError(f"{what}: expected a result of {source}, but it has no {missing}; it has {has}.")
+    return given
+
+
+def check_axes(given: xr.Dataset, axes: Mapping[str, Sequence[str]], what: str, source: str) -> xr.Dataset:
+    """A Dataset, after a check that some variables have the axes that they need; they may have more.
+
+    Args:
+        given: The Dataset to check.
+        axes: Axes by the name of the variable.
+        what: Name of the argument, for the error message.
+        source: The function that makes such a Dataset, for the error message.
+
+    Raises:
+        ValueError: A variable lacks an axis.
+    """
+    for name, needed in axes.items():
+        if missing := [axis for axis in needed if axis not in given[name].dims]:
+            raise ValueError(
+                f"{what}: expected a result of {source}, whose {name!r} has axes {list(needed)}; here it has no "
+                f"{missing}, but {list(map(str, given[name].dims))}. Give the whole result, before any selection."
+            )
     return given
 
 

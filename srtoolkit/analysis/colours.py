@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from srtoolkit.validation import check_dataset
+from srtoolkit.validation import check_axes, check_dataset
 
 
 def slice_colours(planes: xr.Dataset, jointly: bool = True) -> xr.DataArray:
@@ -26,6 +26,8 @@ def slice_colours(planes: xr.Dataset, jointly: bool = True) -> xr.DataArray:
     """
     source = "srtoolkit.slice_plane with reads='final_norm'"
     check_dataset(planes, ("distance", "largest_distance"), "planes", source)
+    axes = {"distance": ("anchor", "beta", "alpha"), "largest_distance": ("anchor",)}
+    check_axes(planes, axes, "planes", source)
     largest = planes["largest_distance"]
     if jointly and "model" in largest.dims:
         largest = largest.max("model")

@@ -13,7 +13,7 @@ from srtoolkit.analysis.curves import OwnPath, out_of, own_path
 from srtoolkit.analysis.decomposition import over_seeds, seeds_error
 from srtoolkit.analysis.estimates import Estimate, pair_weights, with_interval
 from srtoolkit.analysis.jumps import JUMP_SPEED, jump_steps, steepest_jump
-from srtoolkit.validation import as_float, check_dataset, check_number, check_variable, check_whole, listed
+from srtoolkit.validation import as_float, check_axes, check_dataset, check_number, check_variable, check_whole, listed
 
 _ALIKE = ("tokens_a", "tokens_b", "alpha")
 
@@ -157,6 +157,9 @@ def _jumps_of(
     """The outputs' paths, their jumps, and which pairs do not count; refuses results of different paths."""
     check_dataset(found, ("jsd", "same_token", "lag", *_ALIKE), "found", "srtoolkit.divergence")
     check_dataset(curves, ("relative_distance", "degenerate", *_ALIKE), "curves", "srtoolkit.interpolate")
+    of_points = dict.fromkeys(("jsd", "same_token"), ("pair", "lag", "alpha"))
+    check_axes(found, of_points, "found", "srtoolkit.divergence")
+    check_axes(curves, {"relative_distance": ("pair", "alpha")}, "curves", "srtoolkit.interpolate")
     if not all(np.array_equal(found[key], curves[key]) for key in _ALIKE) or any(
         found.attrs.get(key) != curves.attrs.get(key) for key in ("layer", "path", "fingerprint")
     ):

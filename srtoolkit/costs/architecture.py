@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,11 +9,15 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
+from transformers.cache_utils import DynamicCache
 
 from srtoolkit.models.anatomy import find_anatomy, mlp_width, narrowest_attention
+from srtoolkit.models.model import Model
 from srtoolkit.models.sources import find_source
 from srtoolkit.patching.choice import candidates
+from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.methods.method import Contexts
+from srtoolkit.patching.prefixes import Unsupported, check_copied
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,22 @@ class Architecture:
         """The model with weights that have shapes and no values."""
         with torch.device("meta"):
             return transformers.AutoModelForCausalLM.from_config(self.config)
+
+    @cached_property
+    def _empty(self) -> Model:
+        """The same as a model, of which the methods of patching can be asked whether they suit it."""
+        anatomy = find_anatomy(self._hf, self.n_layers, self.name)
+        return Model(
+            self.name,
+            self._hf,
+            None,
+            revision=None,
+            commit=None,
+            init="random",
+            seed=0,
+            dtype="float32",
+            anatomy=anatomy,
+        )
 
     @property
     def text(self) -> Any:
@@ -107,9 +126,19 @@ class Architecture:
             points: Number of points of each context.
         """
         if not self.query_width:
-            return "full"
-        takes_positions = "position_ids" in inspect.signature(self._hf.forward).parameters
-        return candidates(Contexts(length, points, narrowest_attention(self.text)))[0] if takes_positions else "prefix"
+            return "full"  # a single token can continue an empty state, but its convolution then costs as much
+        contexts = Contexts(length, points, narrowest_attention(self.text))
+        return next(name for name in candidates(contexts) if self._runs(name, length, points))
+
+    def _runs(self, name: str, length: int, points: int) -> bool:
+        """Whether the model can be patched by a method, as far as its configuration says."""
+        try:
+            METHODS[name].check(self._empty, length, points, 0)
+            if name == "prefix" and length > 1:
+                check_copied(DynamicCache(config=self.text))
+        except Unsupported:
+            return False
+        return True
 
 
 def find_architecture(name: str, revision: str | None = None) -> Architecture:

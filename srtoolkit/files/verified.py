@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -17,12 +18,43 @@ from srtoolkit.files import disk
 from srtoolkit.files.disk import MOVE_THE_CACHE, CacheError
 from srtoolkit.files.hashes import file_sha256
 
+logger = logging.getLogger(__name__)
+
 MANIFEST = "manifest.json"
 
 
 def cache_root() -> Path:
     """The folder that keeps converted models: ``$SRT_CACHE``, else the platform's cache folder."""
     return Path(os.environ.get("SRT_CACHE") or platformdirs.user_cache_dir("srtoolkit"))
+
+
+def cached_whole(name: str, directory: Path, fill: Callable[[Path, Path], None], needs: int) -> Path:
+    """A folder of the cache, every file as it was written; filled on first use, and anew where it is damaged.
+
+    Args:
+        name: What the folder holds, for the warning that a damaged one gets.
+        directory: The folder.
+        fill: Function that fills an empty folder, the first that it is called with. The second is for what is needed
+            meanwhile; it lies beside the first, so that one disk alone must have room.
+        needs: Bytes that must be free before anything is written.
+
+    Raises:
+        CacheError: There is not enough room, or filling failed. What was written so far is deleted.
+    """
+    problem = damage(directory)
+    if problem is None:
+        return directory
+    if directory.exists():
+        logger.warning(
+            "%s: the cached copy in %s is not as it was written (%s); making it anew.", name, directory, problem
+        )
+
+    def write(target: Path) -> None:
+        # Named as the folder is, so that the next run finds what a killed one left.
+        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+            fill(target, Path(scratch))
+
+    return write_verified(directory, write, needs)
 
 
 def write_verified(directory: Path, write: Callable[[Path], None], needs: int = 0) -> Path:

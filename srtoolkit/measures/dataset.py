@@ -54,6 +54,7 @@ def describe_pairs(pairs: PromptPairs) -> dict[str, Any]:
         "prompt_a": ("pair", numbers[0], {"long_name": "number of prompt A; equal numbers are equal prompts"}),
         "prompt_b": ("pair", numbers[1], {"long_name": "number of prompt B"}),
         "lengths_differ": ("pair", np.array(pairs.lengths_differ)),
+        "last_token_only": ("pair", np.array(pairs.last_token_only)),
     }
 
 

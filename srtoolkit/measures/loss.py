@@ -15,7 +15,8 @@ from srtoolkit.measures.dataset import pairs_dataset
 from srtoolkit.models.checks import check_model
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_here
-from srtoolkit.patching.batches import named
+from srtoolkit.patching.batches import bytes_per_token, named
+from srtoolkit.patching.reads import Readout
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length, check_flag, check_lengths
 from srtoolkit.validation import listed
 from srtoolkit.version import __version__
@@ -112,7 +113,8 @@ def _token_losses(
 ) -> Iterator[tuple[list[int], Float[Tensor, "prompt pos"]]]:
     """Cross-entropy of every token but the first, for some prompts of one length at a time, with their places."""
     for indices, tokens in by_length(prompts):
-        per_prompt = tokens.shape[1] * model.vocab_size * LOGIT_BYTES
+        per_token = bytes_per_token(model, Readout((), 0)) + model.vocab_size * LOGIT_BYTES
+        per_prompt = tokens.shape[1] * per_token
         for chosen in torch.arange(len(tokens)).split(max(1, min(PROMPTS_AT_ONCE, model.memory_budget // per_prompt))):
             ids = tokens[chosen].to(model.device)
             with model.lock, named():

@@ -10,13 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from srtoolkit.measures.dataset import pairs_dataset
-from srtoolkit.measures.walk import PAIRS_AT_ONCE, Rows, Walk, set_out
+from srtoolkit.measures.walk import PAIRS_AT_ONCE, Batch, Rows, Walk, set_out
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.not_finite import warn_of_overflow
 from srtoolkit.patching.patch import capture, patch
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
 from srtoolkit.validation import check_whole, former_spellings
+
+#: Points of a path at which the floor is taken.
+PLACES = 9
 
 
 @former_spellings("layer", "neighbours", "seed")
@@ -30,40 +33,43 @@ def noise_floor(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Largest distance by which rounding moves A's output, L2 after the final norm, and its share of ``d(1)``.
+    """Largest distance by which rounding moves an output on the path, L2 after the final norm, and its share of d(1).
 
-    Each A is patched into its own prompt three times: as that prompt's only point, by the full path and by the method
-    that ``"auto"`` chooses, and by the latter among ``neighbours`` random points. In exact arithmetic the three outputs
-    agree. Curves mean nothing below this floor; it is what half precision costs.
+    Nine points of the straight line from A to B, both ends among them, are patched into A's prompt three times: each
+    alone, by the full path and by the method that ``"auto"`` chooses, and by the latter all together, among
+    ``neighbours`` random points. In exact arithmetic the three outputs agree. Curves mean nothing below this floor; it
+    is what half precision costs. At A alone it can be lower: between prompts, a router of experts, or whatever else
+    decides, stands on the edge more often.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         pairs: Pairs of prompts, or a list of their texts (A, B); a few dozen are enough.
         layer: Block whose output is replaced.
-        neighbours: Number of random points beside A in its batch.
+        neighbours: Number of random points beside those of the path in their batch.
         seed: Seed of the random points.
         progress: Called with the number of points done and that of all points; what it raises ends the measurement.
             Where ``None``, a progress bar is shown.
 
     Returns:
-        A Dataset with dim ``pair``: ``noise`` (largest distance between the outputs), ``d1`` (distance between A's
-        and B's outputs), and ``relative_noise`` (their ratio, without unit; NaN where ``d1`` is 0).
+        A Dataset with dim ``pair``: ``noise`` (largest distance between outputs of one point), ``d1`` (distance between
+        A's and B's outputs), and ``relative_noise`` (their ratio, without unit; NaN where ``d1`` is 0).
 
     Raises:
         ValueError: A prompt, block, number of neighbours or seed is not valid.
     """
     neighbours, seed = check_whole(neighbours, "neighbours", 0, 10**6), check_whole(seed, "seed", 0, 2**63)
-    walk = set_out(model, pairs, layer=layer, alphas=torch.tensor([0.0, 1.0]), path="linear")
+    walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, PLACES), path="linear")
     company = _company(walk, neighbours, seed)
     found = Rows(len(walk.pairs))
     for batch in walk.batches(PAIRS_AT_ONCE, progress=progress):
         among = torch.cat([batch.points, company[batch.rows].to(batch.points)], dim=1)
-        ways = ((batch.points[:, :1], "full"), (batch.points[:, :1], batch.method), (among, batch.method))
-        outputs = [patch(model, batch.context, points, layer=walk.layer, method=way) for points, way in ways]
-        of_a = torch.stack([output[:, 0] for output in outputs], dim=1)
+        alone = [_each_alone(walk, batch, method) for method in ("full", batch.method)]
+        together = patch(model, batch.context, among, layer=walk.layer, method=batch.method)[:, :PLACES]
+        of_point = torch.stack([*alone, together], dim=2).flatten(0, 1)
+        apart = torch.cdist(of_point, of_point, compute_mode="donot_use_mm_for_euclid_dist").amax((1, 2))
         found.put(batch.rows, {
-            "noise": torch.cdist(of_a, of_a, compute_mode="donot_use_mm_for_euclid_dist").amax((1, 2)),
-            "d1": (outputs[2][:, 0] - outputs[2][:, 1]).norm(dim=-1),
+            "noise": apart.unflatten(0, (-1, PLACES)).amax(1),
+            "d1": (together[:, 0] - together[:, -1]).norm(dim=-1),
         })  # fmt: skip
     noise, d1 = (torch.from_numpy(found[name]) for name in ("noise", "d1"))
     data = {
@@ -72,6 +78,15 @@ def noise_floor(
         "relative_noise": ("pair", torch.where(d1 > 0, noise / d1, torch.nan).numpy()),
     }
     return pairs_dataset(model, walk.pairs, data, layer=walk.layer, neighbours=neighbours, draw_seed=seed)
+
+
+def _each_alone(walk: Walk, batch: Batch, method: str) -> Float[Tensor, "pair place d_model"]:
+    """Outputs of the points of a batch, each patched in as its prompt's only point."""
+    outputs = [
+        patch(walk.model, batch.context, point, layer=walk.layer, method=method)
+        for point in batch.points.split(1, dim=1)
+    ]
+    return torch.cat(outputs, dim=1)
 
 
 def _company(walk: Walk, neighbours: int, seed: int) -> Float[Tensor, "pair neighbour d_model"]:

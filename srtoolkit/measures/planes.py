@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ class Layout(NamedTuple):
 
 
 #: Three prompts, as texts or as token ids, or a plane that is laid out already.
-Triple = Sequence[str | Int[Tensor, " _pos"]] | Layout
+Triple = Iterable[str | Int[Tensor, " _pos"]] | Layout
 
 
 @torch.no_grad()
@@ -102,7 +102,9 @@ def lay_out(
     resolution, margin = check_whole(resolution, "resolution", 2, 10**4), check_number(margin, "margin", 0.0, 10.0)
     given = listed(triple) or []
     if len(given) != len(ANCHORS):
-        raise ValueError(f"expected three prompts, got {len(given)}: {str(triple)[:200]!r}; a list of texts or of ids.")
+        raise ValueError(
+            f"expected three prompts, got {len(given)}: {str(given or triple)[:200]!r}; a list of texts or of ids."
+        )
     if not all(isinstance(prompt, str | Tensor) for prompt in given):
         kinds = [type(prompt).__name__ for prompt in given]
         raise TypeError(f"expected three prompts, each a text or a LongTensor [pos] of token ids, got {kinds}.")

@@ -13,6 +13,9 @@ from srtoolkit.models.model import Model
 from srtoolkit.models.probe import TOKENS
 from srtoolkit.validation import check_whole
 
+#: Devices on which torch.autocast may replace the model's number format.
+_AUTOCAST = ("cpu", "cuda", "mps", "xpu")
+
 
 def check_model(model: Any) -> Model:
     """The model itself, after a check that it is one.
@@ -22,9 +25,15 @@ def check_model(model: Any) -> Model:
 
     Raises:
         TypeError: ``model`` is something else, such as a model's name.
+        RuntimeError: ``torch.autocast`` is on.
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: expected a srtoolkit.Model, got {type(model).__name__}; load_model(name) makes one.")
+    if on := [place for place in _AUTOCAST if torch.is_autocast_enabled(place)]:
+        raise RuntimeError(
+            f"torch.autocast is on for {' and '.join(on)}, so {model.name} would not run in its own {model.dtype}; "
+            "leave autocast, and load the model with dtype= where another number format is wanted."
+        )
     return model
 
 

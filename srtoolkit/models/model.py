@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import threading
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from srtoolkit.models.anatomy import Anatomy, narrowest_attention
 from srtoolkit.models.probe import Inside, look_inside
+from srtoolkit.models.turns import turns
 from srtoolkit.models.weights import input_device, is_offloaded, listing, weight_fingerprint
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
@@ -62,7 +63,7 @@ class Model:
     methods: dict[Any, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     own_code: bool = False
-    lock: Any = field(default_factory=threading.RLock, repr=False)
+    lock: Any = field(default_factory=turns, repr=False)
     remote: bool | str = False
     nn: Any = None
     known_fingerprint: str | None = None
@@ -170,7 +171,8 @@ class Model:
 
         Args:
             text: The prompt.
-            bos: Put the tokenizer's BOS token first.
+            bos: Put the tokenizer's BOS token first. A text that starts with it already, such as a chat template's,
+                keeps that one, and a warning says so.
 
         Raises:
             TypeError: ``text`` is no string.
@@ -187,6 +189,13 @@ class Model:
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         if bos and self.tokenizer.bos_token_id is None:
             raise ValueError(f"{self.name}: bos=True, but the tokenizer has no BOS token; use bos=False.")
+        if bos and ids[:1] == [self.tokenizer.bos_token_id]:
+            warnings.warn(
+                f"{self.name}: bos=True, and a prompt starts with {self.tokenizer.bos_token!r} already, as chat "
+                f"templates do; it keeps that one and gets no second: {text[:60]!r}",
+                stacklevel=2,
+            )
+            bos = False
         return torch.tensor([self.tokenizer.bos_token_id, *ids] if bos else ids, dtype=torch.long)
 
     def token_text(self, token: int) -> str:

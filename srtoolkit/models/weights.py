@@ -28,8 +28,20 @@ def weight_fingerprint(hf: nn.Module) -> str:
     Args:
         hf: The transformers model.
     """
-    tensors = [*hf.named_parameters(), *_saved_buffers(hf)]
-    return digest((path, tuple(tensor.shape), _sample(hf, path)) for path, tensor in sorted(tensors))
+    return digest((path, tuple(tensor.shape), _sample(hf, path)) for path, tensor in _tensors(hf))
+
+
+def tensor_digests(hf: nn.Module) -> dict[str, int]:
+    """Number of values of every weight tensor, by the fingerprint of the tensor alone.
+
+    Args:
+        hf: The transformers model.
+    """
+    return {digest([(path, tuple(one.shape), _sample(hf, path))]): one.numel() for path, one in _tensors(hf)}
+
+
+def _tensors(hf: nn.Module) -> list[tuple[str, Tensor]]:
+    return sorted([*hf.named_parameters(), *_saved_buffers(hf)])
 
 
 def _saved_buffers(hf: nn.Module) -> list[tuple[str, Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,12 @@ class PromptPairs:
         """For each pair, whether its prompts have different numbers of tokens."""
         return tuple(len(a) != len(b) for a, b in zip(self.tokens_a, self.tokens_b, strict=True))
 
+    @property
+    def last_token_only(self) -> tuple[bool, ...]:
+        """For each pair, whether its prompts are the same up to the last token, and differ there."""
+        both = zip(self.tokens_a, self.tokens_b, strict=True)
+        return tuple(len(a) == len(b) and torch.equal(a[:-1], b[:-1]) and not torch.equal(a, b) for a, b in both)
+
     def swapped(self) -> PromptPairs:
         """The same pairs with A and B exchanged: the path then runs in the other prompt's context."""
         sides = (self.tokens_b, self.tokens_a, self.text_b, self.text_a)
@@ -86,9 +93,10 @@ class PromptPairs:
 
 
 def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
-    """The paper's six pairs of prompts, which differ in the last token only: S1 to S3 similar, D1 to D3 dissimilar.
+    """The paper's six pairs of prompts, which differ in the last word only: S1 to S3 similar, D1 to D3 dissimilar.
 
-    Janiak et al. 2024, Appendices B and C.
+    Janiak et al. 2024, Appendices B and C. The paper's tokenizers make one token of each last word. Where this one does
+    not, a warning names the pair, and results have ``last_token_only`` false for it.
 
     Args:
         model: The model whose tokenizer is used.
@@ -97,7 +105,15 @@ def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
     pairs = reference.janiak2024()["prompt_pairs"]
     names = sorted(pairs, key=lambda name: ("SD".index(name[0]), name))
     texts = [(pairs[name]["a"], pairs[name]["b"]) for name in names]
-    return _from_text(model, texts, names, bos, "Janiak et al. 2024, Appendices B and C")
+    found = _from_text(model, texts, names, bos, "Janiak et al. 2024, Appendices B and C")
+    sides = zip(found.labels, found.tokens_a, found.tokens_b, found.last_token_only, strict=True)
+    if other := [f"{name} ({len(a)} and {len(b)} tokens)" for name, a, b, alike in sides if not alike]:
+        warnings.warn(
+            f"{model.name}: in the paper, the prompts of a pair differ in the last token only; with this tokenizer, "
+            f"they do not in {', '.join(other)}. Compare these with care; results have last_token_only=False for them.",
+            stacklevel=2,
+        )
+    return found
 
 
 def from_text(

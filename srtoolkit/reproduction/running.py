@@ -21,6 +21,7 @@ from srtoolkit.reproduction.casting import Cast, Role
 from srtoolkit.reproduction.comparing import as_table
 from srtoolkit.reproduction.figure import Figure, Made
 from srtoolkit.reproduction.measurements import Measurement, Need
+from srtoolkit.sweeps.marks import mark
 from srtoolkit.sweeps.tasks import Task, run_tasks
 from srtoolkit.version import __version__
 
@@ -140,7 +141,7 @@ def reproduce(figures: Sequence[Figure], profile: Profile, output: Path, say: Sa
     jobs = jobs_of(outcomes)
     for measurement in {job.measurement.key: job.measurement for job in jobs}.values():
         try:
-            measurement.store(output).claim(measurement.measure)
+            measurement.store(output).claim(mark(measurement.measure))
         except (ValueError, OSError) as error:
             errors |= {job.name: _in_a_line(error) for job in jobs if job.measurement.key == measurement.key}
     there = {job.name for job in jobs if job.name not in errors and job.done(output)}

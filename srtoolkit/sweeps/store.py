@@ -19,8 +19,8 @@ from filelock import BaseFileLock, FileLock
 
 from srtoolkit import results
 from srtoolkit.files import disk
-from srtoolkit.sweeps import joining
-from srtoolkit.sweeps.marks import mark
+from srtoolkit.sweeps import joining, twins
+from srtoolkit.sweeps.marks import differences
 from srtoolkit.version import __version__
 
 #: Seconds until a file that another machine wrote must show here; network file systems may remember for a minute that
@@ -105,17 +105,16 @@ class Store:
         """
         results.write(found, self.file(name), _INSTEAD)
 
-    def claim(self, measure: Any) -> None:
+    def claim(self, said: dict[str, Any]) -> None:
         """Mark a new store as holding one measurement, and remove what a crash left behind.
 
         Args:
-            measure: The measurement.
+            said: Mark of the measurement, from :mod:`srtoolkit.sweeps.marks`.
 
         Raises:
             ValueError: The store holds another measurement, or results of another version, or its mark is damaged.
             DiskError: A new store cannot be written.
         """
-        said = {"srtoolkit": __version__, "measure": mark(measure)}
         if not self._said():
             self.check_room()
             with self.alone("sweep"):
@@ -129,13 +128,41 @@ class Store:
                 f"with it in srtoolkit {theirs}, or give this sweep a folder of its own; srtoolkit.load still reads "
                 "each result."
             )
-        if found != said:
-            raise ValueError(
-                f"{self.folder} holds results of another measurement: {found}, now it would be {said}. "
-                "Give this sweep a folder of its own, or delete that one."
-            )
+        self._refuse_other(found, said)
         with contextlib.suppress(OSError):  # of a store that can only be read, nothing need be removed
             disk.remove_scratch(self.folder)
+
+    def _refuse_other(self, found: dict[str, Any], said: dict[str, Any]) -> None:
+        """Refuse results that are of another measurement, or may be."""
+        left = found.pop("left", None)
+        theirs, advice = found.get("measure"), "Give this sweep a folder of its own, or delete that one."
+        if "inputs" not in said:
+            if theirs != said["measure"]:
+                raise ValueError(
+                    f"{self.folder} holds results of another measurement: its mark is {theirs!r}, not "
+                    f"{said['measure']!r}. {advice}"
+                )
+        elif "inputs" not in found:
+            raise ValueError(
+                f"{self.folder} may hold results of another measurement: its mark, {theirs!r}, was given by hand or by "
+                f"an earlier srtoolkit, which saw neither lists nor helper functions. If you know that it is this one, "
+                f"on the same inputs, go on with sweep(..., mark={theirs!r}). {advice}"
+            )
+        elif said not in (found, left):
+            raise ValueError(
+                f"{self.folder} holds results of another measurement, {theirs!r}: {differences(found, said)}. {advice}"
+            )
+
+    def leave(self, said: dict[str, Any]) -> None:
+        """Note how a measurement has left its own inputs, such as a list that it appends to: :meth:`claim` takes both.
+
+        Args:
+            said: Mark of the measurement after it has run.
+        """
+        found = {key: value for key, value in self._said().items() if key != "left"}
+        if "inputs" in found and found != said:
+            with contextlib.suppress(disk.DiskError):
+                disk.write_text(self._mark, json.dumps({**found, "left": said}, indent=1), _INSTEAD)
 
     def check_room(self) -> None:
         """Refuse a store that cannot be written, before hours of measuring for it.
@@ -182,22 +209,23 @@ class Store:
             time.sleep(0.5)
         return ""
 
-    def refuse_twin(self, name: str, seen: dict[str, str]) -> None:
+    def check_twin(self, name: str, seen: dict[str, str], allow: bool = False) -> None:
         """Refuse a model with the same weights as an earlier one, which an ignored revision would give.
 
         Args:
             name: Label of the model.
             seen: Labels by weight fingerprint, to which this one is added.
+            allow: Take the model all the same.
 
         Raises:
             ValueError: An earlier model has the same weights.
         """
         fingerprint = str(results.load(self.file(name)).attrs["fingerprint"])
         twin = seen.setdefault(fingerprint, name)
-        if twin != name:
+        if twin != name and not allow:
             raise ValueError(
                 f"{twin!r} and {name!r} have the same weights (fingerprint {fingerprint}), so they are one model under "
-                "two names; leave one out. Results so far are kept."
+                "two names; leave one out, or give sweep(allow_same_weights=True). Results so far are kept."
             )
 
     def read(self, names: Sequence[str]) -> xr.Dataset:
@@ -216,7 +244,7 @@ class Store:
             )
         seen: dict[str, str] = {}
         for name in names:
-            self.refuse_twin(name, seen)
+            self.check_twin(name, seen)
         return self.join(names, {})
 
     def join(self, names: Sequence[str], errors: Mapping[str, str]) -> xr.Dataset:
@@ -227,7 +255,10 @@ class Store:
             errors: Why a model has no result, by label.
         """
         found = {name: results.load(self.file(name)) for name in names if name not in errors}
-        return joining.join(found, names, errors)
+        shared = twins.shared({name: str(one.attrs.pop(twins.TENSORS, "")) for name, one in found.items()})
+        return joining.join(found, names, errors).assign(
+            shared_weights=("model", [shared.get(name, "") for name in names])
+        )
 
     @property
     def _mark(self) -> Path:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import xarray as xr
 from tqdm.auto import tqdm
 
 from srtoolkit.models.sources import announce
-from srtoolkit.sweeps import executors
+from srtoolkit.sweeps import executors, marks
 from srtoolkit.sweeps.members import Member, arguments_of, label
 from srtoolkit.sweeps.store import MISSING, Store
 from srtoolkit.sweeps.tasks import Measure, Task, run_tasks
@@ -29,6 +29,8 @@ def sweep(
     store: str | Path,
     executor: executors.Submits | None = None,
     keep: bool = False,
+    mark: str | None = None,
+    allow_same_weights: bool = False,
 ) -> xr.Dataset: ...
 
 
@@ -40,6 +42,8 @@ def sweep(
     store: str | Path,
     executor: executors.Submits | None = None,
     keep: bool = False,
+    mark: Mapping[str, str] | None = None,
+    allow_same_weights: bool = False,
 ) -> dict[str, xr.Dataset]: ...
 
 
@@ -50,12 +54,20 @@ def sweep(
     store: str | Path,
     executor: executors.Submits | None = None,
     keep: bool = False,
+    mark: str | Mapping[str, str] | None = None,
+    allow_same_weights: bool = False,
 ) -> xr.Dataset | dict[str, xr.Dataset]:
     """One measurement, or several, on each of several models, as a Dataset with dimension ``model``.
 
     Every model's result is written to ``store`` as soon as it is measured. After an interrupt, a crash or a failure,
-    the same call measures only what is missing. Two processes that sweep into the same store at once never measure the
-    same model twice.
+    the same call measures only what is missing, and says how much was there. Two processes that sweep into the same
+    store at once never measure the same model twice.
+
+    A store gives its results only to the measurement that made them. The code of ``measure`` and everything that it
+    uses are compared by content: arguments and defaults, variables around it and what is in them, and your own helper
+    functions and classes; of installed packages, the version. What it changes itself, such as a list that it appends
+    to, may be as it left it. What it reads from files, finds by a name made at run time or chooses at random is not
+    compared.
 
     With an ``executor``, its workers load the models and write the results. They need this version of the package, the
     models' files or a hub, and ``store`` on a disk that all share; give a model in a local folder by its absolute path.
@@ -67,9 +79,8 @@ def sweep(
     Args:
         models: The models, each as ``"name"``, ``"name@revision"``, or a mapping of :func:`srtoolkit.load_model`'s
             arguments.
-        measure: Function that takes a model and returns a Dataset. Its source, arguments and closure identify the
-            store's content. A mapping of several functions by name measures all of them on each model, which is loaded
-            once.
+        measure: Function that takes a model and returns a Dataset. A mapping of several functions by name measures all
+            of them on each model, which is loaded once.
         store: Folder for the results, made if need be. It holds one measurement; of several, each gets a folder of its
             name inside.
         executor: Where to run the models: any ``concurrent.futures.Executor``, such as ``ProcessPoolExecutor(4,
@@ -77,16 +88,21 @@ def sweep(
             close it. Where ``None``, the models run one after the other in this process.
         keep: Keep what was downloaded from the hub; otherwise, a revision that was not in the cache before is deleted
             again.
+        mark: A text that stands for the measurement in place of all that is compared, or one for each by name. You
+            answer for it: change it whenever the measurement changes. The mark that a store's ``sweep.json`` has under
+            ``"measure"`` goes on with that store.
+        allow_same_weights: Take two models that have the same weights; otherwise, they are refused.
 
     Returns:
         A Dataset along ``model``, in the order of ``models``; for several measurements, a dictionary of Datasets by
         name. Attributes that differ between models (revision, weight fingerprint, …) are coordinates along ``model``.
-        ``error`` is empty, or says why a model has no result; its values are then missing.
+        ``error`` is empty, or says why a model has no result; its values are then missing. ``shared_weights`` is empty,
+        or says which earlier model has half or more of a model's weights, tensor by tensor.
 
     Raises:
         ValueError: There are no models, a model is given twice, two models have the same weights, a measurement's name
             cannot name a folder, the store holds another measurement, or the executor cannot be sent ``measure``.
-        TypeError: ``executor`` is no executor.
+        TypeError: ``executor`` is no executor, or the measurement uses something whose content cannot be compared.
         DiskError: Models are to be measured, and the store is full or cannot be written.
         RuntimeError: Every model failed in a measurement, or the executor broke and a new one is needed.
     """
@@ -98,8 +114,9 @@ def sweep(
     if executor is not None:
         for one in measures.values():
             executors.check(executor, one)
-    for name, one in measures.items():
-        stores[name].claim(one)
+    known = _marks(measures, mark)
+    for name, own in known.items():
+        stores[name].claim(own)
     missing = {name: _missing(kept, list(members)) for name, kept in stores.items()}
     tasks = [
         Task(
@@ -113,8 +130,16 @@ def sweep(
     ]
     here = [task.arguments for task in tasks if not task.arguments.get("remote")]
     announce([(arguments["name"], arguments.get("revision")) for arguments in here])
-    errors = _carry_out(tasks, list(members), stores, missing, executor)
+    try:
+        errors = _carry_out(tasks, list(members), stores, missing, executor, allow_same_weights)
+    finally:
+        for name, own in known.items():
+            if missing[name] and "inputs" in own:
+                _note_changes(stores[name], measures[name])
     found = {name: kept.join(list(members), errors[name]) for name, kept in stores.items()}
+    shared = {model: said for one in found.values() for model, said in _shared(one) if said}
+    for model, said in shared.items():
+        logger.warning("%s: %s.", model, said)
     return found if isinstance(measure, Mapping) else found[""]
 
 
@@ -131,6 +156,29 @@ def _by_name(measure: Measure | Mapping[str, Measure]) -> dict[str, Measure]:
                 f"'.', the first no '.' or '-', got {name!r}."
             )
     return dict(measure)
+
+
+def _marks(measures: Mapping[str, Measure], given: str | Mapping[str, str] | None) -> dict[str, dict[str, Any]]:
+    """Marks of measurements by their names: those given, else what is found by looking into them."""
+    texts = {"": given} if isinstance(given, str) else dict(given or {})
+    if unknown := sorted(set(texts) - set(measures)) or [name for name, text in texts.items() if not _is_text(text)]:
+        expected = "one text" if "" in measures else f"texts for {sorted(measures)}"
+        raise ValueError(f"mark={given!r}: expected {expected}; wrong is {unknown}.")
+    return {name: marks.vouched(texts[name]) if name in texts else marks.mark(one) for name, one in measures.items()}
+
+
+def _note_changes(store: Store, measure: Measure) -> None:
+    """Let a store know what a measurement that has run changed of its own inputs."""
+    with contextlib.suppress(TypeError):  # what it has put there cannot be compared
+        store.leave(marks.mark(measure))
+
+
+def _is_text(text: Any) -> bool:
+    return isinstance(text, str) and bool(text.strip())
+
+
+def _shared(found: xr.Dataset) -> Iterator[tuple[str, str]]:
+    return zip(found["model"].values.tolist(), found["shared_weights"].values.tolist(), strict=True)
 
 
 def _missing(store: Store, names: Sequence[str]) -> set[str]:
@@ -150,6 +198,7 @@ def _carry_out(
     stores: Mapping[str, Store],
     missing: Mapping[str, set[str]],
     executor: executors.Submits | None,
+    allow_same_weights: bool,
 ) -> dict[str, dict[str, str]]:
     """Run the tasks; why a model has no result, by measurement and model. Models of the same weights are refused."""
     errors: dict[str, dict[str, str]] = {name: {} for name in stores}
@@ -157,8 +206,10 @@ def _carry_out(
     for name, store in stores.items():
         for model in names:
             if model not in missing[name]:
-                store.refuse_twin(model, seen[name])
-    there = sum(map(len, seen.values()))
+                store.check_twin(model, seen[name], allow_same_weights)
+        if seen[name]:
+            logger.warning("%d of %d models taken from %s.", len(names) - len(missing[name]), len(names), store.folder)
+    there = sum(len(names) - len(lacking) for lacking in missing.values())
     with (
         tqdm(total=len(names) * len(stores), initial=there, desc="models", unit="model") as bar,
         contextlib.closing(run_tasks(tasks, executor)) as ends,
@@ -169,7 +220,7 @@ def _carry_out(
                 errors[end.measurement][end.model] = end.error
                 logger.warning("%s failed: %s", f"{end.measurement} of {end.model}".removeprefix(" of "), end.error)
             else:
-                stores[end.measurement].refuse_twin(end.model, seen[end.measurement])
+                stores[end.measurement].check_twin(end.model, seen[end.measurement], allow_same_weights)
     for name, store in stores.items():
         if not seen[name]:
             what = f"every model failed in {name!r}" if name else "every model failed"

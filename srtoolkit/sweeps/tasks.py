@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import threading
 import time
 import traceback
@@ -18,7 +19,7 @@ from srtoolkit.files import disk
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.model import Model
 from srtoolkit.models.sources import borrowed
-from srtoolkit.sweeps import executors
+from srtoolkit.sweeps import executors, twins
 from srtoolkit.sweeps.store import Store
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,16 @@ Measure = Callable[[Model], xr.Dataset]
 #: A process has one model in hand, however many threads an executor gives it: memory, traces and random draws are the
 #: process's own.
 _ONE_AT_A_TIME = threading.Lock()
+
+
+def _begin_anew() -> None:
+    """Free the lock in a forked process, where no thread has a model in hand."""
+    global _ONE_AT_A_TIME  # a lock cannot be released by a thread that is not there
+    _ONE_AT_A_TIME = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,8 @@ def _measure_each(task: Task, model: Model, missing: list[str]) -> Generator[Fin
             found = measure(model)
             if not isinstance(found, xr.Dataset):
                 raise TypeError(f"measure must return an xarray.Dataset, not {type(found).__name__}.")
-            store.write(task.model, found.assign_attrs(model.provenance(), parameters=model.n_parameters))
+            about = {**model.provenance(), "parameters": model.n_parameters, twins.TENSORS: twins.listed(model)}
+            store.write(task.model, found.assign_attrs(about))
             store.report(task.model).unlink(missing_ok=True)
             finished = Finished(task.model, name, seconds=time.monotonic() - start)
         except Exception as error:  # whatever a measurement fails with, the others go on

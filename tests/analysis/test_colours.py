@@ -23,3 +23,11 @@ def test_colours_are_one_less_the_share_of_the_largest_distance():
 def test_what_is_no_slice_is_refused():
     with pytest.raises(ValueError, match="reads='final_norm'"):
         slice_colours(xr.Dataset({"margin": ("alpha", [1.0])}))
+
+
+def test_a_part_of_a_slice_is_refused_by_its_axes():
+    planes = xr.Dataset({"distance": (("anchor", "beta", "alpha"), np.ones((3, 2, 2)))})
+    planes["largest_distance"] = planes["distance"].max(("alpha", "beta"))
+    for part in (planes.isel(anchor=0), planes.isel(alpha=1)):
+        with pytest.raises(ValueError, match=r"srtoolkit\.slice_plane.*has axes.*before any selection"):
+            slice_colours(part)

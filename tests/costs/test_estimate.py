@@ -17,6 +17,7 @@ from srtoolkit.costs.architecture import Architecture
 from srtoolkit.costs.miniature import miniature
 from srtoolkit.costs.speed import flops
 from srtoolkit.costs.work import run
+from srtoolkit.patching.choice import choose_method
 from srtoolkit.suite.shipped import load_suite_tokenizer
 
 WORK = {
@@ -27,6 +28,27 @@ WORK = {
     "slice": srt.Work("any", call="slice_plane", resolution=31, length=7),
     "after the last block": srt.Work("any", call="patch", pairs=8, steps=6, length=10, layer=3, reads=("logits",)),
     "capture": srt.Work("any", call="capture", pairs=3, length=9, layer=1),
+}
+
+
+_MAMBA = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 4, "mamba_chunk_size": 8}
+_DELTA = {
+    "head_dim": 8,
+    "linear_num_value_heads": 4,
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "num_experts": 2,
+    "num_experts_per_tok": 1,
+    "moe_intermediate_size": 32,
+    "shared_expert_intermediate_size": 32,
+}
+
+#: Families in which attention and blocks with a state of their own take turns.
+HYBRIDS = {
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2, "use_mamba_kernels": False},
+    "bamba": {**_MAMBA, "attn_layer_indices": [1, 3]},
+    "qwen3_next": _DELTA,
 }
 
 
@@ -69,6 +91,7 @@ import re, resource, sys
 from pathlib import Path
 import srtoolkit as srt
 from srtoolkit.costs.work import run
+from srtoolkit.patching.choice import choose_method
 
 def peak():
     # Linux hands a process's ru_maxrss down to its children.
@@ -114,3 +137,13 @@ def test_a_model_on_the_hub_is_sized_and_not_fetched(tmp_path, monkeypatch):
     size = (folder / "model.safetensors").stat().st_size
     assert (row.size_from, row.download_bytes, row.disk_bytes) == ("hub", size, size)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("family", HYBRIDS)
+def test_a_hybrid_is_counted_by_the_method_that_it_is_run_by(family):
+    """Blocks that keep a state of their own run whole prompts, and many times the tokens."""
+    model = tiny(family, **HYBRIDS[family])
+    known = Architecture(family, model.hf.config)
+    for length in (1, 9):
+        ids = torch.randint(4, 60, (2, length), generator=torch.Generator().manual_seed(length))
+        assert known.method(length, 6) == choose_method(model, ids, 6).method

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import h5netcdf
 import numpy as np
@@ -150,3 +152,59 @@ def test_a_model_that_is_damaged_in_the_hubs_cache_is_refused_without_the_hub(hu
             srt.load_model("lab/tiny")
         blob.write_bytes(content)
     assert srt.load_model("lab/tiny").fingerprint == fingerprint
+
+
+FUZZ = """
+import random, sys
+from pathlib import Path
+import numpy as np, xarray as xr
+from srtoolkit import results
+
+folder, whole = Path(sys.argv[1]), Path(sys.argv[1], "whole.nc")
+data = {"v": (("pair", "alpha"), np.ones((4, 20))), "text_a": ("pair", ["é"] * 4)}
+content = results.save(xr.Dataset(data, attrs={"srtoolkit": "0"}), whole).read_bytes()
+content = content[: content.rfind(b"\\nsrtoolkit sha256")]  # who forges a file can forge its seal
+draw = random.Random(0)
+
+def forged(index):
+    changed = bytearray(content)
+    if index % 3 == 0:
+        return content[:8] + draw.randbytes(draw.randrange(4000))
+    for _ in range(draw.randrange(1, 40)):
+        changed[draw.randrange(len(changed))] = draw.randrange(256)
+    return bytes(changed)
+
+counts = {"read": 0, "refused": 0}
+for index in range(300):
+    (folder / "forged.nc").write_bytes(forged(index))
+    try:
+        results.load(folder / "forged.nc")
+        counts["read"] += 1
+    except results.ResultError:
+        counts["refused"] += 1
+print(counts["read"] + counts["refused"], counts["refused"] > 100, sorted(path.name for path in folder.iterdir()))
+"""
+
+
+@pytest.mark.slow
+def test_a_forged_file_neither_ends_the_process_nor_runs_anything(tmp_path):
+    command = [sys.executable, "-c", FUZZ, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "300 True ['forged.nc', 'whole.nc']"
+
+
+def test_a_small_file_that_promises_a_petabyte_is_refused(tmp_path):
+    with h5netcdf.File(tmp_path / "huge.nc", "w") as file:
+        file.dimensions = {"pair": 10**8, "alpha": 10**6}
+        file.create_variable("distance", ("pair", "alpha"), float, chunks=(1000, 1000))
+        file.attrs["srtoolkit"] = "0"
+    assert (tmp_path / "huge.nc").stat().st_size < 10**5
+    with pytest.raises(results.ResultError, match=r"holds 800,\d\d\d GB, in a file of [\d,]+ bytes"):
+        srt.load(tmp_path / "huge.nc")
+
+
+def test_a_result_that_somebody_compressed_is_read(tmp_path):
+    found = xr.Dataset({"v": (("pair", "alpha"), np.zeros((100, 1000)))}, attrs={"srtoolkit": "0"})
+    found.to_netcdf(tmp_path / "packed.nc", engine="h5netcdf", encoding={"v": {"zlib": True}})
+    assert srt.load(tmp_path / "packed.nc").identical(found)

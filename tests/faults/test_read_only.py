@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+
 import pytest
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from disk_faults import read_only
+from disk_faults import ENVIRONMENT, read_only, run, script
 from srtoolkit.files.disk import CacheError, DiskError
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
@@ -75,3 +80,63 @@ def test_a_store_is_read_and_what_is_not_in_it_refused_before_any_model_runs(tmp
     file.write_text("not a folder")
     with pytest.raises(DiskError, match=r"a file lies where.*SRT_STORE"):
         srt.sweep(models, measure, store=file)
+
+
+def test_a_home_that_cannot_hold_folders_says_what_to_set(tmp_path):
+    """Such as /dev/null, the home of many a service."""
+    (tmp_path / "home").write_text("no folder")
+    bare = dict.fromkeys(("XDG_CACHE_HOME", "SRT_CACHE"), "") | {"HOME": str(tmp_path / "home")}
+    said = run(
+        """
+        import os
+        for name in ("XDG_CACHE_HOME", "SRT_CACHE", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN"):
+            os.environ.pop(name, None)
+        import srtoolkit as srt
+        model = srt.load_model("nano-0.4m")
+        print(srt.interpolate(model, [(" a cat", " a dog")], steps=3, reads="final_norm").sizes["pair"], "pair")
+        for name in ("smollm2-135m", "lab/none"):
+            try:
+                srt.load_model(name)
+            except OSError as error:
+                print(type(error).__name__, error)
+        """,
+        HF_HUB_OFFLINE="1",
+        **bare,
+    )
+    lines = said.splitlines()
+    assert lines[0] == "1 pair" and len(lines) == 3
+    assert re.search(r"CacheError.*a file lies where there should be a folder.*SRT_CACHE", lines[1])
+    assert re.search(r"DiskError cannot load 'lab/none'.*a file lies where there should be a folder.*HF_HOME", lines[2])
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="nothing here takes root's leave away")
+def test_a_home_that_may_not_be_written_is_read_only(tmp_path):
+    """Permissions hold in the new process, as for any user: also where this one is root's."""
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o555)
+    code = """
+        import pathlib, srtoolkit as srt
+        try:
+            pathlib.Path.home().joinpath("file").touch()
+        except PermissionError:
+            print("cannot write")
+        model = srt.load_model("nano-0.4m")
+        print(srt.interpolate(model, [(" a cat", " a dog")], steps=3, reads="final_norm").sizes["pair"], "pair")
+        try:
+            srt.load_model("smollm2-135m")
+        except OSError as error:
+            print(type(error).__name__, error)
+    """
+    drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SRT_", "HF_"))}
+    done = subprocess.run(
+        [*drop, *script(code)], env={**bare, **ENVIRONMENT, "HOME": str(home), "HF_HUB_OFFLINE": "1"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    home.chmod(0o755)
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = done.stdout.splitlines()
+    assert said[:2] == ["cannot write", "1 pair"] and len(said) == 3
+    assert re.search(r"CacheError.*not allowed to this user.*SRT_CACHE", said[2])
+    assert not list(home.iterdir())

@@ -12,7 +12,7 @@ import pytest
 
 from srtoolkit.files.disk import CacheError
 from srtoolkit.files.hashes import check_hash
-from srtoolkit.files.verified import MANIFEST, damage, write_verified
+from srtoolkit.files.verified import MANIFEST, cached_whole, damage, write_verified
 
 
 def fill(folder):
@@ -98,3 +98,20 @@ def test_a_file_with_another_hash_is_refused(tmp_path):
     (tmp_path / "wheel").write_bytes(b"something else")
     with pytest.raises(CacheError, match=r"SHA-256 is .* expected 00ff"):
         check_hash(tmp_path / "wheel", "00ff")
+
+
+def test_a_cached_folder_is_filled_once_and_again_when_it_is_damaged(tmp_path, caplog):
+    scratches = []
+
+    def fill_from(target, scratch):
+        scratches.append(scratch)
+        (scratch / "archive").write_bytes(b"w" * 1000)
+        fill(target)
+
+    for _ in range(2):
+        made = cached_whole("weights", tmp_path / "cache", fill_from, 1000)
+    assert len(scratches) == 1 and not caplog.text
+    (made / "weights").write_bytes(b"v" * 1000)
+    assert damage(cached_whole("weights", made, fill_from, 1000)) is None
+    assert len(scratches) == 2 and "weights: the cached copy" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]

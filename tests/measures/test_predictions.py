@@ -234,3 +234,13 @@ def test_the_wrong_results_have_no_divergence_by_region():
     for call in (srt.divergence_by_region, srt.divergence_at_equal_output):
         with pytest.raises(ValueError, match=r"expected a result of srtoolkit\.divergence"):
             call(curves, curves)
+
+
+def test_a_part_of_a_result_is_refused_by_its_axes():
+    found, curves = planted(np.linspace(0, 1, 11), np.ones(11))
+    for part, of in ((found.isel(lag=0), curves), (found.isel(alpha=0), curves), (found, curves.isel(pair=0))):
+        for measure in (srt.divergence_by_region, srt.divergence_at_equal_output):
+            with pytest.raises(ValueError, match=r"expected a result of srtoolkit\.\w+"):
+                measure(part, of)
+    with pytest.raises(ValueError, match=r"srtoolkit\.divergence, but it has no \['jsd'"):
+        srt.divergence_by_region(curves, found)

@@ -204,3 +204,9 @@ def test_gates_in_a_context_are_on_the_path_of_count_gate_flips(text_model):
 def test_bad_gate_slices_are_refused(text_model, block, settings, said):
     with pytest.raises(ValueError, match=said):
         srt.slice_gates(text_model, TRIPLE, block, **settings)
+
+
+def test_prompts_may_come_from_an_iterator(text_model, plane):
+    assert srt.slice_plane(text_model, iter(TRIPLE), resolution=7, margin=0.5).identical(plane)
+    with pytest.raises(ValueError, match=r"three prompts, got 2: \"\['abc', 'bcd'\]"):
+        srt.slice_plane(text_model, (text for text in ("abc", "bcd")))

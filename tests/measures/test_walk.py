@@ -21,13 +21,13 @@ CALLS = {
     "count_gate_flips": (lambda model, **more: srt.count_gate_flips(model, PAIRS, steps=5, **more), 20),
     "continuation": (lambda model, **more: srt.continuation(model, PAIRS, tokens=2, **more), 20),
     "layer_map": (lambda model, **more: srt.layer_map(model, PAIRS, steps=5, **more), 60),
-    "noise_floor": (lambda model, **more: srt.noise_floor(model, PAIRS, **more), 8),
     "perturb": (
         lambda model, **more: srt.perturb(
             model, [a for a, _ in PAIRS], srt.directions.random(model, 3), (0.5, 1), **more
         ),
         24,
     ),
+    "noise_floor": (lambda model, **more: srt.noise_floor(model, PAIRS, **more), 36),
     "slice_plane": (lambda model, **more: srt.slice_plane(model, TRIPLE, resolution=5, **more), 75),
     "slice_gates": (lambda model, **more: srt.slice_gates(model, TRIPLE, 2, resolution=5, **more), 25),
 }

@@ -17,6 +17,7 @@ import transformers
 
 import srtoolkit as srt
 from checkpoints_on_disk import edit_config, save_tiny
+from disk_faults import run
 from fake_hub import TOKEN, go_to, serve
 from srtoolkit.models.hub.errors import HubError, where, without_secrets
 
@@ -332,3 +333,25 @@ def test_no_stored_notebook_holds_a_token():
     root = Path(__file__).parents[2] / "notebooks"
     texts = {path.name: path.read_text() for path in root.glob("*.ipynb")}
     assert texts and not [name for name, text in texts.items() if re.search(r"\bhf_[A-Za-z0-9]{16,}", text)]
+
+
+@pytest.mark.slow
+def test_a_proxy_that_never_answers_is_given_up_in_words():
+    """A real one, which takes the connection and says nothing."""
+    code = """
+        import time
+        import srtoolkit as srt
+        from srtoolkit.models.hub import snapshots
+        snapshots.PAUSES = (0.05,)
+        start = time.monotonic()
+        try:
+            srt.load_model("lab/tiny")
+        except ValueError as error:
+            print(time.monotonic() - start < 20, type(error).__name__, error)
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        places = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), proxy)
+        settings = {"HF_ENDPOINT": "http://hub.invalid", "HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_OFFLINE": "0"}
+        said = run(code, **places, **settings, NO_PROXY="", no_proxy="")
+    assert re.match(r"True HubError cannot load 'lab/tiny': no connection to http://hub\.invalid.*proxy settings", said)

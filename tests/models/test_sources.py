@@ -85,3 +85,19 @@ def test_the_hubs_cache_is_known_before_the_hub_is_asked(hub_cache):
     assert source.works_offline() and source.size("step1000") == (0, weights, "files")
     assert source.configuration("step1000").hidden_size == 32
     assert find_source("lab/none").size() is None and not find_source("lab/none").works_offline()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("nano-1M", "nano-1m"), ("nano1m", "nano-1m"), ("smolm2-135m", "smollm2-135m"), ("Qwen2-0.5b", "Qwen/Qwen2-0.5B")],
+)
+def test_a_mistyped_name_is_refused_with_the_nearest_before_the_hub_is_asked(hub, name, near):
+    for call in (srt.load_model, lambda name: srt.estimate_cost(srt.Work(name), calibrate=0)):
+        with pytest.raises(ValueError, match=rf"no model is called '{name}'; near to it are \[.*'{near}'"):
+            call(name)
+    assert not hub.asked
+
+
+@pytest.mark.parametrize("name", ["gpt2", "distilgpt2", "openai-gpt", "lab/nano-1M", "t5-small"])
+def test_names_that_the_hub_may_have_are_left_to_it(name):
+    assert isinstance(find_source(name), Hub)

@@ -327,6 +327,8 @@ SETTINGS = {
     "ratio later": (lambda v: srt.ratio(v, SHARP), never),
     "ratio of": (lambda v: srt.ratio(SHARP, SHARP, v), never),
     "ratio level": (lambda v: srt.ratio(SHARP, SHARP, bootstrap=srt.Bootstrap(level=v, resamples=5)), share),
+    "concat results": (lambda v: srt.concat(v, "pair"), never),
+    "concat dim": (lambda v: srt.concat([SHARP, SHARP], v), lambda v: isinstance(v, str) and v != ""),
     "trend series": (srt.trend, never),
     "trend resamples": (lambda v: srt.trend(THREE, bootstrap=srt.Bootstrap(resamples=v)), lambda v: whole(v, 1)),
     "median sharp": (srt.median, never),

@@ -23,7 +23,7 @@ import xarray as xr
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from srtoolkit.sweeps import executors
+from srtoolkit.sweeps import executors, marks
 from srtoolkit.sweeps.store import Store
 
 SPAWN = get_context("spawn")
@@ -236,7 +236,7 @@ def test_a_notebooks_own_function_is_refused_by_name(pool, monkeypatch):
 def test_a_worker_that_cannot_write_says_why(folders, tmp_path):
     store = Store(tmp_path / "store")
     assert "a disk that all of them share" in store.unusable_here()
-    store.claim(measure)
+    store.claim(marks.mark(measure))
     assert store.unusable_here() == ""
     mark = tmp_path / "store" / "sweep.json"
     mark.write_text(json.dumps({**json.loads(mark.read_text()), "srtoolkit": "0.0.1"}))

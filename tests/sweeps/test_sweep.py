@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from functools import partial
 from pathlib import Path
 
 import huggingface_hub
 import pytest
+import torch
 import xarray as xr
 
 import srtoolkit as srt
@@ -113,6 +115,90 @@ def test_a_value_that_a_measurement_closes_over_counts(folders, tmp_path):
     srt.sweep(folders[:1], closing(5), store=tmp_path)
     with pytest.raises(ValueError, match="another measurement"):
         srt.sweep(folders[:1], closing(6), store=tmp_path)
+
+
+HELD = ["the cat sat"]
+
+
+def helped(model):
+    return measure(model).assign(held=len(HELD))
+
+
+def test_a_store_never_gives_old_results_for_new_inputs(folders, tmp_path, monkeypatch):
+    found = srt.sweep(folders[:1], helped, store=tmp_path)
+    monkeypatch.setitem(globals(), "HELD", ["the cat sat", "rain"])
+    with pytest.raises(ValueError, match=r"another measurement, 'helped \w+': HELD is another\. Give this sweep"):
+        srt.sweep(folders[:1], helped, store=tmp_path)
+    monkeypatch.setitem(globals(), "HELD", ["the cat sat"])
+    with monkeypatch.context() as patched:
+        patched.setitem(globals(), "measure", lambda _: None)
+        with pytest.raises(ValueError, match="measure is another"):
+            srt.sweep(folders[:1], helped, store=tmp_path)
+    assert srt.sweep(folders[:1], helped, store=tmp_path).identical(found)
+
+
+def test_a_resumed_sweep_says_what_it_took_from_the_store(folders, tmp_path, caplog):
+    srt.sweep(folders[:1], measure, store=tmp_path)
+    assert "taken from" not in caplog.text
+    srt.sweep(folders[:2], measure, store=tmp_path)
+    assert f"1 of 2 models taken from {tmp_path}." in caplog.text
+
+
+def test_a_mark_of_the_users_own_stands_for_the_measurement(folders, tmp_path):
+    lock = threading.Lock()
+
+    def locked(model):
+        with lock:
+            return measure(model)
+
+    with pytest.raises(TypeError, match=r"uses lock, of type lock.*mark="):
+        srt.sweep(folders[:1], locked, store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    found = srt.sweep(folders[:1], locked, store=tmp_path / "store", mark="locked, first")
+    assert srt.sweep(folders[:1], locked, store=tmp_path / "store", mark="locked, first").identical(found)
+    with pytest.raises(ValueError, match="its mark is 'locked, first', not 'second'"):
+        srt.sweep(folders[:1], locked, store=tmp_path / "store", mark="second")
+    for bad in ("", {"other": "x"}):
+        with pytest.raises(ValueError, match="mark="):
+            srt.sweep(folders[:1], locked, store=tmp_path / "store", mark=bad)
+    both = {"a": locked, "b": measure}
+    srt.sweep(folders[:1], both, store=tmp_path / "both", mark={"a": "mine"})
+    said = {name: json.loads((tmp_path / "both" / name / "sweep.json").read_text()) for name in both}
+    assert said["a"]["measure"] == "mine" and "PAIRS" in said["b"]["inputs"]
+
+
+def test_a_store_of_before_inputs_were_compared_is_used_on_the_users_word(folders, tmp_path):
+    found = srt.sweep(folders[:1], measure, store=tmp_path)
+    said = {"srtoolkit": srt.__version__, "measure": "measure 0123456789ab"}
+    (tmp_path / "sweep.json").write_text(json.dumps(said))
+    with pytest.raises(ValueError, match=r"may hold results of another.*earlier.*mark='measure 0123456789ab'"):
+        srt.sweep(folders[:1], measure, store=tmp_path)
+    assert srt.sweep(folders[:1], measure, store=tmp_path, mark="measure 0123456789ab").identical(found)
+    assert json.loads((tmp_path / "sweep.json").read_text()) == said
+
+
+def test_twins_are_swept_when_asked_for_and_said_to_be_twins(folders, tmp_path, caplog):
+    twin = str(save_tiny(tmp_path / "twin", seed=0))
+    found = srt.sweep([folders[0], folders[1], twin], measure, store=tmp_path / "store", allow_same_weights=True)
+    assert found["fingerprint"].values[0] == found["fingerprint"].values[2]
+    assert found["max_slope"].values[0].tolist() == found["max_slope"].values[2].tolist()
+    said = f"100% of its weights are those of {folders[0]}"
+    assert found["shared_weights"].values.tolist() == ["", "", said] and f"{twin}: {said}" in caplog.text
+
+
+def test_a_checkpoint_with_one_tensor_of_its_own_is_said_to_share_the_others(folders, tmp_path):
+    model = srt.load_model(folders[0])
+    largest = max(model.hf.parameters(), key=torch.numel)
+    with torch.no_grad():
+        largest += 1
+    edited = tmp_path / "edited"
+    model.hf.save_pretrained(edited)
+    model.tokenizer.save_pretrained(edited)
+    share = 1 - largest.numel() / model.n_parameters
+    found = srt.sweep([*folders[:2], str(edited)], measure, store=tmp_path / "store")
+    assert found["shared_weights"].values.tolist() == [
+        "", "", f"{int(100 * share)}% of its weights are those of {folders[0]}"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("members", [[], ["a", "a"], ["a@b", {"name": "a", "revision": "b"}], [{"revision": "b"}]])
@@ -287,3 +373,21 @@ def test_a_store_that_is_only_read_says_what_it_lacks(harm, said, folders, tmp_p
     with pytest.raises(ValueError, match=rf"1 of 2 results.*tiny1.*{said}"):
         store.read(folders[:2])
     assert not store.holds(folders[1]) and store.holds(folders[0])
+
+
+def test_a_list_that_a_measurement_appends_to_is_not_another_input(folders, tmp_path):
+    """As the measurement left it, the list is the sweep's own; as anybody else made it, it is another."""
+    seen = []
+
+    def noting(model):
+        seen.append(model.name)
+        return measure(model)
+
+    found = srt.sweep(folders[:1], noting, store=tmp_path)
+    both = srt.sweep(folders[:2], noting, store=tmp_path)
+    assert seen == folders[:2] and both.isel(model=[0])["max_slope"].equals(found["max_slope"])
+    seen.append("by hand")
+    with pytest.raises(ValueError, match="seen is another"):
+        srt.sweep(folders[:2], noting, store=tmp_path)
+    seen.clear()
+    assert srt.sweep(folders[:2], noting, store=tmp_path)["error"].values.tolist() == ["", ""] and not seen

@@ -220,6 +220,7 @@ def snapshot(name: str, revision: str | None) -> Snapshot:
 
     Raises:
         HubError: The hub has no such repository or revision, does not allow access, or does not answer.
+        DiskError: The home folder cannot hold what the hub's client keeps there.
     """
     commit = cached_commit(name, revision)
     if constants.HF_HUB_OFFLINE and commit is not None:
@@ -233,7 +234,12 @@ def snapshot(name: str, revision: str | None) -> Snapshot:
     try:
         info = _patiently(_what(name, revision), ask, pauses=PAUSES if commit is None else ())
     except Exception as error:  # the client has a type of its own for each failure
-        problem = error if isinstance(error, HubError) else refusal(error, name, revision)
+        problem: Exception = error if isinstance(error, HubError) else refusal(error, name, revision)
+        if (number := disk.refusal(error)) is not None:  # the client looks for a token in the home folder
+            where_it_looked = Path(getattr(error, "filename", None) or constants.HF_HUB_CACHE)
+            problem = disk.DiskError(
+                f"cannot load {_what(name, revision)}: {disk.describe(number, where_it_looked, _INSTEAD)}"
+            )
         if commit is None or isinstance(error, RevisionNotFoundError):
             raise problem from None
         logger.warning("%s Commit %s lies in the cache and is used.", problem, commit)

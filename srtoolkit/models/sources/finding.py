@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from srtoolkit.models.sources.suite import Suite
 from srtoolkit.models.sources.wheel import Wheel
 from srtoolkit.suite import configuration
 
+#: How alike a name must be to a known one, from 0 to 1, to be taken for a mistyped one.
+_NEAR = 0.6
+
 
 def find_source(name: str) -> Source:
     """The source of a model, from its name alone: nothing is fetched or loaded.
@@ -28,7 +32,7 @@ def find_source(name: str) -> Source:
         for the path of a directory, and a :class:`Hub` for any other name.
 
     Raises:
-        ValueError: The name is empty, or no string.
+        ValueError: The name is empty, or no string; or it is nearly a known name, and no owner/name of the hub.
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"a model name must be a non-empty string, not {name!r}; srt.available_models() lists some.")
@@ -36,7 +40,26 @@ def find_source(name: str) -> Source:
         return Suite(name)
     if name in PACKAGED:
         return Wheel(name)
-    return Folder(name) if Path(name).is_dir() else Hub(name)
+    if Path(name).is_dir():
+        return Folder(name)
+    _refuse_mistyped(name)
+    return Hub(name)
+
+
+def _refuse_mistyped(name: str) -> None:
+    """Refuse a name without an owner that is nearly one of the known ones, before the hub is asked for it.
+
+    A few models of the hub have no owner in their name, such as gpt2; none of them is near to a known name.
+    """
+    if "/" in name or cache.cached_commit(name, None) is not None:
+        return
+    known = {label.rpartition("/")[2].lower(): label for label in (*PACKAGED, *configuration.names(), *paper.names())}
+    near = [known[one] for one in difflib.get_close_matches(name.lower(), known, cutoff=_NEAR)]
+    if near:
+        raise ValueError(
+            f"no model is called {name!r}; near to it are {near}. srt.available_models() lists the packaged ones; a "
+            "model of the hub is written owner/name, and a folder by its path."
+        )
 
 
 def known_sources() -> list[Source]:

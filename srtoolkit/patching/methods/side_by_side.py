@@ -49,7 +49,8 @@ class SideBySide(Method):
         def run(batch: Batch) -> Reads:
             reads = tuple(dict.fromkeys((*batch.readout.reads, "resid")))
             found = together(batch._replace(readout=batch.readout._replace(reads=reads)))
-            bad = ~found["resid"].isfinite().flatten(1).all(1)
+            # On the CPU a mask fits tensors of every device: blocks may be on several, outputs on the last one's.
+            bad = ~found["resid"].isfinite().flatten(1).all(1).cpu()
             if bad.any():
                 some = batch._replace(rows=batch.rows[bad], context=batch.context[bad], points=batch.points[bad])
                 for name, values in each_alone(model, some).items():
