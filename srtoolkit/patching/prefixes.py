@@ -202,7 +202,10 @@ def copied_cache(model: Model, ids: Int[Tensor, "context pos"], rows: Int[Tensor
     unique, number = torch.unique(ids, dim=0, return_inverse=True)
     cache = model.hf.get_submodule(model.anatomy.base)(input_ids=unique, use_cache=True).past_key_values
     check_copied(cache)
-    cache.batch_select_indices(number[rows].cpu())  # its layers may be on several devices
+    for (
+        layer
+    ) in cache.layers:  # what beam search does: a row of keys, values and states for each index, wherever they are
+        layer.reorder_cache(number[rows])
     return cache
 
 
@@ -215,6 +218,6 @@ def check_copied(cache: Any) -> None:
     Raises:
         Unsupported: Some block does; the message says what it caches.
     """
-    others = [type(layer).__name__ for layer in cache.layers if not hasattr(layer, "batch_select_indices")]
+    others = [type(layer).__name__ for layer in cache.layers if not hasattr(layer, "reorder_cache")]
     if others:
         raise Unsupported(f"a block keeps {others[0]}, which cannot be copied for each point")
