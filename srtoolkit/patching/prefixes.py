@@ -118,6 +118,28 @@ def check_side_by_side(model: Model, tokens: int) -> None:
         raise Unsupported(f"a block attends to {window} tokens, and prefix and points are {tokens}")
 
 
+def check_one_rope(model: Model, past: int, length: int) -> None:
+    """Refuse to run a prompt in parts where its last tokens have other rotary factors than its prefix would have alone.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        past: Number of tokens that run by themselves.
+        length: Number of tokens of the prompt.
+
+    Raises:
+        Unsupported: They have; the message says from which length on.
+    """
+    config = model.hf.config.get_text_config()
+    ropes = getattr(config, "rope_parameters", None) or {}
+    for rope in (ropes, *(one for one in ropes.values() if isinstance(one, dict))):
+        kind, most = rope.get("rope_type"), getattr(config, "max_position_embeddings", None)
+        change = rope.get("original_max_position_embeddings") or getattr(
+            config, "original_max_position_embeddings", most
+        )
+        if change and ((kind == "longrope" and past <= change < length) or (kind == "dynamic" and change < length)):
+            raise Unsupported(f"its rotary factors change behind {change} tokens, and the prompt has {length}")
+
+
 class _Enough(Exception):
     """The last block has its keys and values; nothing behind them is needed."""
 

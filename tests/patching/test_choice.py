@@ -144,7 +144,7 @@ def test_a_choice_that_fails_in_use_is_replaced_and_said_once(error_type, caplog
     for _ in range(3):
         assert error(model, 7, n=3, k=4) < 1e-3
     said = [record.getMessage() for record in caplog.records if "takes its place" in record.getMessage()]
-    assert len(said) == 1 and "'joint' failed" in said[0] and "kernel" in said[0] or "memory" in said[0]
+    assert len(said) == 1 and "'joint' failed" in said[0] and ("kernel" in said[0] or "memory" in said[0])
     block.most_rows = 100
     kept = error_type is NotImplementedError
     assert (choose_method(model, prompts(3, 7), 4).method == "joint") != kept
