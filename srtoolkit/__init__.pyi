@@ -45,6 +45,7 @@ from .costs.work import Work
 from .files.disk import DiskError
 from .measures import paths
 from .measures.baselines import path_cosine, token_distance
+from .measures.continuation import continuation
 from .measures.curves import interpolate
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
 from .measures.layer_map import layer_map
@@ -100,6 +101,7 @@ __all__ = [
     "chance_agreement",
     "checkpoints",
     "cluster",
+    "continuation",
     "contrast",
     "correlation",
     "count_gate_flips",

@@ -31,6 +31,7 @@ Axes, everywhere in the project:
 ``d_head``     width of an attention head
 ``d_vocab``    token ids of the model
 ``width``      of whatever is read: ``d_model``, ``d_vocab`` or all gates
+``written``    place of a token in what a model writes; the first is 1
 ``rank``       place among the likeliest next tokens, the likeliest first
 ``quantity``   name of a summarised measure
 ``resample``   one drawing of the bootstrap; the first may be all pairs as they are

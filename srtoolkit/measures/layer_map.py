@@ -45,8 +45,13 @@ def layer_map(
     """Motion's peak, without unit, for every block that a path is put in after and every later block that is read.
 
     The peak is the largest speed of what is read along its own path; even motion has 1. All later blocks are read in
-    one pass for each block that is patched. A jump that is made in one block, and not by the final norm, shows as a
-    column from which on all values are high.
+    one pass for each block that is patched. A jump that is made in one block shows as a column from which on all values
+    are high.
+
+    On SmolLM2-135M (``sample_pairs(model, 12, length=10, seed=7)``, block 0 patched) the median peak grows in nearly
+    every block, from 1.13 after block 1 to 3.16 after block 24. With the same weights in another order
+    (``null_model(model, "permuted")``), which keep depth, scale and norms, it grows from 1.21 to 1.48 at most: depth
+    alone bends a path a little, and makes no jump of it.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
@@ -95,10 +100,11 @@ def _check_writes(model: Model, writes: Sequence[int] | None) -> list[int]:
     last = model.n_layers - 1
     if not last:
         raise ValueError(f"{model.name} has one block, so there is none to read behind a patched one.")
-    given = list(range(last)) if writes is None else listed(writes)
-    if not given or len(set(given)) != len(given):
+    given = range(last) if writes is None else listed(writes) or ()
+    blocks = [check_whole(block, "writes", 0, last - 1) for block in given]
+    if not blocks or len(set(blocks)) != len(blocks):
         raise ValueError(f"writes={writes!r}: expected different blocks of 0 to {last - 1} in a list.")
-    return [check_whole(block, "writes", 0, last - 1) for block in given]
+    return blocks
 
 
 def _onwards(report: Callable[[int], None], before: int, done: int, _: int) -> None:

@@ -1,7 +1,7 @@
 """Models that run on NDIF's servers, or rehearse that on this machine: what works there, and what failures mean.
 
 The weights stay on the server, and so do the activations. What is sent is the source of one ``with`` block, token ids
-and points; what comes back is what was read at the last position. Each call of :func:`srtoolkit.capture` or
+and points; what comes back is what was read at one position. Each call of :func:`srtoolkit.capture` or
 :func:`srtoolkit.patch` is one session, one round trip, however many batches it has.
 """
 
@@ -21,7 +21,7 @@ from srtoolkit.models.weights import DTYPES, digest
 
 #: Functions that work on a model on a server: those made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
 WORKS = (
-    *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips", "layer_map"),
+    *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips", "layer_map", "continuation"),
     *("lay_out", "slice_plane", "slice_gates", "slice_predictions", "line_on_plane"),
     *("next_tokens", "divergence", "noise_floor", "output_spread", "path_cosine"),
 )

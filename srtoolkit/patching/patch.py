@@ -233,7 +233,7 @@ def _blocks_read(model: Model, layer: int, reads: tuple[str, ...], blocks: Seque
     behind = range(layer + 1, model.n_layers)
     if blocks is None:
         return tuple(behind)
-    given = listed(blocks)
-    if not given or len(set(given)) != len(given):
+    chosen = tuple(check_whole(block, "blocks", behind[0], behind[-1]) for block in listed(blocks) or ())
+    if not chosen or len(set(chosen)) != len(chosen):
         raise ValueError(f"blocks={blocks!r}: expected different blocks of {behind[0]} to {behind[-1]} in a list.")
-    return tuple(check_whole(block, "blocks", behind[0], behind[-1]) for block in given)
+    return chosen

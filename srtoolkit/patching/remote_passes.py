@@ -48,8 +48,8 @@ def patch_there(
     Args:
         model: A model that runs on a server.
         context: Token ids of the prompts.
-        points: Points that replace the residual stream at the last position.
-        readout: What to read, and after which block the points go in.
+        points: Points that replace the residual stream at the patched position.
+        readout: What to read, and after which block and at which position the points go in.
         at_once: Number of points in one batch.
 
     Raises:

@@ -44,6 +44,7 @@ CALLS = {
     "divergence": lambda model: srt.divergence(model, PAIRS, lags=(1, 3), steps=6),
     "from_text": lambda model: srt.from_text(model, PAIRS),
     "interpolate": lambda model: srt.interpolate(model, PAIRS, layer=1, steps=5),
+    "continuation": lambda model: srt.continuation(model, PAIRS[:2], alphas=(0, 1), tokens=3),
     "layer_map": lambda model: srt.layer_map(model, PAIRS, steps=5),
     "locate_gate_flips": lambda model: srt.locate_gate_flips(model, PAIRS[:1], 2, steps=5, halvings=2),
     "next_tokens": lambda model: srt.next_tokens(model, PAIRS[:2], top=3),

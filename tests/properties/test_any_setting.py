@@ -96,6 +96,20 @@ SETTINGS = {
         lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=2, blocks=v),
         lambda v: (isinstance(v, str) and v == "all") or _blocks(v),
     ),
+    "continuation alphas": (lambda v: srt.continuation(model_of(), PAIRS, alphas=v, tokens=1), lambda v: _numbers(v)),
+    "continuation tokens": (lambda v: srt.continuation(model_of(), PAIRS, tokens=v), lambda v: whole(v, 1, 254)),
+    "continuation temperature": (
+        lambda v: srt.continuation(model_of(), PAIRS, tokens=1, temperature=v),
+        lambda v: real(v, 0, 1e308),
+    ),
+    "continuation seed": (
+        lambda v: srt.continuation(model_of(), PAIRS, tokens=1, seed=v),
+        lambda v: whole(v, 0, 2**63),
+    ),
+    "continuation position": (
+        lambda v: srt.continuation(model_of(), PAIRS, tokens=1, position=v),
+        lambda v: whole(v, -2, 1),
+    ),
     "layer_map steps": (lambda v: srt.layer_map(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
     "layer_map writes": (
         lambda v: srt.layer_map(model_of(), PAIRS, steps=2, writes=v),
