@@ -221,7 +221,7 @@ def _try_out(
     return Choice(Chosen("full"), f"{refused}the full path is always right.", 0.0, lasts)
 
 
-def _paths(own: Float[Tensor, "two d_model"], n_points: int) -> Float[Tensor, "two point d_model"]:
+def _paths(own: Float[Tensor, "context d_model"], n_points: int) -> Float[Tensor, "context point d_model"]:
     """Points on a straight line from each of two activations to the other, the last at its end.
 
     Where the two are nearly the same, the line leads a random way instead.
