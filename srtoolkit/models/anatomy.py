@@ -1,9 +1,10 @@
-"""Where the parts of a decoder are: blocks, final norm and unembedding, for any family.
+"""Where the parts of a decoder are: base model, blocks and unembedding, for any family.
 
 transformers gives every family its own spelling (``transformer.h``, ``gpt_neox.layers``, ``model.decoder.layers``), so
-the parts are found by what they are: the blocks are the outermost list with one entry per hidden layer, the final norm
-stands beside that list, the unembedding is what transformers calls the output embedding. What is inside a block is
-found by :mod:`srtoolkit.models.probe`.
+the parts are found by what they are: the blocks are the outermost list of as many modules as there are hidden layers,
+the base model is the outermost part that holds them, the unembedding is what transformers calls the output embedding.
+The norm behind the last block need not be found: what it gives is what the base model gives. Whether the blocks do what
+blocks do, and what is inside them, is seen by :mod:`srtoolkit.models.probe`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-
-#: Names under which families keep the norm that follows the last block.
-FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "norm_final")
 
 
 def narrowest_attention(config: Any) -> int | None:
@@ -43,15 +41,13 @@ class Anatomy:
     """Module paths inside a causal language model, as ``hf.get_submodule`` takes them.
 
     Attributes:
-        base: The model without its unembedding.
+        base: The model without its unembedding; it gives what the unembedding takes, after any final norm.
         blocks: The list of decoder blocks.
-        final_norm: The norm between the last block and the unembedding.
         unembedding: The map from the residual stream to logits.
     """
 
     base: str
     blocks: str
-    final_norm: str
     unembedding: str
 
 
@@ -76,34 +72,22 @@ def find_anatomy(hf: nn.Module, n_layers: int, name: str) -> Anatomy:
     unembedding = next((path for path, module in hf.named_modules() if module is head), None)
     if unembedding is None:
         raise ValueError(f"{name}: {type(hf).__name__} has no output embedding, so it predicts no next token.")
-    return Anatomy(
-        base=_find_base(hf, blocks),
-        blocks=blocks,
-        final_norm=_find_final_norm(hf, blocks, name),
-        unembedding=unembedding,
-    )
+    base, _, inside = blocks.partition(".")
+    if not inside:
+        raise ValueError(
+            f"{name}: {type(hf).__name__} keeps its blocks {blocks!r} beside its unembedding {unembedding!r}; "
+            "srtoolkit needs a base model around the blocks, which gives what the unembedding takes."
+        )
+    return Anatomy(base, blocks, unembedding)
 
 
 def _find_blocks(hf: nn.Module, n_layers: int, name: str) -> str:
-    lists = {path: len(module) for path, module in hf.named_modules() if isinstance(module, nn.ModuleList)}
-    fitting = [path for path, length in lists.items() if length == n_layers]
+    """The outermost list of ``n_layers`` modules, or else the longest of the outermost lists.
+
+    The number is no block's where a configuration counts an encoder's layers (BART) or two for a block (LongCat-Flash).
+    """
+    lists = {path: len(module) for path, module in hf.named_modules() if isinstance(module, nn.ModuleList) and path}
+    fitting = [path for path, length in lists.items() if length == n_layers] or list(lists)
     if not fitting:
-        raise ValueError(
-            f"{name}: no list of {n_layers} blocks in {type(hf).__name__}; its module lists are {lists or 'none'}."
-        )
-    return min(fitting, key=lambda path: path.count("."))
-
-
-def _find_base(hf: nn.Module, blocks: str) -> str:
-    """Where transformers keeps the model without its unembedding, or else what holds the blocks (Llama 4)."""
-    prefix = str(hf.base_model_prefix)
-    return prefix if prefix in dict(hf.named_modules()) else blocks.partition(".")[0]
-
-
-def _find_final_norm(hf: nn.Module, blocks: str, name: str) -> str:
-    parent = blocks.rpartition(".")[0]
-    beside = dict(hf.get_submodule(parent).named_children())
-    for candidate in FINAL_NORMS:
-        if candidate in beside:
-            return f"{parent}.{candidate}" if parent else candidate
-    raise ValueError(f"{name}: no final norm beside {blocks!r}; there are {sorted(beside)}.")
+        raise ValueError(f"{name}: no list of {n_layers} blocks in {type(hf).__name__}, which has no module list.")
+    return min(fitting, key=lambda path: (path.count("."), -lists[path]))

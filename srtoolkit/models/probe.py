@@ -49,12 +49,14 @@ class Inside:
 
     Attributes:
         shape: Shape of the residual stream that it gives for one prompt of ``TOKENS`` tokens; empty if it was not seen.
+        runs: Number of times that it runs in one pass, and so of places where a point could be put in.
         returns: Length of the tuple that it returns; 0 where it returns the stream itself.
         gates: Activation functions that every token goes through, in the order in which they run.
         others: Paths of parts like an MLP that are not among them: routed experts, or an activation that is no module.
     """
 
     shape: tuple[int, ...] = ()
+    runs: int = 0
     returns: int = 0
     gates: tuple[Gate, ...] = ()
     others: tuple[str, ...] = ()
@@ -89,17 +91,29 @@ def look_inside(base: Any, blocks: nn.ModuleList, token: int, device: torch.devi
         token: The token id that the prompt repeats.
         device: Device of the token ids.
         d_model: Width of the residual stream.
+
+    Raises:
+        Exception: What the model raises where it does not run on a plain prompt.
     """
     prompt = torch.full((1, TOKENS), token, device=device)
-    # Without values transformers cannot make the mask, whose values then do not matter.
-    mask = (
-        {"attention_mask": torch.ones(1, 1, TOKENS, TOKENS, dtype=torch.bool, device=device)} if prompt.is_meta else {}
-    )
+    try:
+        return _watch(base, blocks, prompt, d_model)
+    except (RuntimeError, NotImplementedError):
+        if not prompt.is_meta:
+            raise
+        # Without values some families cannot make the mask, whose values then do not matter.
+        mask = torch.ones(1, 1, TOKENS, TOKENS, dtype=torch.bool, device=device)
+        return _watch(base, blocks, prompt, d_model, attention_mask=mask)
+
+
+def _watch(base: Any, blocks: nn.ModuleList, prompt: Tensor, d_model: int, **options: Tensor) -> tuple[Inside, ...]:
     watched = [_Block(block, d_model) for block in blocks]
     with ExitStack() as stack:
         for block in watched:
             stack.enter_context(block.watching())
-        base(input_ids=prompt, use_cache=False, **mask)
+        gives = base(input_ids=prompt, use_cache=False, **options)[0]
+    if gives.shape[:2] != prompt.shape:
+        raise ValueError(f"it gives {list(gives.shape)} for {list(prompt.shape)} tokens, not one vector for each.")
     return tuple(block.found() for block in watched)
 
 
@@ -225,7 +239,7 @@ class _Block:
         whole = [call for call in self.calls if self._takes_every_token(call)]
         chosen = [call for call in whole if call.home is not None] or whole
         gates = tuple(Gate(call.path, call.width, call.gated, call.home or "") for call in chosen)
-        return Inside(self.shape, self.returns, gates, self._others(gates))
+        return Inside(self.shape, self.times[""], self.returns, gates, self._others(gates))
 
     def _takes_every_token(self, call: _Call) -> bool:
         """Whether an activation sees each token once, in order: routed experts do not."""

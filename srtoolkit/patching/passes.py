@@ -38,8 +38,8 @@ def trace(
     """
     reads, layer = readout.reads, readout.layer
     whole = wants_logits(reads)
-    root = model.nn if whole else model.nn.get(model.anatomy.base)
-    blocks, norm = model.nn.get(model.anatomy.blocks), model.nn.get(model.anatomy.final_norm)
+    base, blocks = model.nn.get(model.anatomy.base), model.nn.get(model.anatomy.blocks)
+    root = model.nn if whole else base
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
     # A trace meets modules in the order in which they run.
     in_order = sorted(readout.blocks) if {GATES, OPEN_GATES} & set(reads) else []
@@ -62,7 +62,8 @@ def trace(
         if "resid" in reads:
             found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
         if "final_norm" in reads:
-            found["final_norm"] = norm.output[:, tail].clone()
+            # What the base model gives, whatever norm a family has there and however often that norm runs.
+            found["final_norm"] = base.output[0][:, tail].clone()
         if whole:
             logits = root.output.logits
             found["logits"] = logits if logits.shape[1] == last else logits[:, tail].clone()

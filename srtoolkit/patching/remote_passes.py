@@ -86,9 +86,10 @@ def _patched_there(
     """What is read of patched passes of whole prompts, for each batch, in one session on a server."""
     nn, anatomy, (reads, layer, chosen) = model.nn, model.anatomy, readout
     whole = wants_logits(reads)
-    root = nn if whole else nn.get(anatomy.base)
+    base = nn.get(anatomy.base)
+    root = nn if whole else base
     options = {"logits_to_keep": 1} if whole and "logits_to_keep" in model.forward_arguments else {}
-    blocks, norm = list(nn.get(anatomy.blocks)), nn.get(anatomy.final_norm)
+    blocks = list(nn.get(anatomy.blocks))
     block, last = blocks[layer], blocks[-1]
     in_order = sorted(chosen) if "gates" in reads else []  # a trace meets modules in the order in which they run
     gates = [[blocks[index].get(gate.path) for gate in model.inside[index].gates] for index in in_order]
@@ -118,7 +119,7 @@ def _patched_there(
                         stream = output if torch.is_tensor(output) else output[0]
                         read["resid"] = stream[:, -1].to("cpu", copy=True)
                     if final_norm:
-                        read["final_norm"] = norm.output[:, -1].to("cpu", copy=True)
+                        read["final_norm"] = base.output[0][:, -1].to("cpu", copy=True)
                     if whole:
                         read["logits"] = root.output.logits[:, -1].to("cpu", copy=True)
                     found.append(read)
