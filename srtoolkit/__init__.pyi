@@ -47,6 +47,7 @@ from .measures import paths
 from .measures.baselines import path_cosine, token_distance
 from .measures.curves import interpolate
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
+from .measures.layer_map import layer_map
 from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
 from .measures.planes import lay_out
@@ -114,6 +115,7 @@ __all__ = [
     "interpolate",
     "interquartile_range",
     "lay_out",
+    "layer_map",
     "line_on_plane",
     "load",
     "load_model",

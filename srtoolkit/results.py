@@ -21,6 +21,8 @@ Axes, everywhere in the project:
 ``neighbour``  a random point beside A
 ``model``      one model or revision of a sweep, named by its label
 ``block``      index of a decoder block whose gates are read
+``write``      index of a decoder block after which points are put in
+``read``       index of a decoder block that is read
 ``gate``       one pre-activation of the MLP of a block
 ``flip``       one change of a gate's sign on a path
 ``head``       one attention head

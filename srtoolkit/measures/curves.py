@@ -79,6 +79,7 @@ def interpolate(
     layer: int = 0,
     steps: int = 50,
     path: str | Path = "linear",
+    position: int = -1,
     reads: str | Sequence[str] = READS,
     top: int = 0,
     own_b: bool = False,
@@ -102,6 +103,8 @@ def interpolate(
         steps: Number of points of the path, both ends included; the paper's 50 make steps of 1/49.
         path: ``"linear"``; ``"slerp"``, whose direction turns evenly; ``"arc"``, the same about the model's mean
             activation; or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        position: Which token's activation is captured and replaced in every prompt, counted from 0, or from the end if
+            negative. Outputs are read at the last token, whichever is replaced.
         reads: Outputs to measure, one or several. ``"final_norm"`` (the paper's) gives ``distance`` and
             ``relative_distance`` from A's output, ``distance_b`` from that at alpha = 1, and ``step`` from that one
             point before; ``"resid"`` gives them before the norm; ``"logits"`` gives ``kl``, ``jsd``,
@@ -128,8 +131,8 @@ def interpolate(
 
     Raises:
         TypeError: ``own_b`` or ``jsd_steps`` is neither true nor false.
-        ValueError: A prompt, block, number of steps, path, read point, method or number of tokens is not valid, or
-            ``own_b`` is asked of a path that does not end at B.
+        ValueError: A prompt, block, number of steps, path, position, read point, method or number of tokens is not
+            valid, or ``own_b`` is asked of a path that does not end at B.
     """
     reads = check_names(reads, READS, "reads")
     check_names(method, (*METHODS, "auto"), "method")
@@ -140,7 +143,7 @@ def interpolate(
     if top and "logits" not in reads:
         raise ValueError(f"top={top}: the likeliest tokens are read off the logits, and reads={reads} has none.")
     steps = check_whole(steps, "steps", 2, 10**6)  # a path has at least its two ends
-    walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path)
+    walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path, position=position)
     if own_b:
         check_end(walk)
     found = Rows(len(walk.pairs))
@@ -176,7 +179,7 @@ def _measure(
         order = torch.cat([torch.tensor([0, steps - 1]), before, cut])
         found = patch(
             model, batch.context, points[:, order], layer=layer, reads=wanted, method=batch.method,
-            progress=functools.partial(_of_all_cuts, batch.progress, number, len(cuts)),
+            position=batch.position, progress=functools.partial(_of_all_cuts, batch.progress, number, len(cuts)),
         )  # fmt: skip
         for pair in range(len(points)):
             of_pair = {read: value[pair] for read, value in found.items()}

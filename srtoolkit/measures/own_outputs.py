@@ -40,6 +40,8 @@ def own_outputs(walk: Walk, batch: Batch, reads: tuple[str, ...]) -> list[dict[s
     own: dict[int, dict[str, Tensor]] = {}
     for places, context in by_length([walk.pairs.tokens_b[row] for row in batch.rows]):
         points = walk.b[[batch.rows[place] for place in places]][:, None]
-        found = patch(walk.model, context, points, layer=walk.layer, reads=wanted, method="full")
+        found = patch(
+            walk.model, context, points, layer=walk.layer, position=walk.position, reads=wanted, method="full"
+        )
         own |= {place: {read: value[row] for read, value in found.items()} for row, place in enumerate(places)}
     return [own[place] for place in range(len(batch.rows))]

@@ -19,7 +19,7 @@ from torch import Tensor
 from srtoolkit.measures.dataset import pairs_dataset
 from srtoolkit.measures.paths import Path, find_path
 from srtoolkit.measures.progress import reporting
-from srtoolkit.models.checks import check_layer
+from srtoolkit.models.checks import check_layer, check_position
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.choice import choose_method
@@ -48,6 +48,7 @@ class Batch(NamedTuple):
             once, where they enter the model.
         method: Name of the patching method; never ``"auto"``.
         progress: The argument ``progress`` for :func:`srtoolkit.patch`.
+        position: Which token's activation the points replace.
     """
 
     rows: list[int]
@@ -55,6 +56,7 @@ class Batch(NamedTuple):
     points: Float[Tensor, "pair alpha d_model"]
     method: str
     progress: Progress
+    position: int = -1
 
 
 class Rows(dict[str, np.ndarray]):
@@ -95,6 +97,7 @@ class Walk:
         points_on: The path as a function of (A, B, alphas).
         a: Activations of the prompts A, in float32 or wider.
         b: Activations of the prompts B, likewise.
+        position: Which token's activation is replaced, in every prompt.
         methods: Patching methods that were used, in the order of their first use.
     """
 
@@ -106,6 +109,7 @@ class Walk:
     points_on: Path
     a: Float[Tensor, "pair d_model"]
     b: Float[Tensor, "pair d_model"]
+    position: int = -1
     methods: dict[str, None] = field(default_factory=dict)
 
     def batches(self, at_once: int, *, method: str = "auto", progress: Progress | None = None) -> Iterator[Batch]:
@@ -123,12 +127,14 @@ class Walk:
             for places, context in by_length(self.pairs.tokens_a):
                 chosen = method
                 if method == "auto":
-                    chosen = choose_method(self.model, context.to(self.model.device), steps).method
+                    behind = context.shape[1] - 1 - check_position(context.shape[1], self.position)
+                    chosen = choose_method(self.model, context.to(self.model.device), steps, behind).method
                 self.methods[chosen] = None
                 for some in torch.arange(len(places)).split(at_once):
                     rows = [places[index] for index in some]
                     points = self.points_on(self.a[rows], self.b[rows], self.alphas)
-                    yield Batch(rows, context[some], points, chosen, _part(report, done, len(rows) * steps))
+                    part = _part(report, done, len(rows) * steps)
+                    yield Batch(rows, context[some], points, chosen, part, self.position)
                     done += len(rows) * steps
                     report(done)
 
@@ -148,7 +154,8 @@ class Walk:
             settings: Further settings of the measurement, kept as attributes.
         """
         method = {"method": ", ".join(self.methods)} if self.methods else {}
-        about = {"layer": self.layer, "path": self.path, **method, **settings}
+        at = {"position": self.position} if self.position != -1 else {}
+        about = {"layer": self.layer, "path": self.path, **at, **method, **settings}
         found = pairs_dataset(self.model, self.pairs, data, coords, **about)
         warn_of_overflow(self.model, self.pairs.tokens_a, undefined, self.layer)
         return found
@@ -161,6 +168,7 @@ def set_out(
     layer: int,
     alphas: Float[Tensor, " alpha"],
     path: str | Path,
+    position: int = -1,
 ) -> Walk:
     """Check the arguments of a measurement, and capture both ends of every path.
 
@@ -170,14 +178,15 @@ def set_out(
         layer: Block whose output is replaced.
         alphas: Places on every path, from A (0) to B (1).
         path: ``"linear"``, ``"slerp"``, ``"arc"``, or a function of (A, B, alphas).
+        position: Which token's activation is captured and replaced, in every prompt.
 
     Raises:
-        ValueError: A prompt, block or path is not valid; this is checked before the model runs.
+        ValueError: A prompt, block, path or position is not valid; this is checked before the model runs.
     """
     layer, pairs = check_layer(model, layer), as_pairs(model, pairs)
     path_name, points_on = find_path(path, lambda: prose_mean(model, layer))
-    a, b = (wide(capture_all(model, side, layer)) for side in (pairs.tokens_a, pairs.tokens_b))
-    return Walk(model, pairs, layer, alphas, path_name, points_on, a, b)
+    a, b = (wide(capture_all(model, side, layer, position)) for side in (pairs.tokens_a, pairs.tokens_b))
+    return Walk(model, pairs, layer, alphas, path_name, points_on, a, b, position)
 
 
 def wide(activations: Float[Tensor, "prompt d_model"]) -> Float[Tensor, "prompt d_model"]:
@@ -210,20 +219,25 @@ def prose_mean(model: Model, layer: int) -> Float[Tensor, " d_model"]:
     return wide(capture_all(model, prompts, layer)).mean(0)
 
 
-def capture_all(model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int) -> Float[Tensor, "prompt d_model"]:
-    """Residual streams of prompts of any lengths after block ``layer`` at their last positions, in the prompts' order.
+def capture_all(
+    model: Model, prompts: Sequence[Int[Tensor, " _pos"]], layer: int, position: int = -1
+) -> Float[Tensor, "prompt d_model"]:
+    """Residual streams of prompts of any lengths after block ``layer`` at one position, in the prompts' order.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         prompts: Token ids of each prompt.
         layer: Block whose output is read.
+        position: Which token's activation, of each prompt; the last by default.
 
     Raises:
-        ValueError: A prompt or block is not valid, or activations are NaN or infinite.
+        ValueError: A prompt, block or position is not valid, or activations are NaN or infinite.
     """
+    for length in sorted({len(prompt) for prompt in prompts}):  # before any runs
+        check_position(length, position)
     out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
     for places, tokens in by_length(prompts):
-        out[places] = capture(model, tokens, layer=layer)
+        out[places] = capture(model, tokens, layer=layer, position=position)
     return check_activations(model, out, layer)
 
 

@@ -149,7 +149,8 @@ def check_stream(model: Model) -> None:
             raise ValueError(
                 f"{model.name}: block {block} of {type(model.hf).__name__} gives {list(inside.shape)} for one prompt "
                 f"of {TOKENS} tokens, not [prompt, pos, d_model] = {list(expected)}: its residual stream is not one "
-                "vector a token, which srtoolkit puts in and reads. Take a model without several streams."
+                "vector a token, which srtoolkit puts in and reads, so there is no one place for a point. Take another "
+                "model."
             )
 
 
@@ -186,3 +187,26 @@ def check_points(
             f"{model.dtype} of {model.name}; load the model in a wider dtype, or take smaller points."
         )
     return converted
+
+
+def check_position(length: int, position: Any, what: str = "position", first: int = 0) -> int:
+    """The index of one of a prompt's tokens, counted from 0, after a check that it is one.
+
+    Args:
+        length: Number of tokens of the prompt.
+        position: Index of a token, counted from the start, or from the end if it is negative.
+        what: Name of the argument, for the error message.
+        first: Least index that is allowed.
+
+    Raises:
+        ValueError: ``position`` is no whole number, or there is no such token.
+    """
+    number = check_whole(position, what, -(10**9), 10**9)
+    found = number + length if number < 0 else number
+    if not first <= found < length:
+        also = f", and what lies before position {first} does not see the point" if first else ""
+        raise ValueError(
+            f"{what}={number}: a prompt here has {length} tokens; expected {first} to {length - 1} from its start, or "
+            f"{first - length} to -1 from its end{also}."
+        )
+    return found

@@ -21,7 +21,7 @@ from srtoolkit.models.weights import DTYPES, digest
 
 #: Functions that work on a model on a server: those made of :func:`srtoolkit.capture` and :func:`srtoolkit.patch`.
 WORKS = (
-    *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips"),
+    *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips", "layer_map"),
     *("lay_out", "slice_plane", "slice_gates", "slice_predictions", "line_on_plane"),
     *("next_tokens", "divergence", "noise_floor", "output_spread", "path_cosine"),
 )

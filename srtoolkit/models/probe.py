@@ -272,7 +272,7 @@ class _Block:
 
 def _first(output: Any) -> Tensor:
     """The tensor that a module gives, or the first of a tuple; an empty one where there is none."""
-    first = output[0] if isinstance(output, tuple | list) and output else output
+    first = output[0] if type(output) in (tuple, list) and output else output  # what has names is no stream's tuple
     return first if isinstance(first, Tensor) else torch.empty(0)
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from srtoolkit.models.anatomy import mlp_width
+from srtoolkit.models.anatomy import attention_widths, mlp_width
 from srtoolkit.models.model import Model
 from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, wants_logits
 
@@ -47,7 +47,7 @@ def bytes_per_token(model: Model, readout: Readout) -> int:
     logits = model.vocab_size if wants_logits(readout.reads) else 0
     gates = {GATES: 2 * model.hf.dtype.itemsize, OPEN_GATES: 2}
     each_gate = sum(size for name, size in gates.items() if name in readout.reads)
-    inside = model.hf.dtype.itemsize * (6 * model.d_model + 3 * mlp)
+    inside = model.hf.dtype.itemsize * ((6 + len(readout.sites)) * model.d_model + 3 * mlp)
     return int(inside + each_gate * mlp * len(readout.blocks) + 8 * logits)
 
 
@@ -57,11 +57,8 @@ def bytes_per_key(model: Model) -> int:
     Args:
         model: The model, whose widths count.
     """
-    config = model.hf.config.get_text_config()
-    query_heads = int(getattr(config, "num_attention_heads", 1))
-    heads = int(getattr(config, "num_key_value_heads", None) or query_heads)
-    width = int(getattr(config, "head_dim", None) or model.d_model // query_heads)
-    return 2 * model.n_layers * heads * width * model.hf.dtype.itemsize
+    _, width = attention_widths(model.hf.config)
+    return 2 * model.n_layers * (width or model.d_model) * model.hf.dtype.itemsize
 
 
 def in_batches(

@@ -45,7 +45,7 @@ class Choice:
     lasts: bool = True
 
 
-def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: int = 1) -> Choice:
+def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: int = 1, behind: int = 0) -> Choice:
     """The fastest method that agrees with the full path on three points; tried once per kind of context.
 
     Contexts are of one kind when they have the same answer to three questions: is there a prefix at all, does local
@@ -55,12 +55,14 @@ def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: i
         model: From :func:`srtoolkit.load_model`.
         context: Token ids of the contexts; the first one is tried.
         n_points: Number of points of each context.
+        behind: Number of tokens behind the patched one, which run again for every point.
     """
     if model.remote:
         return Choice("full", "the others run prompts in parts, and the model runs elsewhere.", 0.0)
-    contexts = Contexts(context.shape[1], n_points, model.attention_window, _share_prefixes(context))
+    shared = _share_prefixes(context[:, : context.shape[1] - behind])
+    contexts = Contexts(context.shape[1], n_points, model.attention_window, shared, behind)
     methods = candidates(contexts)
-    kind = (contexts.length > 1, methods)
+    kind = (contexts.past > 0, behind > 0, methods)
     with model.lock:
         if kind not in model.methods:
             choice = _compare(model, context[:1], contexts)
@@ -88,8 +90,8 @@ def _share_prefixes(context: Int[Tensor, "context pos"]) -> bool:
 
 def _compare(model: Model, context: Int[Tensor, "context pos"], contexts: Contexts) -> Choice:
     """Try the methods in order against the full path, on the context's own activation and two points around it."""
-    readout = Readout(("final_norm",), 0)
-    own = stream(model, context, 0, last=1)[:, 0]
+    readout = Readout(("final_norm",), 0, behind=contexts.behind)
+    own = stream(model, context, 0, last=1 + contexts.behind)[:, 0]
     noise = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0)).to(own)
     around = own + 0.5 * own.norm() * noise / noise.norm(dim=-1, keepdim=True)
     points = torch.cat([own, around])[None]

@@ -1,4 +1,4 @@
-"""One traced forward pass: points replace the residual stream, and outputs are read at the last positions.
+"""One traced forward pass: points replace the residual stream, and outputs are read at some positions.
 
 Each trace is of the base model where it can be, so that the unembedding runs only where logits are read. None uses
 ``tracer.stop()``, whose exception keeps every tensor of the pass alive until Python's cyclic collector runs.
@@ -6,7 +6,7 @@ Each trace is of the base model where it can be, so that the unembedding runs on
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import nnsight
 import torch
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
-from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, wants_logits
+from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, Site, wants_logits
 
 
 def trace(
@@ -24,50 +24,84 @@ def trace(
     readout: Readout,
     *,
     skip: bool,
-    last: int,
+    at: slice,
 ) -> Reads:
     """Run the model with points in place of the residual stream after a block, and read its outputs.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         inputs: Arguments of the model's forward pass.
-        points: Points that replace the last position; with ``skip``, all positions.
+        points: Points that replace one position, ``readout.behind`` before the last; with ``skip``, all positions.
         readout: What to read, and after which block the points go in.
         skip: Skip that block and those before it.
-        last: Number of last positions to read.
+        at: Positions to read.
     """
     reads, layer = readout.reads, readout.layer
     whole = wants_logits(reads)
     base, blocks = model.nn.get(model.anatomy.base), model.nn.get(model.anatomy.blocks)
     root = model.nn if whole else base
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
-    # A trace meets modules in the order in which they run.
-    in_order = sorted(readout.blocks) if {GATES, OPEN_GATES} & set(reads) else []
-    gates = [[blocks[block].get(gate.path) for gate in model.inside[block].gates] for block in in_order]
-    places = [in_order.index(block) for block in readout.blocks] if in_order else []
-    tail = slice(-last, None)
+    looks, rows = looks_inside(model, readout), len(points)
     with root.trace(**inputs):
-        found = nnsight.save({})
+        found, gates = nnsight.save({}), {}
         for block, start in zip(blocks, starts, strict=False):
             block.skip(start)
         if not skip:
-            _resid(blocks[layer].output)[:, -1:] = points
-        if GATES in reads:
-            read = [_of_block([gate.input for gate in some], points, tail) for some in gates]
-            found[GATES] = torch.cat([read[place] for place in places], dim=-1)
-        elif OPEN_GATES in reads:
-            # Block by block, so that never more than one block's pre-activations are held.
-            signs = [_of_block([gate.input for gate in some], points, tail) > 0 for some in gates]
-            found[OPEN_GATES] = torch.cat([signs[place] for place in places], dim=-1)
-        if "resid" in reads:
-            found["resid"] = _resid(blocks[-1].output)[:, tail].clone()
+            _resid(blocks[layer].output)[:, -1 - readout.behind] = points[:, 0]
+        for look in looks:
+            if look.names:
+                read = _in_rows(_resid(look.modules[0].output), rows)[:, at].to(points.device)
+                found.update({name: read.clone() for name in look.names})
+            else:
+                gates[look.block] = _of_block([gate.input for gate in look.modules], points, at)
+                if GATES not in reads:  # so that never more than one block's pre-activations are held
+                    gates[look.block] = gates[look.block] > 0
+        if gates:
+            found[GATES if GATES in reads else OPEN_GATES] = torch.cat([gates[n] for n in readout.blocks], dim=-1)
         if "final_norm" in reads:
             # What the base model gives, whatever norm a family has there and however often that norm runs.
-            found["final_norm"] = base.output[0][:, tail].clone()
+            found["final_norm"] = base.output[0][:, at].clone()
         if whole:
             logits = root.output.logits
-            found["logits"] = logits if logits.shape[1] == last else logits[:, tail].clone()
+            found["logits"] = logits if "logits_to_keep" in inputs else logits[:, at].clone()
     return dict(found)
+
+
+class Look(NamedTuple):
+    """What is read at one place inside a block.
+
+    Attributes:
+        block: Index of the block.
+        stage: Place in the order in which a block computes.
+        names: Read points that are the output there; none where the inputs of activation functions are read.
+        modules: nnsight's view of the modules: one whose output is read, or the activation functions.
+    """
+
+    block: int
+    stage: int
+    names: tuple[str, ...]
+    modules: list[Any]
+
+
+def looks_inside(model: Model, readout: Readout) -> list[Look]:
+    """What is read inside the blocks, in the order in which it is computed: a trace meets modules in no other.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        readout: What is read.
+    """
+    blocks = model.nn.get(model.anatomy.blocks)
+    after_all = [Site("resid", model.n_layers - 1, "")] if "resid" in readout.reads else []
+    names: dict[tuple[int, str], tuple[str, ...]] = {}
+    for site in (*readout.sites, *after_all):
+        names[site.block, site.path] = (*names.get((site.block, site.path), ()), site.name)
+    looks = []
+    for (block, path), some in names.items():
+        stage = {"attn": 0, "mlp": 2, "resid": 3}[some[0].partition(".")[0]]
+        looks.append(Look(block, stage, some, [blocks[block].get(path) if path else blocks[block]]))
+    for block in readout.blocks:
+        looks.append(Look(block, 1, (), [blocks[block].get(gate.path) for gate in model.inside[block].gates]))
+    return sorted(looks, key=lambda look: look[:2])
 
 
 def stream(
@@ -91,16 +125,20 @@ def stream(
     return found
 
 
-def logits_of_last(model: Model, readout: Readout, last: int) -> dict[str, int]:
-    """The argument that limits logits to the last positions; empty where no logits are read or the model lacks it.
+def logits_at(model: Model, readout: Readout, length: int, at: slice) -> dict[str, Any]:
+    """The argument that limits logits to some positions; empty where no logits are read or the model lacks it.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         readout: What is read.
-        last: Number of last positions at which logits are needed.
+        length: Number of positions of the pass.
+        at: Positions at which logits are needed.
     """
-    takes = "logits_to_keep" in model.forward_arguments
-    return {"logits_to_keep": last} if takes and wants_logits(readout.reads) else {}
+    if "logits_to_keep" not in model.forward_arguments or not wants_logits(readout.reads):
+        return {}
+    places = range(length)[at]
+    last = places == range(length - len(places), length)
+    return {"logits_to_keep": len(places) if last else torch.tensor(places, device=model.device)}
 
 
 def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
@@ -110,12 +148,17 @@ def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
     return found
 
 
+def _in_rows(values: Tensor, rows: int) -> Float[Tensor, "row pos _width"]:
+    """What a module gives or takes, of which OPT flattens rows and positions."""
+    return values.reshape(rows, -1, values.shape[-1])
+
+
 def _of_block(
-    values: list[Tensor], points: Float[Tensor, "row pos d_model"], tail: slice
-) -> Float[Tensor, "row _last gate"]:
-    """A block's gates side by side, of which OPT flattens rows and positions; a block may have none."""
-    rows = [value.reshape(len(points), -1, value.shape[-1])[:, tail].to(points.device) for value in values]
-    return torch.cat(rows, dim=-1) if rows else points[:, tail, :0]
+    values: list[Tensor], points: Float[Tensor, "row pos d_model"], at: slice
+) -> Float[Tensor, "row _pos gate"]:
+    """A block's gates side by side; a block may have none."""
+    rows = [_in_rows(value, len(points))[:, at].to(points.device) for value in values]
+    return torch.cat(rows, dim=-1) if rows else points[:, at, :0]
 
 
 def _as_block_output(points: Tensor, length: int) -> Tensor | tuple[Tensor | None, ...]:

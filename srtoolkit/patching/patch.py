@@ -1,4 +1,4 @@
-"""Reading and replacing the residual stream at the last position: ``capture`` and ``patch``, the paper's ``F_p``."""
+"""Reading and replacing the residual stream at one position: ``capture`` and ``patch``, the paper's ``F_p``."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from srtoolkit.models.checks import check_gates, check_layer, check_points, check_tokens
+from srtoolkit.models.checks import check_gates, check_layer, check_points, check_position, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_method
-from srtoolkit.patching.batches import Progress, named
+from srtoolkit.patching.batches import Progress, is_out_of_memory, named
 from srtoolkit.patching.choice import choose_method
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.passes import stream
 from srtoolkit.patching.prefixes import Unsupported
-from srtoolkit.patching.reads import GATES, OPEN_GATES, READS, Readout, Reads
+from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, check_reads
 from srtoolkit.patching.remote_passes import capture_there, patch_there
 from srtoolkit.validation import check_names, check_whole, former_spellings, listed
 
 
 @former_spellings("layer")
 @torch.no_grad()
-def capture(model: Model, tokens: Int[Tensor, "prompt pos"], *, layer: int = 0) -> Float[Tensor, "prompt d_model"]:
-    """Residual stream after block ``layer`` at the last position, in the model's activation units.
+def capture(
+    model: Model, tokens: Int[Tensor, "prompt pos"], *, layer: int = 0, position: int = -1
+) -> Float[Tensor, "prompt d_model"]:
+    """Residual stream after block ``layer`` at one position, in the model's activation units.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
         tokens: Token ids of the prompts, which have one length.
         layer: Block whose output is read; 0 is the paper's "after the first layer".
+        position: Which token's activation, counted from 0, or from the end if negative; the paper's is the last.
 
     Raises:
-        ValueError: A prompt is empty or too long, an id is outside the vocabulary, or there is no such block.
+        ValueError: A prompt is empty or too long, an id is outside the vocabulary, or there is no such block or token.
     """
     tokens, layer = check_tokens(model, tokens), check_layer(model, layer)
+    tokens = tokens[:, : check_position(tokens.shape[1], position) + 1]  # no token sees those behind it
     at_once = max(1, METHODS["full"].points_that_fit(model, tokens.shape[1], 1, Readout((), layer)))
     with model.lock, named():
         if model.remote:
@@ -52,6 +56,8 @@ def patch(
     *,
     layer: int = 0,
     reads: str = "final_norm",
+    position: int = -1,
+    read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
     reduce: None = None,
@@ -67,6 +73,8 @@ def patch(
     *,
     layer: int = 0,
     reads: tuple[str, ...],
+    position: int = -1,
+    read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
     reduce: Callable[[Reads], Reads] | None = None,
@@ -82,6 +90,8 @@ def patch(
     *,
     layer: int = 0,
     reads: str = "final_norm",
+    position: int = -1,
+    read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
     reduce: Callable[[Reads], Reads],
@@ -98,25 +108,30 @@ def patch(
     *,
     layer: int = 0,
     reads: str | tuple[str, ...] = "final_norm",
+    position: int = -1,
+    read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
     reduce: Callable[[Reads], Reads] | None = None,
     progress: Progress | None = None,
 ) -> Shaped[Tensor, "context point width"] | dict[str, Shaped[Tensor, "context point _width"]]:
-    """``F_p(X)``: the model's output when ``X`` replaces the residual stream after block ``layer`` at the last
-    position.
+    """``F_p(X)``: the model's output when ``X`` replaces the residual stream after block ``layer`` at one position.
 
-    All earlier positions keep the context's own activations. Janiak et al. 2024, Section 3; the paper's scripts read
-    ``"final_norm"``.
+    All earlier positions keep the context's own activations; later ones see the point, and run again for each. Janiak
+    et al. 2024, Section 3, patch and read the last position; the paper's scripts read ``"final_norm"``.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        context: Token ids of the prompts p, which have one length; the activation of the last token is replaced.
+        context: Token ids of the prompts p, which have one length.
         points: The points X that replace it, any number for each context.
         layer: Block whose output is replaced.
-        reads: What to read at the last position: ``"resid"`` (the residual stream after the last block),
-            ``"final_norm"``, ``"logits"``, ``"logprobs"``, ``"gates"`` (MLP gate pre-activations) or ``"open_gates"``
-            (whether each is above 0); or a tuple of several, all from one pass.
+        reads: What to read: ``"resid"`` (the residual stream after the last block), ``"final_norm"``, ``"logits"``,
+            ``"logprobs"``, ``"gates"`` (MLP gate pre-activations) or ``"open_gates"`` (whether each is above 0); of
+            single blocks behind ``layer``, counted from 0, ``"resid.7"`` (the stream after block 7), ``"attn.7"`` and
+            ``"mlp.7"`` (what its attention and its MLP add to the stream; without a number, those of the last block);
+            or a tuple of several, all from one pass.
+        position: Which token's activation is replaced, counted from 0, or from the end if negative.
+        read_position: At which token to read, the replaced one or a later one.
         method: Patching method: ``"auto"``, ``"full"``, ``"prefix"``, ``"parallel"`` or ``"joint"``; they differ in
             speed and memory. A model that runs remotely takes ``"auto"`` and ``"full"`` only.
         blocks: Blocks whose gates are read, in the order in which they come back; where ``None``, all blocks after
@@ -132,12 +147,14 @@ def patch(
         read point where ``reads`` is a tuple; the dict that ``reduce`` returns, where it is given.
 
     Raises:
-        ValueError: The tokens, points, block or read point do not suit the model, or the method cannot run it.
+        ValueError: The tokens, points, block, positions or read point do not suit the model, or the method cannot run
+            it.
         RemoteError: The method cannot run remotely, or the server cannot be reached.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
-    wanted = check_names(reads, (*READS, GATES, OPEN_GATES), "reads")
-    readout = Readout(wanted, layer, _blocks_read(model, layer, wanted, blocks))
+    wanted, sites = check_reads(model, reads, layer)
+    context, behind = _up_to_read(model, context, layer, position, read_position)
+    readout = Readout(wanted, layer, _blocks_read(model, layer, wanted, blocks), sites, behind)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     check_method(model, method)
     points = check_points(model, points, len(context))
@@ -149,12 +166,31 @@ def patch(
             if progress is not None:
                 progress(points.shape[0] * points.shape[1], points.shape[0] * points.shape[1])
         elif method == "auto":
-            chosen = choose_method(model, context, points.shape[1]).method
+            chosen = choose_method(model, context, points.shape[1], behind).method
             out = METHODS[chosen].run(model, context, points, readout, reduce, progress)
         else:
             out = _run_as_asked(model, method, context, points, readout, reduce, progress)
     out = {name: values.to(model.device) for name, values in out.items()}
     return out[wanted[0]] if isinstance(reads, str) and reduce is None else out
+
+
+def _up_to_read(
+    model: Model, context: Int[Tensor, "context pos"], layer: int, position: int, read_position: int
+) -> tuple[Int[Tensor, "context _pos"], int]:
+    """The contexts up to the token at which is read, for none sees those behind it, and how far behind the point it is.
+
+    Raises:
+        ValueError: There is no such token, or it does not see the point.
+    """
+    length = context.shape[1]
+    patched = check_position(length, position)
+    read = check_position(length, read_position, "read_position", patched)
+    if read > patched and layer == model.n_layers - 1:
+        raise ValueError(
+            f"position={position}, read_position={read_position}: a point that is put in after block {layer}, the last "
+            f"of {model.name}, is seen by no later token; read at the same position, or put it in earlier."
+        )
+    return context[:, : read + 1], read - patched
 
 
 def _run_as_asked(
@@ -170,17 +206,37 @@ def _run_as_asked(
     try:
         return METHODS[method].run(model, context, points, readout, reduce, progress)
     except Unsupported as refused:
-        works = []
-        for name, other in METHODS.items():
-            try:
-                other.check(model, context.shape[1], points.shape[1], readout.layer)
-            except Unsupported:
-                continue
-            works.append(name)
-        raise Unsupported(
-            f"method={method!r}: {model.name} cannot be run so: {refused}. Use method='auto', or one of "
-            f"{[name for name in works if name != method]}."
-        ) from None
+        why = str(refused)
+    except Exception as error:  # families each fail in their own ways, and so may the caller's functions
+        if method == "full" or is_out_of_memory(error) or not _fails(model, method, context, points, readout):
+            raise
+        why = f"it failed ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})"
+    works = []
+    for name, other in METHODS.items():
+        try:
+            other.check(model, context.shape[1], points.shape[1], readout)
+        except Unsupported:
+            continue
+        works.append(name)
+    raise Unsupported(
+        f"method={method!r}: {model.name} cannot be run so: {why.rstrip('.')}. Use method='auto', or one of "
+        f"{[name for name in works if name != method]}."
+    ) from None
+
+
+def _fails(
+    model: Model,
+    method: str,
+    context: Int[Tensor, "context pos"],
+    points: Float[Tensor, "context point d_model"],
+    readout: Readout,
+) -> bool:
+    """Whether a method fails on a few points without the caller's functions, so that it is the model that it fails on."""
+    try:
+        METHODS[method].run(model, context[:2], points[:2, :2], readout)
+    except Exception:
+        return True
+    return False
 
 
 def _blocks_read(model: Model, layer: int, reads: tuple[str, ...], blocks: Sequence[int] | None) -> tuple[int, ...]:

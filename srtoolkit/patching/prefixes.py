@@ -158,17 +158,22 @@ def keys_and_values(model: Model, ids: Int[Tensor, "context pos"]) -> list[tuple
     return found
 
 
-def sees_prefix_and_itself(k: int, past: int, like: Tensor) -> Float[Tensor, "1 1 point key"]:
-    """Additive attention mask of the points: 0 for the prefix and the point itself, the lowest number for other points.
+def sees_prefix_and_itself(k: int, past: int, like: Tensor, each: int = 1) -> Float[Tensor, "1 1 pos key"]:
+    """Additive attention mask of points side by side, and of the tokens that follow each.
+
+    It is 0 for the prefix, the point itself and what has followed it so far, and the lowest number for the others.
 
     Args:
         k: Number of points in the sequence.
         past: Number of tokens of the prefix.
         like: A tensor whose number format and device the mask takes.
+        each: Number of tokens of each point, with itself.
     """
-    lowest = torch.finfo(like.dtype).min
-    among = torch.full((k, k), lowest, dtype=like.dtype, device=like.device).fill_diagonal_(0)
-    return torch.cat([among.new_zeros(k, past), among], dim=1)[None, None]
+    n = k * each
+    point = torch.arange(n, device=like.device) // each
+    seen = (point[:, None] == point) & torch.ones(n, n, dtype=torch.bool, device=like.device).tril()
+    among = like.new_zeros(n, n).masked_fill(~seen, torch.finfo(like.dtype).min)
+    return torch.cat([among.new_zeros(n, past), among], dim=1)[None, None]
 
 
 def sees_what_came_before(past: int, k: int, like: Tensor) -> Float[Tensor, "1 1 pos key"]:

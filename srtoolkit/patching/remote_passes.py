@@ -15,6 +15,7 @@ from torch import Tensor
 
 from srtoolkit.models import ndif
 from srtoolkit.models.model import Model
+from srtoolkit.patching.passes import looks_inside
 from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, derive, wants_logits
 
 
@@ -84,17 +85,14 @@ def _patched_there(
     model: Model, context: Tensor, batches: Sequence[tuple[Tensor, Tensor]], readout: Readout
 ) -> list[Reads]:
     """What is read of patched passes of whole prompts, for each batch, in one session on a server."""
-    nn, anatomy, (reads, layer, chosen) = model.nn, model.anatomy, readout
+    nn, anatomy, reads, chosen = model.nn, model.anatomy, readout.reads, readout.blocks
     whole = wants_logits(reads)
     base = nn.get(anatomy.base)
     root = nn if whole else base
     options = {"logits_to_keep": 1} if whole and "logits_to_keep" in model.forward_arguments else {}
-    blocks = list(nn.get(anatomy.blocks))
-    block, last = blocks[layer], blocks[-1]
-    in_order = sorted(chosen) if "gates" in reads else []  # a trace meets modules in the order in which they run
-    gates = [[blocks[index].get(gate.path) for gate in model.inside[index].gates] for index in in_order]
-    places = [in_order.index(index) for index in chosen] if in_order else []
-    resid, final_norm = "resid" in reads, "final_norm" in reads
+    block, final_norm = nn.get(anatomy.blocks)[readout.layer], "final_norm" in reads
+    looks = [(look.block, look.names, look.modules) for look in looks_inside(model, readout)]
+    patched = -1 - readout.behind
     with nn.session(remote=model.remote):
         found = nnsight.save([])
         with torch.no_grad():
@@ -103,21 +101,21 @@ def _patched_there(
                     read = {}
                     output = block.output
                     stream = output if torch.is_tensor(output) else output[0]
-                    stream[:, -1] = points.to(stream)
-                    open_at = []
-                    for some in gates:
-                        values = [points.cpu()[:, :0]]  # a block may have none
-                        for gate in some:
-                            value = gate.input
+                    stream[:, patched] = points.to(stream)
+                    gates = {}
+                    for index, names, modules in looks:
+                        values = [points.cpu()[:, :0]]  # a block may have no gates
+                        for module in modules:
+                            value = module.output if names else module.input
+                            value = value if torch.is_tensor(value) else value[0]
                             value = value.reshape(len(rows), -1, value.shape[-1])[:, -1]  # OPT flattens rows
                             values.append(value.to("cpu", copy=True))
-                        open_at.append(torch.cat(values, dim=-1))
-                    if open_at:
-                        read["gates"] = torch.cat([open_at[place] for place in places], dim=-1)
-                    if resid:
-                        output = last.output
-                        stream = output if torch.is_tensor(output) else output[0]
-                        read["resid"] = stream[:, -1].to("cpu", copy=True)
+                        if names:
+                            read.update(dict.fromkeys(names, values[-1]))
+                        else:
+                            gates[index] = torch.cat(values, dim=-1)
+                    if gates:
+                        read["gates"] = torch.cat([gates[index] for index in chosen], dim=-1)
                     if final_norm:
                         read["final_norm"] = base.output[0][:, -1].to("cpu", copy=True)
                     if whole:

@@ -9,6 +9,7 @@ from srtoolkit.plot.curve_plots import curves, median_curve, slope_against, slop
 from srtoolkit.plot.effect_plots import decomposition, estimates, matched_bins
 from srtoolkit.plot.flip_plots import flip_histogram, flips_around_jump, flips_by_block
 from srtoolkit.plot.gate_plots import gate_boundaries, gate_crossings, gates_at_boundaries
+from srtoolkit.plot.layer_plots import layer_map
 from srtoolkit.plot.median_plots import growth, medians, scaling
 from srtoolkit.plot.motion_plots import peak_against_calm, speed
 from srtoolkit.plot.plane_frame import ANCHOR_COLOURS, REGION_COLOURS
@@ -32,6 +33,7 @@ __all__ = [
     "gate_crossings",
     "gates_at_boundaries",
     "growth",
+    "layer_map",
     "margin",
     "matched_bins",
     "median_curve",

@@ -247,3 +247,24 @@ def test_pairs_with_the_same_last_token_differ_before_it(text_model):
     assert srt.sample_pairs(text_model, 40, length=6, same_last_token=True).text_b == pairs.text_b
     with pytest.raises(ValueError, match="with the same last token"):
         srt.sample_pairs(text_model, 10**6, length=6, same_last_token=True)
+
+
+@pytest.mark.parametrize("position", [0, 1, -2])
+def test_a_path_at_an_earlier_position_is_what_patches_there_give(text_model, position):
+    pairs = [("the cat sat", "one dog ran"), ("short", "rather longer")]
+    curves = srt.interpolate(text_model, pairs, layer=1, steps=5, position=position, own_b=True)
+    assert curves.attrs["position"] == position
+    for pair, texts in enumerate(pairs):
+        a, b = (text_model.tokenize(text)[None] for text in texts)
+        ends = [srt.capture(text_model, side, layer=1, position=position)[:, None] for side in (a, b)]
+        points = torch.cat([torch.lerp(*ends, share) for share in torch.linspace(0, 1, 5)], dim=1)
+        out = srt.patch(text_model, a, points, layer=1, position=position, method="full")[0]
+        expected = (out - out[0]).norm(dim=-1)
+        assert np.allclose(curves.distance[pair], expected, atol=1e-4 * float(expected[-1]))
+        own = srt.patch(text_model, b, ends[1], layer=1, position=position, method="full")[0, 0]
+        assert float(curves.own_b[pair, 0]) == pytest.approx(float((out[0] - own).norm()), rel=1e-3)
+
+
+def test_a_position_that_one_of_the_prompts_lacks_is_refused_before_any_runs(text_model):
+    with pytest.raises(ValueError, match="position=3: a prompt here has 3 tokens"):
+        srt.interpolate(text_model, [("abcdef", "abc")], position=3)

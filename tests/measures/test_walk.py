@@ -19,6 +19,7 @@ CALLS = {
     "next_tokens": (lambda model, **more: srt.next_tokens(model, PAIRS, alphas=(0, 0.5, 1), **more), 12),
     "divergence": (lambda model, **more: srt.divergence(model, PAIRS, steps=6, **more), 24),
     "count_gate_flips": (lambda model, **more: srt.count_gate_flips(model, PAIRS, steps=5, **more), 20),
+    "layer_map": (lambda model, **more: srt.layer_map(model, PAIRS, steps=5, **more), 60),
     "noise_floor": (lambda model, **more: srt.noise_floor(model, PAIRS, **more), 8),
     "slice_plane": (lambda model, **more: srt.slice_plane(model, TRIPLE, resolution=5, **more), 75),
     "slice_gates": (lambda model, **more: srt.slice_gates(model, TRIPLE, 2, resolution=5, **more), 25),

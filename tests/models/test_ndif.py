@@ -20,7 +20,7 @@ from srtoolkit.models.ndif import WORKS
 
 PAIRS = [("the house was very", "the house was in"), ("a cat", "two dogs"), ("red or blue", "red and blue")]
 TRIPLE = ["the house", "a cat sat", "green!"]
-READS = ("resid", "final_norm", "logits", "logprobs", "gates")
+READS = ("resid", "final_norm", "logits", "logprobs", "gates", "attn.3", "mlp", "resid.3")
 
 
 def tokens(n=3, length=5):
@@ -39,18 +39,19 @@ CALLS = {
     ),
     "slice_predictions": lambda model: srt.slice_predictions(model, TRIPLE, resolution=3, top=2),
     "all_pairs": lambda model: srt.all_pairs(model, TRIPLE),
-    "capture": lambda model: srt.capture(model, tokens(), layer=1),
+    "capture": lambda model: srt.capture(model, tokens(), layer=1, position=1),
     "count_gate_flips": lambda model: srt.count_gate_flips(model, PAIRS, steps=7, blocks=[1, 3]),
     "divergence": lambda model: srt.divergence(model, PAIRS, lags=(1, 3), steps=6),
     "from_text": lambda model: srt.from_text(model, PAIRS),
     "interpolate": lambda model: srt.interpolate(model, PAIRS, layer=1, steps=5),
+    "layer_map": lambda model: srt.layer_map(model, PAIRS, steps=5),
     "locate_gate_flips": lambda model: srt.locate_gate_flips(model, PAIRS[:1], 2, steps=5, halvings=2),
     "next_tokens": lambda model: srt.next_tokens(model, PAIRS[:2], top=3),
     "noise_floor": lambda model: srt.noise_floor(model, PAIRS[:1], neighbours=3),
     "output_spread": lambda model: srt.output_spread(model, PAIRS),
     "paper_pairs": srt.paper_pairs,
     "path_cosine": lambda model: srt.path_cosine(model, PAIRS, PAIRS[::-1]),
-    "patch": lambda model: srt.patch(model, tokens(), points(), layer=1, reads=READS),
+    "patch": lambda model: srt.patch(model, tokens(), points(), layer=1, reads=READS, position=1),
     "sample_pairs": lambda model: srt.sample_pairs(model, 4, length=6),
     "slice_gates": lambda model: srt.slice_gates(model, TRIPLE, 2, resolution=4, anchor="B"),
     "slice_plane": lambda model: srt.slice_plane(model, TRIPLE, resolution=4),

@@ -186,6 +186,7 @@ DRAW = {
     "estimates": lambda value: srt.plot.estimates(value, "x"),
     "decomposition": srt.plot.decomposition,
     "decomposition of rows": lambda value: srt.plot.decomposition({1: value}),
+    "layer_map": srt.plot.layer_map,
     "matched_bins": srt.plot.matched_bins,
     "peak_against_calm": srt.plot.peak_against_calm,
     "speed": srt.plot.speed,

@@ -77,6 +77,10 @@ SETTINGS = {
     "interpolate layer": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, layer=v), lambda v: whole(v, 0, 3)),
     "interpolate reads": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, reads=v), same("final_norm")),
     "interpolate path": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, path=v), same("linear")),
+    "interpolate position": (
+        lambda v: srt.interpolate(model_of(), PAIRS, steps=2, position=v),
+        lambda v: whole(v, -2, 1),
+    ),
     "interpolate own_b": (
         lambda v: srt.interpolate(model_of(), PAIRS, steps=2, own_b=v),
         lambda v: isinstance(v, (bool, np.bool_)),
@@ -92,6 +96,12 @@ SETTINGS = {
         lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=2, blocks=v),
         lambda v: (isinstance(v, str) and v == "all") or _blocks(v),
     ),
+    "layer_map steps": (lambda v: srt.layer_map(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
+    "layer_map writes": (
+        lambda v: srt.layer_map(model_of(), PAIRS, steps=2, writes=v),
+        lambda v: v is None or _different(v, 0, 2),
+    ),
+    "layer_map reads": (lambda v: srt.layer_map(model_of(), PAIRS, steps=2, reads=v), same("resid")),
     "locate_gate_flips steps": (lambda v: srt.locate_gate_flips(model_of(), PAIRS, 2, steps=v), lambda v: whole(v, 2)),
     "locate_gate_flips halvings": (
         lambda v: srt.locate_gate_flips(model_of(), PAIRS, 2, steps=2, halvings=v),
@@ -137,6 +147,12 @@ SETTINGS = {
     "patch context": (lambda v: srt.patch(model_of(), v, POINTS), never),
     "patch points": (lambda v: srt.patch(model_of(), TOKENS, v), never),
     "patch layer": (lambda v: srt.patch(model_of(), TOKENS, POINTS, layer=v), lambda v: whole(v, 0, 3)),
+    "capture position": (lambda v: srt.capture(model_of(), TOKENS, position=v), lambda v: whole(v, -2, 1)),
+    "patch position": (lambda v: srt.patch(model_of(), TOKENS, POINTS, position=v), lambda v: whole(v, -2, 1)),
+    "patch read_position": (
+        lambda v: srt.patch(model_of(), TOKENS, POINTS, position=0, read_position=v),
+        lambda v: whole(v, -2, 1),
+    ),
     "patch reads": (lambda v: srt.patch(model_of(), TOKENS, POINTS, reads=v), same("final_norm")),
     "patch method": (lambda v: srt.patch(model_of(), TOKENS, POINTS, method=v), same("auto")),
     "output_spread pairs": (lambda v: srt.output_spread(model_of(), v), never),
@@ -347,6 +363,11 @@ def _margin(value):
 
 def _blocks(value):
     return bool(_listed(value)) and all(whole(block, 1, 3) for block in _listed(value))
+
+
+def _different(value, low, high):
+    found = _listed(value)
+    return bool(found) and all(whole(one, low, high) for one in found) and len(set(map(int, found))) == len(found)
 
 
 def _lags(value):

@@ -109,7 +109,7 @@ _OWN: dict[str, dict[str, Any]] = {
     },
     "dbrx": {
         "vocab_size": 97, "d_model": 32, "n_heads": 4, "n_layers": BLOCKS, "max_seq_len": 64,
-        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4},
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
         "ffn_config": {"ffn_hidden_size": 64, "hidden_size": 32, "moe_num_experts": 4, "moe_top_k": 2},
     },
     "gemma4_text": {**_GEMMA, "global_head_dim": 16, "num_kv_shared_layers": 2},
@@ -129,7 +129,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "reformer": {
         "vocab_size": 97, "hidden_size": 32, "num_attention_heads": 4, "attention_head_size": 8, "feed_forward_size": 64,
         "attn_layers": ["local", "lsh"] * (BLOCKS // 2), "axial_pos_shape": [8, 8], "axial_pos_embds_dim": [16, 16],
-        "max_position_embeddings": 64, "is_decoder": True, "num_buckets": 4,
+        "max_position_embeddings": 64, "is_decoder": True, "num_buckets": 4, "hash_seed": 0,
     },
     "xlnet": {"vocab_size": 97, "d_model": 32, "n_layer": BLOCKS, "n_head": 4, "d_inner": 64},
     "cohere_compass_text": {
@@ -158,6 +158,8 @@ def small(kind: str) -> Any:
         _shrink(config)
     if kind in MASKED:  # encoders, which are decoders on request
         config.is_decoder = True
+    if kind == "xmod":
+        config.default_language = "en_XX"
     with torch.device("meta"):
         size = sum(each.numel() for each in transformers.AutoModelForCausalLM.from_config(config).parameters())
     if size > 10**7:

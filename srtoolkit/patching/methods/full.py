@@ -10,7 +10,7 @@ from torch import Tensor
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import bytes_per_token, tokens_that_fit
 from srtoolkit.patching.methods.method import Batch, Method, Pass, Run
-from srtoolkit.patching.passes import logits_of_last, trace
+from srtoolkit.patching.passes import logits_at, trace
 from srtoolkit.patching.reads import Readout, Reads
 
 
@@ -23,7 +23,7 @@ class Full(Method):
         """Number of points whose whole prompts fit in memory together."""
         return min(tokens_that_fit(model) // length, model.memory_budget // (bytes_per_token(model, readout) * length))
 
-    def start(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
+    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
         """What runs one batch; batches share nothing."""
         return functools.partial(_run, model)
 
@@ -36,6 +36,7 @@ class Full(Method):
 def _run(model: Model, batch: Batch) -> Reads:
     rows, k = batch.points.shape[:2]
     inputs = {"input_ids": batch.context.repeat_interleave(k, dim=0), "use_cache": False}
-    inputs |= logits_of_last(model, batch.readout, 1)
-    out = trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.readout, skip=False, last=1)
+    last = slice(-1, None)
+    inputs |= logits_at(model, batch.readout, batch.context.shape[1], last)
+    out = trace(model, inputs, batch.points.flatten(0, 1)[:, None], batch.readout, skip=False, at=last)
     return {name: value[:, -1].unflatten(0, (rows, k)) for name, value in out.items()}

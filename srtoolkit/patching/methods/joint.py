@@ -10,10 +10,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
-from srtoolkit.patching.batches import PARALLEL_POINTS, bytes_per_token, tokens_that_fit
-from srtoolkit.patching.methods.method import Batch, Contexts, Pass, Run
-from srtoolkit.patching.methods.side_by_side import SideBySide, rows_for
-from srtoolkit.patching.passes import logits_of_last, stream, trace
+from srtoolkit.patching.batches import bytes_per_token, tokens_that_fit
+from srtoolkit.patching.methods.method import Batch, Contexts, Pass, Run, rows_for
+from srtoolkit.patching.methods.prefix import branches, streams_around
+from srtoolkit.patching.methods.side_by_side import SideBySide
+from srtoolkit.patching.passes import logits_at, trace
 from srtoolkit.patching.prefixes import sees_prefix_and_itself, sees_what_came_before
 from srtoolkit.patching.reads import Readout, Reads
 
@@ -29,18 +30,19 @@ class Joint(SideBySide):
 
     def unsuited(self, contexts: Contexts) -> str:
         """Why ``"auto"`` should not try it: it is slow for long prefixes, and for those that run several times."""
-        past = contexts.length - 1
-        if contexts.n_points > PARALLEL_POINTS or past > JOINT_TOKENS:
+        past, (sequences, _) = contexts.past, rows_for(contexts.n_points, contexts.behind)
+        if sequences > 1 or past > JOINT_TOKENS:
             return f"it is slow for {past} tokens before {contexts.n_points} points"
         return super().unsuited(contexts) or ("contexts share their prefixes" if contexts.prefixes_shared else "")
 
     def points_that_fit(self, model: Model, length: int, n_points: int, readout: Readout) -> int:
         """Number of points that fit in memory together, with one prefix for each sequence."""
-        _, row = rows_for(n_points)
+        _, row = rows_for(n_points, readout.behind)
+        past, each = length - 1 - readout.behind, 1 + readout.behind
         fitting = min(tokens_that_fit(model), model.memory_budget // bytes_per_token(model, readout))
-        return fitting // (length - 1 + row) * row or fitting - (length - 1)
+        return fitting // (past + row * each) * row or (fitting - past) // each
 
-    def start_together(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
+    def start_together(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
         """What runs one batch; batches share nothing."""
         return functools.partial(prefix_and_points, model)
 
@@ -59,17 +61,18 @@ def prefix_and_points(model: Model, batch: Batch) -> Reads:
         model: From :func:`srtoolkit.load_model`.
         batch: The points and their contexts.
     """
-    rows, k = batch.points.shape[:2]
-    ids, past = batch.context, batch.context.shape[1] - 1
-    positions = torch.arange(past + k, device=ids.device).clamp(max=past)
-    among = sees_prefix_and_itself(k, past, batch.points)
+    rows, k, each = *batch.points.shape[:2], 1 + batch.readout.behind
+    ids, past, length = batch.context, batch.past, batch.past + k * each
+    positions = [torch.arange(past, device=ids.device), torch.arange(past, past + each, device=ids.device).repeat(k)]
+    among, ends = sees_prefix_and_itself(k, past, batch.points, each), slice(past + each - 1, None, each)
     inputs: dict[str, Any] = {
-        "input_ids": torch.cat([ids[:, :-1], ids[:, -1:].expand(rows, k)], dim=1),
-        "position_ids": positions.expand(rows, past + k),
-        "attention_mask": torch.cat([sees_what_came_before(past, k, among), among], dim=2).expand(rows, -1, -1, -1),
+        "input_ids": torch.cat([ids[:, :past], ids[:, past:].repeat(1, k)], dim=1),
+        "position_ids": torch.cat(positions).expand(rows, length),
+        "attention_mask": torch.cat([sees_what_came_before(past, k * each, among), among], dim=2).expand(
+            rows, -1, -1, -1
+        ),
         "use_cache": False,
-    } | logits_of_last(model, batch.readout, k)
-    points = batch.points
-    if past:
-        points = torch.cat([stream(model, ids[:, :-1], batch.readout.layer, past).to(points), points], dim=1)
-    return trace(model, inputs, points, batch.readout, skip=True, last=k)
+    } | logits_at(model, batch.readout, length, ends)
+    before, behind = streams_around(model, batch, before=True)
+    points = torch.cat([before, branches(batch.points, behind).flatten(1, 2)], dim=1)
+    return trace(model, inputs, points, batch.readout, skip=True, at=ends)

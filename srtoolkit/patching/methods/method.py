@@ -26,12 +26,19 @@ class Contexts(NamedTuple):
         n_points: Number of points of each context.
         window: Number of tokens in the narrowest attention window of any block; ``None`` where attention is global.
         prefixes_shared: Whether several contexts have the same prefix.
+        behind: Number of tokens behind the patched one, which run again for every point.
     """
 
     length: int
     n_points: int
     window: int | None = None
     prefixes_shared: bool = False
+    behind: int = 0
+
+    @property
+    def past(self) -> int:
+        """Number of tokens before the patched one."""
+        return self.length - 1 - self.behind
 
 
 class Batch(NamedTuple):
@@ -40,14 +47,19 @@ class Batch(NamedTuple):
     Attributes:
         rows: Index of each row's context, ``[row]``.
         context: Token ids of each row's context, ``[row, pos]``.
-        points: Points that replace the residual stream at the last position, ``[row, point, d_model]``.
-        readout: What to read, and after which block the points go in.
+        points: Points that replace the residual stream at the patched position, ``[row, point, d_model]``.
+        readout: What to read, and after which block and at which position the points go in.
     """
 
     rows: Tensor
     context: Tensor
     points: Tensor
     readout: Readout
+
+    @property
+    def past(self) -> int:
+        """Number of tokens before the patched one."""
+        return self.context.shape[1] - 1 - self.readout.behind
 
 
 #: Runs one batch, and gives what was read as ``[row, point, width]``.
@@ -97,14 +109,14 @@ class Method(ABC):
         """
         return ""
 
-    def check(self, model: Model, length: int, n_points: int, layer: int) -> None:
+    def check(self, model: Model, length: int, n_points: int, readout: Readout) -> None:
         """Refuse a model or a context that the method cannot run, as far as this is known before anything runs.
 
         Args:
             model: From :func:`srtoolkit.load_model`.
             length: Number of tokens of each context.
             n_points: Number of points of each context.
-            layer: Block whose output is replaced.
+            readout: What to read, and after which block and at which position the points go in.
 
         Raises:
             Unsupported: The method cannot run it; the message says why.
@@ -134,12 +146,13 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def start(self, model: Model, context: Int[Tensor, "context pos"]) -> Run:
+    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
         """A function that runs the batches of one call; it may keep what consecutive batches share.
 
         Args:
             model: From :func:`srtoolkit.load_model`.
             context: Token ids of all contexts of the call.
+            behind: Number of tokens behind the patched one.
         """
 
     @abstractmethod
@@ -169,8 +182,8 @@ class Method(ABC):
         Args:
             model: From :func:`srtoolkit.load_model`.
             context: Token ids of the contexts.
-            points: Points that replace the residual stream at the last position.
-            readout: What to read, and after which block the points go in.
+            points: Points that replace the residual stream at the patched position.
+            readout: What to read, and after which block and at which position the points go in.
             reduce: Function that shrinks what each batch has read before it is kept.
             progress: Called after each batch with the number of points done and that of all points.
 
@@ -178,9 +191,9 @@ class Method(ABC):
             Unsupported: The method cannot run this model or context.
         """
         n_points = points.shape[1]
-        self.check(model, context.shape[1], n_points, readout.layer)
+        self.check(model, context.shape[1], n_points, readout)
         context = context[:, -self.tokens_needed(context.shape[1], readout.layer, model.n_layers) :]
-        run = self.start(model, context)
+        run = self.start(model, context, readout.behind)
 
         def run_batch(rows: Tensor, some: Tensor) -> Reads:
             found = derive(run(Batch(rows, context[rows], some, readout)), readout.reads)
@@ -193,4 +206,18 @@ class Method(ABC):
             )
 
         per_batch = self.points_that_fit(model, context.shape[1], n_points, readout)
-        return in_batches(run_batch, points, per_batch, PARALLEL_POINTS, on_shrink=shrink, progress=progress)
+        _, per_row = rows_for(n_points, readout.behind)
+        return in_batches(run_batch, points, per_batch, per_row, on_shrink=shrink, progress=progress)
+
+
+def rows_for(n_points: int, behind: int = 0) -> tuple[int, int]:
+    """Number of sequences that hold the points of one context, and number of points in each.
+
+    A mask keeps points of one sequence from attending to each other, but that attention is computed all the same.
+
+    Args:
+        n_points: Number of points of the context.
+        behind: Number of tokens behind the patched one, which run again for every point.
+    """
+    sequences = -(-n_points // max(1, PARALLEL_POINTS // (1 + behind)))
+    return sequences, -(-n_points // sequences)

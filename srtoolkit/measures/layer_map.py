@@ -1,0 +1,138 @@
+"""Where in the depth of a model a jump is made: motion's peak for every block that is patched and every one read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from torch import Tensor
+
+from srtoolkit.analysis.jumps import speed_of
+from srtoolkit.measures.curves import DEGENERATE
+from srtoolkit.measures.dataset import pairs_dataset
+from srtoolkit.measures.paths import Path
+from srtoolkit.measures.progress import reporting
+from srtoolkit.measures.walk import LOGPROB_BYTES, PAIRS_AT_ONCE, Rows, Walk, set_out
+from srtoolkit.models.checks import check_model
+from srtoolkit.models.model import Model
+from srtoolkit.patching.batches import Progress
+from srtoolkit.patching.not_finite import warn_of_overflow
+from srtoolkit.patching.patch import patch
+from srtoolkit.patching.reads import check_reads
+from srtoolkit.prompts.pairs import PromptPairs, as_pairs
+from srtoolkit.validation import check_names, check_whole, listed
+
+#: What can be read of a block: the stream after it, or what its attention or its MLP adds to the stream.
+PARTS = ("resid", "attn", "mlp")
+
+
+@torch.no_grad()
+def layer_map(
+    model: Model,
+    pairs: PromptPairs | Sequence[tuple[str, str]],
+    *,
+    steps: int = 50,
+    writes: Sequence[int] | None = None,
+    reads: str = "resid",
+    path: str | Path = "linear",
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Motion's peak, without unit, for every block that a path is put in after and every later block that is read.
+
+    The peak is the largest speed of what is read along its own path; even motion has 1. All later blocks are read in
+    one pass for each block that is patched. A jump that is made in one block, and not by the final norm, shows as a
+    column from which on all values are high.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        pairs: Pairs of prompts, or a list of their texts (A, B); every point is patched into prompt A's context.
+        steps: Number of points of each path, both ends included.
+        writes: Blocks whose output is replaced, counted from 0, in any order; all but the last where ``None``.
+        reads: What is read of each later block: ``"resid"``, the residual stream after it, or what its attention
+            (``"attn"``) or its MLP (``"mlp"``) adds to the stream.
+        path: ``"linear"``; ``"slerp"``, whose direction turns evenly; ``"arc"``, the same about the model's mean
+            activation; or a function of (A, B, alphas) that returns points, as :func:`srtoolkit.paths.linear` does.
+        progress: Called with the number of points done and that of all points; what it raises ends the measurement.
+            Where ``None``, a progress bar is shown.
+
+    Returns:
+        A Dataset with dims ``pair``, ``write``, ``read``: ``peak``, and ``peak_at``, the alpha at which it is. They are
+        NaN where the block that is read is not behind the patched one, where outputs are NaN or infinite, and where
+        both ends of a path give the same.
+
+    Raises:
+        ValueError: A prompt, block, number of steps or path is not valid, or a block has no part that is asked for.
+    """
+    steps = check_whole(steps, "steps", 2, 10**6)
+    blocks, pairs = _check_writes(check_model(model), writes), as_pairs(model, pairs)
+    (part,) = check_names(reads, PARTS, "reads")
+    behind = list(range(min(blocks) + 1, model.n_layers))
+    check_reads(model, [f"{part}.{block}" for block in behind], min(blocks))
+    alphas = torch.linspace(0, 1, steps)
+    shape = len(pairs), len(blocks), len(behind)
+    found = {name: np.full(shape, np.nan) for name in ("peak", "peak_at")}
+    each = len(pairs) * steps
+    with reporting(progress, each * len(blocks), "layer map") as report:
+        for row, block in enumerate(blocks):
+            walk = set_out(model, pairs, layer=block, alphas=alphas, path=path)
+            measured = _read_behind(walk, part, functools.partial(_onwards, report, row * each))
+            for name, values in found.items():
+                values[:, row, block + 1 - behind[0] :] = measured[name]
+            warn_of_overflow(model, pairs.tokens_a, measured["undefined"], block)
+    words = {"peak": "largest speed along its own path (even motion has 1)", "peak_at": "alpha of the largest speed"}
+    data = {name: (("pair", "write", "read"), values, {"long_name": words[name]}) for name, values in found.items()}
+    about: dict[str, Any] = {"steps": steps, "reads": part, "path": walk.path}
+    return pairs_dataset(model, pairs, data, {"write": blocks, "read": behind}, **about)
+
+
+def _check_writes(model: Model, writes: Sequence[int] | None) -> list[int]:
+    """Blocks to patch, each with one behind it."""
+    last = model.n_layers - 1
+    if not last:
+        raise ValueError(f"{model.name} has one block, so there is none to read behind a patched one.")
+    given = list(range(last)) if writes is None else listed(writes)
+    if not given or len(set(given)) != len(given):
+        raise ValueError(f"writes={writes!r}: expected different blocks of 0 to {last - 1} in a list.")
+    return [check_whole(block, "writes", 0, last - 1) for block in given]
+
+
+def _onwards(report: Callable[[int], None], before: int, done: int, _: int) -> None:
+    """The progress of one patched block as part of the whole."""
+    report(before + done)
+
+
+def _read_behind(walk: Walk, part: str, progress: Progress) -> Rows:
+    """Peaks of every block behind the patched one, ``[pair, read]``, and which pairs are undefined."""
+    model, steps, alphas = walk.model, len(walk.alphas), walk.alphas.double().numpy()
+    names = tuple(f"{part}.{block}" for block in range(walk.layer + 1, model.n_layers))
+    fitting = LOGPROB_BYTES // (4 * model.d_model * len(names) * steps)
+    found = Rows(len(walk.pairs))
+    for batch in walk.batches(max(1, min(PAIRS_AT_ONCE, fitting)), progress=progress):
+        said = patch(
+            model, batch.context, batch.points, layer=walk.layer, reads=names, method=batch.method,
+            progress=batch.progress,
+        )  # fmt: skip
+        peaks = [_peak(said[name], alphas, torch.finfo(model.hf.dtype).eps) for name in names]
+        finite = torch.stack([values.isfinite().flatten(1).all(1) for values in said.values()]).all(0)
+        each = {name: torch.stack([peak[name] for peak in peaks], dim=1) for name in peaks[0]}
+        found.put(batch.rows, {**each, "undefined": ~finite})
+    return found
+
+
+def _peak(
+    outputs: Float[Tensor, "pair alpha width"], alphas: Float[np.ndarray, " alpha"], eps: float
+) -> dict[str, Float[Tensor, " pair"]]:
+    """The largest speed of each path and where it is, NaN where its ends are the same or a value is not finite."""
+    steps = outputs.diff(dim=1).norm(dim=-1).double().cpu().numpy()
+    apart, norm = (outputs[:, -1] - outputs[:, 0]).norm(dim=-1), outputs[:, 0].norm(dim=-1)
+    speed = speed_of(alphas, steps)
+    steepest = speed.argmax(axis=1)
+    places = (alphas[steepest] + alphas[steepest + 1]) / 2
+    moves = (apart > max(DEGENERATE, 10 * eps) * norm).cpu().numpy() & np.isfinite(steps).all(axis=1)
+    peaks = {"peak": speed.max(axis=1), "peak_at": places}
+    return {name: torch.from_numpy(np.where(moves, values, np.nan)) for name, values in peaks.items()}
