@@ -8,9 +8,10 @@ attention and state spaces mix them.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,7 @@ class Inside:
     Attributes:
         shape: Shape of the residual stream that it gives for one prompt of ``TOKENS`` tokens; empty if it was not seen.
         runs: Number of times that it runs in one pass, and so of places where a point could be put in.
-        returns: Length of the tuple that it returns; 0 where it returns the stream itself.
+        returns: Length of the tuple or list that it returns; 0 where it returns the stream itself.
         gates: Activation functions that every token goes through, in the order in which they run.
         others: Paths of parts like an MLP that are not among them: routed experts, or an activation that is no module.
     """
@@ -179,7 +180,7 @@ class _Block:
             self.times[path] += 1
             if not path:
                 self.shape = tuple(_first(output).shape)
-                self.returns = len(output) if isinstance(output, tuple) else 0
+                self.returns = len(output) if isinstance(output, tuple | list) else 0
                 return
             inside = [call for call in self.calls if call.path.startswith(f"{path}.")]
             if inside or "." not in path:
@@ -219,7 +220,9 @@ class _Block:
             return True
 
     def _broken(self, value: Any) -> Any:
-        """A residual stream in which every token but the last is NaN; other arguments as they are."""
+        """A residual stream in which every token but the last is NaN; others as they are, mappings copied."""
+        if isinstance(value, MutableMapping):  # in which a block leaves its keys for later ones (Gemma 4)
+            return copy.copy(value)
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.numel() != TOKENS * self.d_model:
             return value
         rows = value.reshape(TOKENS, -1).clone()

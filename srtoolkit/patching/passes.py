@@ -141,10 +141,10 @@ def logits_at(model: Model, readout: Readout, length: int, at: slice) -> dict[st
     return {"logits_to_keep": len(places) if last else torch.tensor(places, device=model.device)}
 
 
-def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
-    """The residual stream in a block's output: GPT-Neo, GPT-J, Bloom and Falcon return it as the first of a tuple."""
+def _resid(output: Tensor | tuple[Any, ...] | list[Any]) -> Tensor:
+    """The residual stream in a block's output: GPT-Neo, GPT-J, Bloom and Falcon return it as the first of several."""
     found = output if isinstance(output, Tensor) else output[0]
-    assert found is not None
+    assert isinstance(found, Tensor)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +18,9 @@ from srtoolkit.patching.prefixes import Unsupported
 READS = ("resid", "final_norm", "logits")
 CONTEXTS, POINTS = 2, 3
 LENGTHS = (1, 2, 9, 40)
+
+#: Seconds of one pass above which a family is tried at fewer places.
+SLOW = 0.15
 
 #: Largest error, relative to the largest value and to the distance between two points' outputs.
 OF_THE_LARGEST, OF_THE_DISTANCE = 1e-4, 1e-3
@@ -100,7 +104,12 @@ def _compare(model: srt.Model, kind: str) -> Finding:
 
 
 def _places(model: srt.Model) -> list[tuple[int, int]]:
-    """Lengths of prompts, and at each of them the first, a middle and the last block."""
+    """Lengths of prompts, and at each of them the first, a middle and the last block; fewer of a family that is slow."""
+    ids = torch.full((CONTEXTS * POINTS, 1), 3)
+    start = time.process_time()
+    model.hf(ids, use_cache=False)
+    if time.process_time() - start > SLOW:
+        return [(length, block) for length in LENGTHS[1:] for block in (0, model.n_layers - 1)]
     config = vars(model.hf.config.get_text_config())
     windows = {
         value
