@@ -2,7 +2,8 @@
 # make test   from nothing: install, lint, types, every test, every notebook compared with its stored outputs
 # make check  the inner loop, under two minutes: lint, types, and the tests that need no large model, browser or notebook,
 #             for four families and a tenth of the property cases; ROOM=measures runs those of tests/measures
-# make test-all  as make test, and every notebook is seen to fail with a wrong library, not one of them a commit
+# make test-all  as make test, and every notebook is seen to fail with a wrong library, not one of them a commit; all ten
+#             thousand random cases of patching run, not a tenth
 # make lab    JupyterLab on the notebooks
 # make clean  remove what these made, but not the cache of converted models
 
@@ -39,11 +40,11 @@ quick-tests: $(INSTALLED)
 check: lint
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types quick-tests
 
-test-all: EVERY_NOTEBOOK := --all-notebooks
+test-all: EVERY := --all-notebooks --all-cases
 test-all: test
 
 test: lint types
-	$(TEST_ENVIRONMENT) $(PYTEST) tests $(EVERY_NOTEBOOK)
+	$(TEST_ENVIRONMENT) $(PYTEST) tests $(EVERY)
 	$(TEST_ENVIRONMENT) $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 
 lab: $(INSTALLED)

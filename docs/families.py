@@ -28,9 +28,10 @@ Every decoder that transformers {version} knows, built small with random weights
 `python -m docs.families` makes this page; `make test` holds ten of its rows against the code, `make test-all` all of
 them.
 
-Each method is compared with plain forward hooks on whole prompts: after the first, a middle and the last block, with
-prompts of 1, 2, 9 and 40 tokens and on both sides of every attention window, two contexts and three points each (a few
-families whose passes are slow: after the first and last block, with 2, 9 and 40 tokens). What is compared is the residual stream behind the last block, the output after the final norm, and the logits. An error
+Each method is compared with plain forward hooks on whole prompts: after the first and the last block, with prompts of
+1, 2, 9 and 40 tokens and on both sides of every attention window, and after a middle block with 9 and 40 (families
+whose passes are slow: after the first and last block, with 2, 9 and 40 tokens); two contexts, three points each. What
+is compared is the residual stream behind the last block, the output after the final norm, and the logits. An error
 counts as wrong above {largest:g} of the largest value, or above {distance:g} of the distance between the outputs.
 
 *Works* is a family whose every number was right, by `auto` and by every method that is not refused; *by* are the

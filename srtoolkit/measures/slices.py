@@ -105,7 +105,10 @@ def slice_plane(
         raise ValueError(f"top={top}: the likeliest tokens are read off the logits, and reads={reads} has none.")
     layout = lay_out(model, triple, layer=layer, resolution=resolution, margin=margin, orthonormal=orthonormal)
     n_points = len(layout.axis) ** 2
-    methods = [choose_method(model, ids, n_points).method if method == "auto" else method for ids in layout.tokens]
+    methods = [
+        choose_method(model, ids, n_points, layer=layout.layer).method if method == "auto" else method
+        for ids in layout.tokens
+    ]
     decides = "distance" if "final_norm" in reads else "margin"
     label = "top_token" if "logits" in reads else None
     pictures, at_anchors = [], []

@@ -128,7 +128,7 @@ class Walk:
                 chosen = method
                 if method == "auto":
                     behind = context.shape[1] - 1 - check_position(context.shape[1], self.position)
-                    chosen = choose_method(self.model, context.to(self.model.device), steps, behind).method
+                    chosen = choose_method(self.model, context.to(self.model.device), steps, behind, self.layer).method
                 self.methods[chosen] = None
                 for some in torch.arange(len(places)).split(at_once):
                     rows = [places[index] for index in some]

@@ -2,9 +2,9 @@
 
 transformers gives every family its own spelling (``transformer.h``, ``gpt_neox.layers``, ``model.decoder.layers``), so
 the parts are found by what they are: the blocks are the outermost list of as many modules as there are hidden layers,
-the base model is the outermost part around them that runs, the unembedding is what transformers calls the output embedding.
-The norm behind the last block need not be found: what it gives is what the base model gives. Whether the blocks do what
-blocks do, and what is inside them, is seen by :mod:`srtoolkit.models.probe`.
+the base model is the outermost part around them that runs, the unembedding is what transformers calls the output
+embedding. The norm behind the last block need not be found: what it gives is what the base model gives. Whether the
+blocks do what blocks do, and what is inside them, is seen by :mod:`srtoolkit.models.probe`.
 """
 
 from __future__ import annotations

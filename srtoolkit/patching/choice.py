@@ -1,30 +1,41 @@
-"""Choosing a patching method: the fastest that agrees with whole prompts on the model at hand."""
+"""Choosing a patching method: the fastest that agrees with whole prompts on the model, block and contexts at hand."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
-from srtoolkit.patching.batches import is_out_of_memory
+from srtoolkit.patching.batches import Progress, is_out_of_memory
+from srtoolkit.patching.length_classes import length_class
 from srtoolkit.patching.methods import METHODS
-from srtoolkit.patching.methods.method import Contexts
+from srtoolkit.patching.methods.method import Contexts, rows_for
 from srtoolkit.patching.passes import stream
 from srtoolkit.patching.prefixes import Unsupported
-from srtoolkit.patching.reads import Readout
+from srtoolkit.patching.reads import Readout, Reads
 
 logger = logging.getLogger(__name__)
 
-#: Largest difference, relative to the largest value, at which a method counts as agreeing with the full path.
-AGREEMENT = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+#: Largest error, relative to how far the outputs move, at which a method counts as agreeing with the full path.
+AGREEMENT = {"float64": 1e-8, "float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
 
+#: Two activations nearer than this share of their norm are no path to try a method on: rounding would decide.
+_APART = 1e-2
 
 #: Errors that show that a method does not work on this model; any other may be passing.
 _OF_THE_MODEL = (Unsupported, TypeError, AttributeError, LookupError, NotImplementedError)
+
+
+class Chosen(str):
+    """Name of a method that ``"auto"`` has chosen: where it fails in use, another takes its place."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -34,44 +45,94 @@ class Choice:
     Attributes:
         method: Name of the method, one of ``METHODS``.
         why: In words, the measured agreement, and why faster methods were refused.
-        difference: Largest difference of the outputs from the full path's, relative to the largest output value.
+        difference: Largest error of the outputs against the full path's, relative to the largest distance that they
+            move.
         lasts: Whether the choice holds for the next context of the kind. It does not where this context's outputs
             overflow, or where a method failed for a reason other than the model.
     """
 
-    method: str
+    method: Chosen
     why: str
     difference: float
     lasts: bool = True
 
 
-def choose_method(model: Model, context: Int[Tensor, "context pos"], n_points: int = 1, behind: int = 0) -> Choice:
-    """The fastest method that agrees with the full path on three points; tried once per kind of context.
+class _Kind(NamedTuple):
+    """Everything that the answer to "which method?" can depend on, for one model."""
 
-    Contexts are of one kind when they have the same answer to three questions: is there a prefix at all, does local
-    attention reach over all of it, and is it one pass's work together with its points?
+    layer: int
+    number_format: str
+    has_prefix: bool
+    goes_on_behind: bool
+    lengths: tuple[int, ...]
+    points: int
+    methods: tuple[str, ...]
+
+
+def choose_method(
+    model: Model, context: Int[Tensor, "context pos"], n_points: int = 1, behind: int = 0, layer: int = 0
+) -> Choice:
+    """The fastest method that agrees with the full path; tried once per kind of context.
+
+    A kind is all that the answer can depend on: the patched block, the number format, the number of points up to a
+    factor of two, whether there is a prefix and tokens behind, which methods suit, and where the contexts lie among
+    the lengths at which the model's configuration says that it changes
+    (:mod:`srtoolkit.patching.length_classes`).
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        context: Token ids of the contexts; the first one is tried.
+        context: Token ids of the contexts; two of them are tried.
         n_points: Number of points of each context.
         behind: Number of tokens behind the patched one, which run again for every point.
+        layer: Block whose output is replaced.
     """
     if model.remote:
-        return Choice("full", "the others run prompts in parts, and the model runs elsewhere.", 0.0)
-    shared = _share_prefixes(context[:, : context.shape[1] - behind])
-    contexts = Contexts(context.shape[1], n_points, model.attention_window, shared, behind)
-    methods = candidates(contexts)
-    kind = (contexts.past > 0, behind > 0, methods)
+        return Choice(Chosen("full"), "the others run prompts in parts, and the model runs elsewhere.", 0.0)
+    contexts, kind = _describe(model, context, n_points, behind, layer)
     with model.lock:
         if kind not in model.methods:
-            choice = _compare(model, context[:1], contexts)
+            choice = _try_out(model, context, contexts, layer)
             if not choice.lasts:
                 return choice
             model.methods[kind] = choice
             level = logging.INFO if METHODS[choice.method].side_by_side else logging.WARNING
-            logger.log(level, "%s: patching by %r: %s", model.name, choice.method, choice.why)
-        return model.methods[kind]
+            _say(model, level, f"patching by {choice.method!r}: {choice.why}")
+        found: Choice = model.methods[kind]
+        return found
+
+
+def run_chosen(
+    model: Model,
+    method: str,
+    context: Int[Tensor, "context pos"],
+    points: Float[Tensor, "context point d_model"],
+    readout: Readout,
+    reduce: Callable[[Reads], Reads] | None = None,
+    progress: Progress | None = None,
+) -> Reads:
+    """What a chosen method reads; where it fails, what the fastest of the others reads that agrees, with a warning.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        method: Name of the chosen method.
+        context: Token ids of the contexts.
+        points: Points that replace the residual stream.
+        readout: What to read, and after which block and at which position the points go in.
+        reduce: Function that shrinks what each batch has read; what it raises is the caller's.
+        progress: Called after each batch; what it raises is the caller's.
+    """
+    theirs: list[Exception] = []
+    reduce, progress = _noting(reduce, theirs), _noting(_rising(progress), theirs)
+    budget, failed = model.memory_budget, dict[str, Exception]()
+    while True:
+        try:
+            return METHODS[method].run(model, context, points, readout, reduce, progress)
+        except Exception as error:
+            if method == "full" or error in theirs:
+                raise
+            failed[method] = error.with_traceback(None)  # which holds the tensors of the pass that failed
+        method = _instead(model, method, context, points.shape[1], readout, failed)
+        model.memory_budget = budget  # a want of memory that another method may not have
 
 
 def candidates(contexts: Contexts) -> tuple[str, ...]:
@@ -83,38 +144,135 @@ def candidates(contexts: Contexts) -> tuple[str, ...]:
     return tuple(name for name, method in METHODS.items() if not method.unsuited(contexts))
 
 
+def _instead(
+    model: Model,
+    method: str,
+    context: Int[Tensor, "context pos"],
+    n_points: int,
+    readout: Readout,
+    failed: dict[str, Exception],
+) -> str:
+    """The method that takes the place of one that failed in use; kept where the failure is the model's own."""
+    contexts, kind = _describe(model, context, n_points, readout.behind, readout.layer)
+    choice = _try_out(model, context, contexts, readout.layer, without=failed)
+    model.methods.pop(kind, None)
+    if choice.lasts and all(isinstance(error, _OF_THE_MODEL) for error in failed.values()):
+        model.methods[kind] = choice
+    said = f"patching by {method!r} failed in use ({_short(failed[method])}); {choice.method!r} takes its place"
+    _say(model, logging.WARNING, said, once=kind)
+    return choice.method
+
+
+def _describe(
+    model: Model, context: Int[Tensor, "context pos"], n_points: int, behind: int, layer: int
+) -> tuple[Contexts, _Kind]:
+    """The contexts' lengths and numbers, and their kind."""
+    shared = _share_prefixes(context[:, : context.shape[1] - behind])
+    contexts = Contexts(context.shape[1], n_points, model.attention_window, shared, behind)
+    _, in_one = rows_for(n_points, behind)
+    lengths = length_class(model.hf.config.get_text_config(), contexts)
+    about = (layer, str(model.hf.dtype), contexts.past > 0, behind > 0, lengths)
+    return contexts, _Kind(*about, in_one.bit_length(), candidates(contexts))
+
+
 def _share_prefixes(context: Int[Tensor, "context pos"]) -> bool:
     """Whether contexts are the same up to their last token so often that half of the prefixes or fewer differ."""
     return min(context.shape) > 1 and 2 * len(torch.unique(context[:, :-1], dim=0)) <= len(context)
 
 
-def _compare(model: Model, context: Int[Tensor, "context pos"], contexts: Contexts) -> Choice:
-    """Try the methods in order against the full path, on the context's own activation and two points around it."""
-    readout = Readout(("final_norm",), 0, behind=contexts.behind)
-    own = stream(model, context, 0, last=1 + contexts.behind)[:, 0]
-    noise = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0)).to(own)
-    around = own + 0.5 * own.norm() * noise / noise.norm(dim=-1, keepdim=True)
-    points = torch.cat([own, around])[None]
-    expected = METHODS["full"].run(model, context, points, readout)["final_norm"]
+def _try_out(
+    model: Model, context: Int[Tensor, "context pos"], contexts: Contexts, layer: int, without: Collection[str] = ()
+) -> Choice:
+    """Try the methods in order on a path in each of two contexts, at as many points as one sequence will have.
+
+    The full path runs the first, the middle and the last point: a method that is wrong is wrong there.
+    """
+    readout = Readout(("final_norm",), layer, behind=contexts.behind)
+    two = context[[0, -1]] if len(context) > 1 else torch.cat([context, context.roll(1, 1)])
+    own = stream(model, two, layer, last=1 + contexts.behind)[:, 0]
+    points = _paths(own, rows_for(contexts.n_points, contexts.behind)[1])
+    tried = sorted({0, points.shape[1] // 2, points.shape[1] - 1})
+    whole = torch.cat([own[:, None], points[:, tried]], dim=1)
+    expected = METHODS["full"].run(model, two, whole, readout)["final_norm"].double()
     if not expected.isfinite().all():
-        return Choice("full", "outputs are NaN or infinite here, so nothing can be compared.", float("nan"), False)
-    *fast, _ = candidates(contexts)
+        why = "outputs are NaN or infinite here, so nothing can be compared."
+        return Choice(Chosen("full"), why, float("nan"), False)
+    moved = (expected[:, 1:] - expected[:, :1]).norm(dim=-1).amax(1).clamp(min=torch.finfo(torch.float32).tiny)
+    fast = [name for name in candidates(contexts) if name != "full" and name not in without]
     beside = any(METHODS[name].side_by_side for name in fast)
-    refused = "" if beside else "points side by side cannot follow local attention here; "
+    refused = "" if beside or without else "points side by side cannot follow local attention here; "
     lasts = True
     for name in fast:
+        budget = model.memory_budget
         try:
-            found = METHODS[name].run(model, context, points, readout)["final_norm"]
+            found = METHODS[name].run(model, two, points, readout)["final_norm"][:, tried].double()
         except Exception as error:  # families fail in their own ways; whatever it is, the full path still works
-            if is_out_of_memory(error):
-                raise  # a passing want of memory says nothing of the method
             lasts &= isinstance(error, _OF_THE_MODEL)
-            refused += f"{name!r} failed ({type(error).__name__}: {str(error)[:120]}); "
+            refused += f"{name!r} failed ({_short(error)}); "
+            if is_out_of_memory(error):
+                _say(model, logging.WARNING, f"memory ran out while {name!r} was tried; it is tried again", once=name)
+            model.memory_budget = budget
             continue
-        difference = float((found - expected).abs().max() / expected.abs().max())
+        difference = float(((found - expected[:, 1:]).norm(dim=-1).amax(1) / moved).max())
         if difference <= AGREEMENT[model.dtype]:
-            return Choice(
-                name, f"{refused}it agrees with the full path to {difference:.1e} relative.", difference, lasts
-            )
-        refused += f"{name!r} differs from the full path by {difference:.1e} relative; "
-    return Choice("full", f"{refused}the full path is always right.", 0.0, lasts)
+            why = f"{refused}it agrees with the full path to {difference:.1e} of how far the outputs move."
+            return Choice(Chosen(name), why, difference, lasts)
+        refused += f"{name!r} differs from the full path by {difference:.1e} of how far the outputs move; "
+    return Choice(Chosen("full"), f"{refused}the full path is always right.", 0.0, lasts)
+
+
+def _paths(own: Float[Tensor, "two d_model"], n_points: int) -> Float[Tensor, "two point d_model"]:
+    """Points on a straight line from each of two activations to the other, the last at its end.
+
+    Where the two are nearly the same, the line leads a random way instead.
+    """
+    step = own.flip(0) - own
+    noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).to(own)
+    away = 0.5 * own.norm(dim=-1, keepdim=True) * noise / noise.norm(dim=-1, keepdim=True)
+    apart = step.norm(dim=-1, keepdim=True) > _APART * own.norm(dim=-1, keepdim=True)
+    alphas = torch.linspace(0, 1, n_points) if n_points > 1 else torch.ones(1)
+    return own[:, None] + alphas.to(own)[:, None] * torch.where(apart, step, away)[:, None]
+
+
+def _noting(call: Callable[..., Any] | None, errors: list[Exception]) -> Callable[..., Any] | None:
+    """A caller's function that notes what it raises, other than a want of memory, which makes batches smaller."""
+    if call is None:
+        return None
+
+    def noting(*arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                errors.append(error)
+            raise
+
+    return noting
+
+
+def _rising(progress: Progress | None) -> Progress | None:
+    """Says nothing of points that another method has done before."""
+    if progress is None:
+        return None
+    most = 0
+
+    def rising(done: int, total: int) -> None:
+        nonlocal most
+        if done > most:
+            most = done
+            progress(done, total)
+
+    return rising
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:120]}"
+
+
+def _say(model: Model, level: int, message: str, once: Any = None) -> None:
+    """Log a message about a model; one that is to be said once is kept with its choices."""
+    if once is not None:
+        if ("said", once) in model.methods:
+            return
+        model.methods["said", once] = message
+    logger.log(level, "%s: %s", model.name, message)

@@ -47,7 +47,7 @@ def trace(
         for block, start in zip(blocks, starts, strict=False):
             block.skip(start)
         if not skip:
-            _resid(blocks[layer].output)[:, -1 - readout.behind] = points[:, 0]
+            blocks[layer].output = _with_point(blocks[layer].output, points, -1 - readout.behind)
         for look in looks:
             if look.names:
                 read = _in_rows(_resid(look.modules[0].output), rows)[:, at].to(points.device)
@@ -139,6 +139,15 @@ def logits_at(model: Model, readout: Readout, length: int, at: slice) -> dict[st
     places = range(length)[at]
     last = places == range(length - len(places), length)
     return {"logits_to_keep": len(places) if last else torch.tensor(places, device=model.device)}
+
+
+def _with_point(
+    output: Tensor | tuple[Any, ...] | list[Any], points: Tensor, position: int
+) -> Tensor | tuple[Any, ...]:
+    """A block's output with a point put in: a copy, for the block may have kept the output for a later one."""
+    changed = _resid(output).clone()
+    changed[:, position] = points[:, 0]
+    return changed if isinstance(output, Tensor) else (changed, *output[1:])
 
 
 def _resid(output: Tensor | tuple[Any, ...] | list[Any]) -> Tensor:

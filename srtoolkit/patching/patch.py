@@ -13,7 +13,7 @@ from srtoolkit.models.checks import check_gates, check_layer, check_points, chec
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_method
 from srtoolkit.patching.batches import Progress, is_out_of_memory, named
-from srtoolkit.patching.choice import choose_method
+from srtoolkit.patching.choice import Chosen, choose_method, run_chosen
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.passes import stream
 from srtoolkit.patching.prefixes import Unsupported
@@ -155,6 +155,7 @@ def patch(
     wanted, sites = check_reads(model, reads, layer)
     context, behind = _up_to_read(model, context, layer, position, read_position)
     readout = Readout(wanted, layer, _blocks_read(model, layer, wanted, blocks), sites, behind)
+    by_choice = isinstance(method, Chosen)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     check_method(model, method)
     points = check_points(model, points, len(context))
@@ -165,9 +166,10 @@ def patch(
             out = found if reduce is None else reduce(found)
             if progress is not None:
                 progress(points.shape[0] * points.shape[1], points.shape[0] * points.shape[1])
-        elif method == "auto":
-            chosen = choose_method(model, context, points.shape[1], behind).method
-            out = METHODS[chosen].run(model, context, points, readout, reduce, progress)
+        elif method == "auto" or by_choice:
+            if not by_choice:
+                method = choose_method(model, context, points.shape[1], behind, layer).method
+            out = run_chosen(model, method, context, points, readout, reduce, progress)
         else:
             out = _run_as_asked(model, method, context, points, readout, reduce, progress)
     out = {name: values.to(model.device) for name, values in out.items()}
@@ -231,7 +233,7 @@ def _fails(
     points: Float[Tensor, "context point d_model"],
     readout: Readout,
 ) -> bool:
-    """Whether a method fails on a few points without the caller's functions, so that it is the model that it fails on."""
+    """Whether a method fails on a few points without the caller's functions: then it is the model that it fails on."""
     try:
         METHODS[method].run(model, context[:2], points[:2, :2], readout)
     except Exception:

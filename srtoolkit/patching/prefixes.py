@@ -118,6 +118,28 @@ def check_side_by_side(model: Model, tokens: int) -> None:
         raise Unsupported(f"a block attends to {window} tokens, and prefix and points are {tokens}")
 
 
+def check_one_rope(model: Model, past: int, length: int) -> None:
+    """Refuse to run a prompt in parts where its last tokens have other rotary factors than its prefix would have alone.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        past: Number of tokens that run by themselves.
+        length: Number of tokens of the prompt.
+
+    Raises:
+        Unsupported: They have; the message says from which length on.
+    """
+    config = model.hf.config.get_text_config()
+    ropes = getattr(config, "rope_parameters", None) or {}
+    for rope in (ropes, *(one for one in ropes.values() if isinstance(one, dict))):
+        kind, most = rope.get("rope_type"), getattr(config, "max_position_embeddings", None)
+        change = rope.get("original_max_position_embeddings") or getattr(
+            config, "original_max_position_embeddings", most
+        )
+        if change and ((kind == "longrope" and past <= change < length) or (kind == "dynamic" and change < length)):
+            raise Unsupported(f"its rotary factors change behind {change} tokens, and the prompt has {length}")
+
+
 class _Enough(Exception):
     """The last block has its keys and values; nothing behind them is needed."""
 
@@ -202,7 +224,10 @@ def copied_cache(model: Model, ids: Int[Tensor, "context pos"], rows: Int[Tensor
     unique, number = torch.unique(ids, dim=0, return_inverse=True)
     cache = model.hf.get_submodule(model.anatomy.base)(input_ids=unique, use_cache=True).past_key_values
     check_copied(cache)
-    cache.batch_select_indices(number[rows].cpu())  # its layers may be on several devices
+    for (
+        layer
+    ) in cache.layers:  # what beam search does: a row of keys, values and states for each index, wherever they are
+        layer.reorder_cache(number[rows])
     return cache
 
 
@@ -215,6 +240,6 @@ def check_copied(cache: Any) -> None:
     Raises:
         Unsupported: Some block does; the message says what it caches.
     """
-    others = [type(layer).__name__ for layer in cache.layers if not hasattr(layer, "batch_select_indices")]
+    others = [type(layer).__name__ for layer in cache.layers if not hasattr(layer, "reorder_cache")]
     if others:
         raise Unsupported(f"a block keeps {others[0]}, which cannot be copied for each point")

@@ -84,7 +84,7 @@ def _compare(model: srt.Model, kind: str) -> Finding:
         for method in ("auto", *METHODS):
             try:
                 gives = srt.patch(model, ids, points, layer=layer, reads=READS, method=method)
-                chosen = choose_method(model, ids, POINTS).method if method == "auto" else method
+                chosen = choose_method(model, ids, POINTS, layer=layer).method if method == "auto" else method
             except Unsupported as refused:
                 said = str(refused).partition("cannot be run so: ")[2].partition(" Use method=")[0]
                 found.refused.setdefault(method, said.rstrip("."))
@@ -104,7 +104,7 @@ def _compare(model: srt.Model, kind: str) -> Finding:
 
 
 def _places(model: srt.Model) -> list[tuple[int, int]]:
-    """Lengths of prompts, and at each of them the first, a middle and the last block; fewer of a family that is slow."""
+    """Lengths of prompts, and the blocks to patch after; fewer of a family whose passes are slow."""
     ids = torch.full((CONTEXTS * POINTS, 1), 3)
     start = time.process_time()
     model.hf(ids, use_cache=False)
@@ -117,8 +117,8 @@ def _places(model: srt.Model) -> list[tuple[int, int]]:
         if ("window" in name or "chunk" in name) and type(value) is int and 2 <= value < 40
     }
     lengths = sorted({*LENGTHS, *windows, *(window + 1 for window in windows)})
-    blocks = sorted({0, model.n_layers // 2, model.n_layers - 1})
-    return [(length, block) for length in lengths for block in blocks]
+    ends = [(length, block) for length in lengths for block in (0, model.n_layers - 1)]
+    return [*ends, *((length, model.n_layers // 2) for length in LENGTHS[2:])]
 
 
 def _points(model: srt.Model, ids: Tensor, layer: int) -> Tensor:

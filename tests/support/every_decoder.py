@@ -37,8 +37,9 @@ _SMALL: dict[str, Any] = {
     **dict.fromkeys(("mamba_d_state", "ssm_state_size"), 16),
     **dict.fromkeys(("mamba_n_heads", "mamba_num_heads"), 8),
     **dict.fromkeys(("mamba_n_groups", "n_groups", "first_k_dense_replace", "num_dense_layers"), 1),
-    "moe_layer_start_index": 1, "index_topk": 4, "index_n_heads": 2, "mamba_dt_rank": 4, "sliding_window": 16, "attention_chunk_size": 16, "window_size": 16,
-    "moe_shared_expert_intermediate_size": 48, "mamba_d_ssm": 64,
+    **dict.fromkeys(("sliding_window", "attention_chunk_size", "window_size"), 16),
+    "moe_layer_start_index": 1, "index_topk": 4, "index_n_heads": 2, "mamba_dt_rank": 4, "mamba_d_ssm": 64,
+    "moe_shared_expert_intermediate_size": 48, "linear_head_dim": 8, "linear_num_heads": 4, "mamba_chunk_size": 8,
 }  # fmt: skip
 
 #: Entries that some families leave open and cannot do without.
@@ -127,9 +128,10 @@ _OWN: dict[str, dict[str, Any]] = {
         "shape_embed_dim": 8, "shape_vocab_size": 97,
     },
     "reformer": {
-        "vocab_size": 97, "hidden_size": 32, "num_attention_heads": 4, "attention_head_size": 8, "feed_forward_size": 64,
-        "attn_layers": ["local", "lsh"] * (BLOCKS // 2), "axial_pos_shape": [8, 8], "axial_pos_embds_dim": [16, 16],
-        "max_position_embeddings": 64, "is_decoder": True, "num_buckets": 4, "hash_seed": 0,
+        "vocab_size": 97, "hidden_size": 32, "num_attention_heads": 4, "attention_head_size": 8,
+        "feed_forward_size": 64, "attn_layers": ["local", "lsh"] * (BLOCKS // 2), "axial_pos_shape": [8, 8],
+        "axial_pos_embds_dim": [16, 16], "max_position_embeddings": 64, "is_decoder": True, "num_buckets": 4,
+        "hash_seed": 0,
     },
     "xlnet": {"vocab_size": 97, "d_model": 32, "n_layer": BLOCKS, "n_head": 4, "d_inner": 64},
     "cohere_compass_text": {

@@ -75,3 +75,39 @@ def hooked_everywhere(
             handle.remove()
     seen["logprobs"] = torch.log_softmax(seen["logits"].float(), dim=-1)
     return {**seen, "resid": seen[f"resid.{len(blocks) - 1}"]}
+
+
+@torch.no_grad()
+def whole_prompts(model: Model, ids: Tensor, layer: int, points: Tensor) -> dict[str, Tensor]:
+    """What a model gives at the last position of a prompt, ``[point, width]``, with each of some points put in there.
+
+    Args:
+        model: Only its transformers model is used.
+        ids: One prompt, [pos]; it runs whole, once for each point.
+        layer: Block whose output is replaced.
+        points: Put in at the last position, [point, width].
+
+    Returns:
+        ``resid`` after the last block, ``final_norm``, and ``logits``.
+    """
+    blocks = model.hf.get_submodule(model.anatomy.blocks)
+    seen: dict[str, Tensor] = {}
+
+    def replace(module: Any, inputs: Any, output: Any) -> Any:
+        changed = (output if isinstance(output, Tensor) else output[0]).clone()
+        changed[:, -1] = points
+        return changed if isinstance(output, Tensor) else (changed, *output[1:])
+
+    def read(module: Any, inputs: Any, output: Any) -> None:
+        seen["resid"] = (output if isinstance(output, Tensor) else output[0])[:, -1].clone()
+
+    handles = [blocks[layer].register_forward_hook(replace), blocks[-1].register_forward_hook(read)]
+    each = ids.expand(len(points), -1)
+    try:
+        # The base model's last hidden state is what transformers itself hands to the unembedding.
+        seen["final_norm"] = model.hf.base_model(each, use_cache=False)[0][:, -1]
+        seen["logits"] = model.hf(each, use_cache=False).logits[:, -1]
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen

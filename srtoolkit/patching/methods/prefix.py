@@ -14,7 +14,7 @@ from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import bytes_per_key, bytes_per_token, tokens_that_fit
 from srtoolkit.patching.methods.method import Batch, Method, Pass, Run
 from srtoolkit.patching.passes import logits_at, stream, trace
-from srtoolkit.patching.prefixes import check_copied, copied_cache
+from srtoolkit.patching.prefixes import check_copied, check_one_rope, copied_cache
 from srtoolkit.patching.reads import Readout, Reads
 
 
@@ -28,6 +28,7 @@ class Prefix(Method):
         """Refuse a model that keeps something of a prefix which cannot be copied for each point."""
         if length - readout.behind > 1:  # else there is no prefix
             super().check(model, length, n_points, readout)
+            check_one_rope(model, length - 1 - readout.behind, length)
             check_copied(DynamicCache(config=model.hf.config.get_text_config()))
 
     def points_that_fit(self, model: Model, length: int, n_points: int, readout: Readout) -> int:

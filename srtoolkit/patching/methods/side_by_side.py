@@ -10,7 +10,7 @@ from torch import Tensor
 from srtoolkit.models.model import Model
 from srtoolkit.patching.methods.method import Batch, Contexts, Method, Run, rows_for
 from srtoolkit.patching.methods.prefix import each_alone
-from srtoolkit.patching.prefixes import check_side_by_side
+from srtoolkit.patching.prefixes import check_one_rope, check_side_by_side
 from srtoolkit.patching.reads import Readout, Reads
 
 
@@ -30,6 +30,8 @@ class SideBySide(Method):
         super().check(model, length, n_points, readout)
         past = self.tokens_needed(length, readout.layer, model.n_layers) - 1 - readout.behind
         check_side_by_side(model, past + tokens_beside(n_points, readout.behind))
+        if past > 0:
+            check_one_rope(model, past, past + 1 + readout.behind)
 
     def tokens_needed(self, length: int, layer: int, n_layers: int) -> int:
         """All tokens; after the last block only the last token, because no block is left to attend to the others."""
