@@ -25,6 +25,9 @@ TOKENS = 4
 #: What families call the part of a block that mixes positions, where there are no weights to see it by.
 _MIXES_BY_NAME = re.compile(r"attn|attention|mixer|conv|mamba|rwkv|recurrent|time_mix", re.IGNORECASE)
 
+#: How families call an activation function of their own (Bloom), where there are no values to see it by.
+_ACTIVATES_BY_NAME = re.compile(r"gelu|relu|silu|activation", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -196,7 +199,8 @@ class _Block:
     def _is_activation(self, part: nn.Module, value: Tensor) -> bool:
         """Whether a module changes each value by itself, and does not leave it as it is."""
         if value.is_meta:
-            return type(part).__module__ in ("torch.nn.modules.activation", "transformers.activations")
+            known = type(part).__module__ in ("torch.nn.modules.activation", "transformers.activations")
+            return known or bool(_ACTIVATES_BY_NAME.search(type(part).__name__))
         given = torch.full_like(value, torch.nan)
         given[..., 0] = -1
         try:
