@@ -2,8 +2,8 @@
 # make test   from nothing: install, lint, types, every test, every notebook compared with its stored outputs
 # make check  the inner loop, under two minutes: lint, types, and the tests that need no large model, browser or notebook,
 #             for four families and a tenth of the property cases; ROOM=measures runs those of tests/measures
-# make test-all  as make test, and every notebook is seen to fail with a wrong library, not one of them a commit; all ten
-#             thousand random cases of patching run, not a tenth
+# make test-all  as make test, and all of what a commit tries a part of: notebooks with a wrong library, families of models, the
+#             ten thousand random cases of patching
 # make lab    JupyterLab on the notebooks
 # make clean  remove what these made, but not the cache of converted models
 
@@ -40,7 +40,7 @@ quick-tests: $(INSTALLED)
 check: lint
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types quick-tests
 
-test-all: EVERY := --all-notebooks --all-cases
+test-all: EVERY := --all-notebooks --all-cases --all-families
 test-all: test
 
 test: lint types

@@ -20,6 +20,7 @@ FOLDERS = {"browser": "browser", "notebooks": "notebook", "faults": "faults"}
 def pytest_addoption(parser):
     parser.addoption("--families", default=",".join(FAMILIES), help="the architecture families that are tested")
     parser.addoption("--all-cases", action="store_true", help="all ten thousand random cases of patching, not a tenth")
+    parser.addoption("--all-families", action="store_true", help="every row of the table of families is tried")
     parser.addoption("--all-notebooks", action="store_true", help="a wrong library is tried on every notebook")
 
 

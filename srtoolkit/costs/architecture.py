@@ -11,7 +11,7 @@ import transformers
 from torch import nn
 from transformers.cache_utils import DynamicCache
 
-from srtoolkit.models.anatomy import find_anatomy, mlp_width, narrowest_attention
+from srtoolkit.models.anatomy import attention_widths, find_anatomy, mlp_width, narrowest_attention
 from srtoolkit.models.model import Model
 from srtoolkit.models.sources import find_source
 from srtoolkit.patching.choice import candidates
@@ -88,14 +88,12 @@ class Architecture:
     @cached_property
     def query_width(self) -> int:
         """Width of a block's queries over all heads; 0 where there is no attention."""
-        heads = int(getattr(self.text, "num_attention_heads", None) or 0)
-        return heads * int(getattr(self.text, "head_dim", None) or self.d_model // max(1, heads))
+        return attention_widths(self.config)[0]
 
     @cached_property
     def key_width(self) -> int:
         """Width of a block's keys over all heads; its values are as wide."""
-        heads = int(getattr(self.text, "num_attention_heads", None) or 1)
-        return self.query_width // heads * int(getattr(self.text, "num_key_value_heads", None) or heads)
+        return attention_widths(self.config)[1]
 
     @cached_property
     def weights(self) -> tuple[int, ...]:

@@ -1,9 +1,10 @@
-"""Where the parts of a decoder are: blocks, final norm and unembedding, for any family.
+"""Where the parts of a decoder are: base model, blocks and unembedding, for any family.
 
 transformers gives every family its own spelling (``transformer.h``, ``gpt_neox.layers``, ``model.decoder.layers``), so
-the parts are found by what they are: the blocks are the outermost list with one entry per hidden layer, the final norm
-stands beside that list, the unembedding is what transformers calls the output embedding. What is inside a block is
-found by :mod:`srtoolkit.models.probe`.
+the parts are found by what they are: the blocks are the outermost list of as many modules as there are hidden layers,
+the base model is the outermost part around them that runs, the unembedding is what transformers calls the output
+embedding. The norm behind the last block need not be found: what it gives is what the base model gives. Whether the
+blocks do what blocks do, and what is inside them, is seen by :mod:`srtoolkit.models.probe`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
-#: Names under which families keep the norm that follows the last block.
-FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "norm_final")
+
+def of_each_block(config: Any, name: str) -> list[Any]:
+    """The values of an entry of a configuration, one or one for each block: of Gemma 4 and others, blocks differ.
+
+    Args:
+        config: The decoder's transformers configuration.
+        name: Name of the entry; ``None`` stands for what a configuration lacks.
+    """
+    try:
+        value = getattr(config, name, None)
+        return list(value) if isinstance(value, list | tuple) else [value]
+    except RuntimeError:  # transformers' own refusal to name one value for all blocks
+        return [getattr(block, name, None) for block in config.per_layer_config]
 
 
 def narrowest_attention(config: Any) -> int | None:
@@ -23,7 +36,8 @@ def narrowest_attention(config: Any) -> int | None:
     Args:
         config: The decoder's transformers configuration.
     """
-    windows = [getattr(config, name, None) for name in ("sliding_window", "window_size", "attention_chunk_size")]
+    names = ("sliding_window", "window_size", "attention_chunk_size", "attention_window_size")
+    windows = [window for name in names for window in of_each_block(config, name)]
     return min((int(window) for window in windows if window), default=None)
 
 
@@ -34,8 +48,21 @@ def mlp_width(config: Any) -> int:
         config: The transformers configuration of the model, or of its decoder alone.
     """
     text = config.get_text_config()
-    width = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
-    return int(max(width) if isinstance(width, list | tuple) else width)  # or one for each block
+    widths = [width for width in of_each_block(text, "intermediate_size") if width] or [4 * text.hidden_size]
+    return int(max(widths))
+
+
+def attention_widths(config: Any) -> tuple[int, int]:
+    """Width of a block's queries and of its keys, over all heads, in the widest block; zeros without attention.
+
+    Args:
+        config: The transformers configuration of the model, or of its decoder alone.
+    """
+    text = config.get_text_config()
+    heads = max(int(number or 0) for number in of_each_block(text, "num_attention_heads"))
+    keys = max(int(number or 0) for number in of_each_block(text, "num_key_value_heads")) or heads
+    width = max(int(one or 0) for one in of_each_block(text, "head_dim")) or text.hidden_size // max(1, heads)
+    return heads * width, keys * width
 
 
 @dataclass(frozen=True)
@@ -43,15 +70,13 @@ class Anatomy:
     """Module paths inside a causal language model, as ``hf.get_submodule`` takes them.
 
     Attributes:
-        base: The model without its unembedding.
+        base: The model without its unembedding; it gives what the unembedding takes, after any final norm.
         blocks: The list of decoder blocks.
-        final_norm: The norm between the last block and the unembedding.
         unembedding: The map from the residual stream to logits.
     """
 
     base: str
     blocks: str
-    final_norm: str
     unembedding: str
 
 
@@ -76,34 +101,44 @@ def find_anatomy(hf: nn.Module, n_layers: int, name: str) -> Anatomy:
     unembedding = next((path for path, module in hf.named_modules() if module is head), None)
     if unembedding is None:
         raise ValueError(f"{name}: {type(hf).__name__} has no output embedding, so it predicts no next token.")
-    return Anatomy(
-        base=_find_base(hf, blocks),
-        blocks=blocks,
-        final_norm=_find_final_norm(hf, blocks, name),
-        unembedding=unembedding,
-    )
+    return Anatomy(_find_base(hf, blocks, name), blocks, unembedding)
 
 
 def _find_blocks(hf: nn.Module, n_layers: int, name: str) -> str:
-    lists = {path: len(module) for path, module in hf.named_modules() if isinstance(module, nn.ModuleList)}
-    fitting = [path for path, length in lists.items() if length == n_layers]
+    """The outermost list of ``n_layers`` modules, or else the longest of the outermost lists.
+
+    The number is no block's where a configuration counts an encoder's layers (BART) or two for a block (LongCat-Flash).
+    """
+    lists = {path: len(module) for path, module in hf.named_modules() if isinstance(module, nn.ModuleList) and path}
+    fitting = [path for path, length in lists.items() if length == n_layers] or list(lists)
     if not fitting:
+        raise ValueError(f"{name}: no list of {n_layers} blocks in {type(hf).__name__}, which has no module list.")
+    return min(fitting, key=lambda path: (path.count("."), -lists[path]))
+
+
+@torch.no_grad()
+def _find_base(hf: nn.Module, blocks: str, name: str) -> str:
+    """The outermost part around the blocks that a pass runs: OPT and BART pass by one of two, to the decoder inside."""
+    names = blocks.split(".")
+    around = [".".join(names[:count]) for count in range(1, len(names))]
+    if not around:
         raise ValueError(
-            f"{name}: no list of {n_layers} blocks in {type(hf).__name__}; its module lists are {lists or 'none'}."
+            f"{name}: {type(hf).__name__} keeps its blocks {blocks!r} beside its unembedding; srtoolkit needs a base "
+            "model around the blocks, which gives what the unembedding takes."
         )
-    return min(fitting, key=lambda path: path.count("."))
-
-
-def _find_base(hf: nn.Module, blocks: str) -> str:
-    """Where transformers keeps the model without its unembedding, or else what holds the blocks (Llama 4)."""
-    prefix = str(hf.base_model_prefix)
-    return prefix if prefix in dict(hf.named_modules()) else blocks.partition(".")[0]
-
-
-def _find_final_norm(hf: nn.Module, blocks: str, name: str) -> str:
-    parent = blocks.rpartition(".")[0]
-    beside = dict(hf.get_submodule(parent).named_children())
-    for candidate in FINAL_NORMS:
-        if candidate in beside:
-            return f"{parent}.{candidate}" if parent else candidate
-    raise ValueError(f"{name}: no final norm beside {blocks!r}; there are {sorted(beside)}.")
+    if len(around) == 1:
+        return around[0]
+    ran: list[str] = []
+    handles = [
+        hf.get_submodule(path).register_forward_pre_hook(lambda *_, path=path: ran.append(path)) for path in around
+    ]
+    embedding = hf.get_input_embeddings()  # type: ignore[operator]
+    token = torch.full((1, 1), embedding.num_embeddings - 1, device=embedding.weight.device)
+    try:
+        hf(input_ids=token, use_cache=False)
+    except Exception:  # what fails here is said in words by the probe, once the model is whole
+        ran = ran or around
+    finally:
+        for handle in handles:
+            handle.remove()
+    return next(path for path in around if path in ran)

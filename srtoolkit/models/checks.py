@@ -142,15 +142,24 @@ def check_stream(model: Model) -> None:
         model: The model as it is loaded.
 
     Raises:
-        ValueError: Its blocks give something else (hyper-connections keep several streams), or its forward pass fails.
+        ValueError: Its blocks give something else (hyper-connections keep several streams), do not run once each, or
+            its forward pass fails.
     """
     expected = (1, TOKENS, model.d_model)
+    seen = any(inside.runs for inside in model.inside) or not model.remote
     for block, inside in enumerate(model.inside):
+        if seen and inside.runs != 1:
+            raise ValueError(
+                f"{model.name}: block {block} of {type(model.hf).__name__} ({model.anatomy.blocks}.{block}) runs "
+                f"{inside.runs} times in one pass over a prompt. A point is put in after a block that runs once; take "
+                "a model whose blocks follow each other."
+            )
         if inside.shape and inside.shape != expected:
             raise ValueError(
                 f"{model.name}: block {block} of {type(model.hf).__name__} gives {list(inside.shape)} for one prompt "
                 f"of {TOKENS} tokens, not [prompt, pos, d_model] = {list(expected)}: its residual stream is not one "
-                "vector a token, which srtoolkit puts in and reads. Take a model without several streams."
+                "vector a token, which srtoolkit puts in and reads, so there is no one place for a point. Take another "
+                "model."
             )
 
 

@@ -38,7 +38,7 @@ class Model:
         init: ``"pretrained"``, ``"random"``, a kind of null (``"permuted"``), or ``"given"`` for weights in memory.
         seed: Seed of what was drawn, where ``init`` is not ``"pretrained"``.
         dtype: Name of the number format of weights and activations.
-        anatomy: Module paths of the blocks, the final norm and the unembedding.
+        anatomy: Module paths of the base model, the blocks and the unembedding.
         memory_budget: Bytes that one batch of a forward pass may take beside the weights.
         methods: Patching method that ``method="auto"`` chose for each kind of context.
         remote: Where the model runs: ``False`` for this machine, ``True`` for NDIF, the address of another server, or
@@ -75,7 +75,7 @@ class Model:
     @property
     def n_layers(self) -> int:
         """Number of decoder blocks."""
-        return int(self.hf.config.get_text_config().num_hidden_layers)
+        return len(self.hf.get_submodule(self.anatomy.blocks))
 
     @property
     def d_model(self) -> int:

@@ -8,9 +8,10 @@ attention and state spaces mix them.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ TOKENS = 4
 
 #: What families call the part of a block that mixes positions, where there are no weights to see it by.
 _MIXES_BY_NAME = re.compile(r"attn|attention|mixer|conv|mamba|rwkv|recurrent|time_mix", re.IGNORECASE)
+
+#: How families call an activation function of their own (Bloom), where there are no values to see it by.
+_ACTIVATES_BY_NAME = re.compile(r"gelu|relu|silu|activation", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,14 @@ class Inside:
 
     Attributes:
         shape: Shape of the residual stream that it gives for one prompt of ``TOKENS`` tokens; empty if it was not seen.
-        returns: Length of the tuple that it returns; 0 where it returns the stream itself.
+        runs: Number of times that it runs in one pass, and so of places where a point could be put in.
+        returns: Length of the tuple or list that it returns; 0 where it returns the stream itself.
         gates: Activation functions that every token goes through, in the order in which they run.
         others: Paths of parts like an MLP that are not among them: routed experts, or an activation that is no module.
     """
 
     shape: tuple[int, ...] = ()
+    runs: int = 0
     returns: int = 0
     gates: tuple[Gate, ...] = ()
     others: tuple[str, ...] = ()
@@ -89,17 +95,29 @@ def look_inside(base: Any, blocks: nn.ModuleList, token: int, device: torch.devi
         token: The token id that the prompt repeats.
         device: Device of the token ids.
         d_model: Width of the residual stream.
+
+    Raises:
+        Exception: What the model raises where it does not run on a plain prompt.
     """
     prompt = torch.full((1, TOKENS), token, device=device)
-    # Without values transformers cannot make the mask, whose values then do not matter.
-    mask = (
-        {"attention_mask": torch.ones(1, 1, TOKENS, TOKENS, dtype=torch.bool, device=device)} if prompt.is_meta else {}
-    )
+    try:
+        return _watch(base, blocks, prompt, d_model)
+    except (RuntimeError, NotImplementedError):
+        if not prompt.is_meta:
+            raise
+        # Without values some families cannot make the mask, whose values then do not matter.
+        mask = torch.ones(1, 1, TOKENS, TOKENS, dtype=torch.bool, device=device)
+        return _watch(base, blocks, prompt, d_model, attention_mask=mask)
+
+
+def _watch(base: Any, blocks: nn.ModuleList, prompt: Tensor, d_model: int, **options: Tensor) -> tuple[Inside, ...]:
     watched = [_Block(block, d_model) for block in blocks]
     with ExitStack() as stack:
         for block in watched:
             stack.enter_context(block.watching())
-        base(input_ids=prompt, use_cache=False, **mask)
+        gives = base(input_ids=prompt, use_cache=False, **options)[0]
+    if gives.shape[:2] != prompt.shape:
+        raise ValueError(f"it gives {list(gives.shape)} for {list(prompt.shape)} tokens, not one vector for each.")
     return tuple(block.found() for block in watched)
 
 
@@ -165,7 +183,7 @@ class _Block:
             self.times[path] += 1
             if not path:
                 self.shape = tuple(_first(output).shape)
-                self.returns = len(output) if isinstance(output, tuple) else 0
+                self.returns = len(output) if isinstance(output, tuple | list) else 0
                 return
             inside = [call for call in self.calls if call.path.startswith(f"{path}.")]
             if inside or "." not in path:
@@ -181,7 +199,8 @@ class _Block:
     def _is_activation(self, part: nn.Module, value: Tensor) -> bool:
         """Whether a module changes each value by itself, and does not leave it as it is."""
         if value.is_meta:
-            return type(part).__module__ in ("torch.nn.modules.activation", "transformers.activations")
+            known = type(part).__module__ in ("torch.nn.modules.activation", "transformers.activations")
+            return known or bool(_ACTIVATES_BY_NAME.search(type(part).__name__))
         given = torch.full_like(value, torch.nan)
         given[..., 0] = -1
         try:
@@ -205,7 +224,9 @@ class _Block:
             return True
 
     def _broken(self, value: Any) -> Any:
-        """A residual stream in which every token but the last is NaN; other arguments as they are."""
+        """A residual stream in which every token but the last is NaN; others as they are, mappings copied."""
+        if isinstance(value, MutableMapping):  # in which a block leaves its keys for later ones (Gemma 4)
+            return copy.copy(value)
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.numel() != TOKENS * self.d_model:
             return value
         rows = value.reshape(TOKENS, -1).clone()
@@ -225,7 +246,7 @@ class _Block:
         whole = [call for call in self.calls if self._takes_every_token(call)]
         chosen = [call for call in whole if call.home is not None] or whole
         gates = tuple(Gate(call.path, call.width, call.gated, call.home or "") for call in chosen)
-        return Inside(self.shape, self.returns, gates, self._others(gates))
+        return Inside(self.shape, self.times[""], self.returns, gates, self._others(gates))
 
     def _takes_every_token(self, call: _Call) -> bool:
         """Whether an activation sees each token once, in order: routed experts do not."""
@@ -258,7 +279,7 @@ class _Block:
 
 def _first(output: Any) -> Tensor:
     """The tensor that a module gives, or the first of a tuple; an empty one where there is none."""
-    first = output[0] if isinstance(output, tuple | list) and output else output
+    first = output[0] if type(output) in (tuple, list) and output else output  # what has names is no stream's tuple
     return first if isinstance(first, Tensor) else torch.empty(0)
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from srtoolkit.models.anatomy import mlp_width
+from srtoolkit.models.anatomy import attention_widths, mlp_width
 from srtoolkit.models.model import Model
 from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, wants_logits
 
@@ -57,11 +57,8 @@ def bytes_per_key(model: Model) -> int:
     Args:
         model: The model, whose widths count.
     """
-    config = model.hf.config.get_text_config()
-    query_heads = int(getattr(config, "num_attention_heads", 1))
-    heads = int(getattr(config, "num_key_value_heads", None) or query_heads)
-    width = int(getattr(config, "head_dim", None) or model.d_model // query_heads)
-    return 2 * model.n_layers * heads * width * model.hf.dtype.itemsize
+    _, width = attention_widths(model.hf.config)
+    return 2 * model.n_layers * (width or model.d_model) * model.hf.dtype.itemsize
 
 
 def in_batches(

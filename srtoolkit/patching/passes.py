@@ -38,8 +38,8 @@ def trace(
     """
     reads, layer = readout.reads, readout.layer
     whole = wants_logits(reads)
-    root = model.nn if whole else model.nn.get(model.anatomy.base)
-    blocks, norm = model.nn.get(model.anatomy.blocks), model.nn.get(model.anatomy.final_norm)
+    base, blocks = model.nn.get(model.anatomy.base), model.nn.get(model.anatomy.blocks)
+    root = model.nn if whole else base
     starts = [_as_block_output(points, n) for n in model.blocks_return_tuples[: layer + 1]] if skip else []
     looks, rows = looks_inside(model, readout), len(points)
     with root.trace(**inputs):
@@ -59,7 +59,8 @@ def trace(
         if gates:
             found[GATES if GATES in reads else OPEN_GATES] = torch.cat([gates[n] for n in readout.blocks], dim=-1)
         if "final_norm" in reads:
-            found["final_norm"] = norm.output[:, at].clone()
+            # What the base model gives, whatever norm a family has there and however often that norm runs.
+            found["final_norm"] = base.output[0][:, at].clone()
         if whole:
             logits = root.output.logits
             found["logits"] = logits if "logits_to_keep" in inputs else logits[:, at].clone()
@@ -141,18 +142,18 @@ def logits_at(model: Model, readout: Readout, length: int, at: slice) -> dict[st
 
 
 def _with_point(
-    output: Tensor | tuple[Tensor | None, ...], points: Tensor, position: int
-) -> Tensor | tuple[Tensor | None, ...]:
+    output: Tensor | tuple[Any, ...] | list[Any], points: Tensor, position: int
+) -> Tensor | tuple[Any, ...]:
     """A block's output with a point put in: a copy, for the block may have kept the output for a later one."""
     changed = _resid(output).clone()
     changed[:, position] = points[:, 0]
     return changed if isinstance(output, Tensor) else (changed, *output[1:])
 
 
-def _resid(output: Tensor | tuple[Tensor | None, ...]) -> Tensor:
-    """The residual stream in a block's output: GPT-Neo, GPT-J, Bloom and Falcon return it as the first of a tuple."""
+def _resid(output: Tensor | tuple[Any, ...] | list[Any]) -> Tensor:
+    """The residual stream in a block's output: GPT-Neo, GPT-J, Bloom and Falcon return it as the first of several."""
     found = output if isinstance(output, Tensor) else output[0]
-    assert found is not None
+    assert isinstance(found, Tensor)
     return found
 
 

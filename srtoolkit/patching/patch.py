@@ -12,7 +12,7 @@ from torch import Tensor
 from srtoolkit.models.checks import check_gates, check_layer, check_points, check_position, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_method
-from srtoolkit.patching.batches import Progress, named
+from srtoolkit.patching.batches import Progress, is_out_of_memory, named
 from srtoolkit.patching.choice import Chosen, choose_method, run_chosen
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.passes import stream
@@ -208,17 +208,37 @@ def _run_as_asked(
     try:
         return METHODS[method].run(model, context, points, readout, reduce, progress)
     except Unsupported as refused:
-        works = []
-        for name, other in METHODS.items():
-            try:
-                other.check(model, context.shape[1], points.shape[1], readout)
-            except Unsupported:
-                continue
-            works.append(name)
-        raise Unsupported(
-            f"method={method!r}: {model.name} cannot be run so: {refused}. Use method='auto', or one of "
-            f"{[name for name in works if name != method]}."
-        ) from None
+        why = str(refused)
+    except Exception as error:  # families each fail in their own ways, and so may the caller's functions
+        if method == "full" or is_out_of_memory(error) or not _fails(model, method, context, points, readout):
+            raise
+        why = f"it failed ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})"
+    works = []
+    for name, other in METHODS.items():
+        try:
+            other.check(model, context.shape[1], points.shape[1], readout)
+        except Unsupported:
+            continue
+        works.append(name)
+    raise Unsupported(
+        f"method={method!r}: {model.name} cannot be run so: {why.rstrip('.')}. Use method='auto', or one of "
+        f"{[name for name in works if name != method]}."
+    ) from None
+
+
+def _fails(
+    model: Model,
+    method: str,
+    context: Int[Tensor, "context pos"],
+    points: Float[Tensor, "context point d_model"],
+    readout: Readout,
+) -> bool:
+    """Whether a method fails on a few points without the caller's functions: then it is the model that it fails on."""
+    try:
+        METHODS[method].run(model, context[:2], points[:2, :2], readout)
+    except Exception:
+        return True
+    return False
 
 
 def _blocks_read(model: Model, layer: int, reads: tuple[str, ...], blocks: Sequence[int] | None) -> tuple[int, ...]:

@@ -87,9 +87,10 @@ def _patched_there(
     """What is read of patched passes of whole prompts, for each batch, in one session on a server."""
     nn, anatomy, reads, chosen = model.nn, model.anatomy, readout.reads, readout.blocks
     whole = wants_logits(reads)
-    root = nn if whole else nn.get(anatomy.base)
+    base = nn.get(anatomy.base)
+    root = nn if whole else base
     options = {"logits_to_keep": 1} if whole and "logits_to_keep" in model.forward_arguments else {}
-    block, norm, final_norm = nn.get(anatomy.blocks)[readout.layer], nn.get(anatomy.final_norm), "final_norm" in reads
+    block, final_norm = nn.get(anatomy.blocks)[readout.layer], "final_norm" in reads
     looks = [(look.block, look.names, look.modules) for look in looks_inside(model, readout)]
     patched = -1 - readout.behind
     with nn.session(remote=model.remote):
@@ -116,7 +117,7 @@ def _patched_there(
                     if gates:
                         read["gates"] = torch.cat([gates[index] for index in chosen], dim=-1)
                     if final_norm:
-                        read["final_norm"] = norm.output[:, -1].to("cpu", copy=True)
+                        read["final_norm"] = base.output[0][:, -1].to("cpu", copy=True)
                     if whole:
                         read["logits"] = root.output.logits[:, -1].to("cpu", copy=True)
                     found.append(read)
