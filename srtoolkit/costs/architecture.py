@@ -18,6 +18,7 @@ from srtoolkit.patching.choice import candidates
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.methods.method import Contexts
 from srtoolkit.patching.prefixes import Unsupported, check_copied
+from srtoolkit.patching.reads import Readout
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Architecture:
     def _runs(self, name: str, length: int, points: int) -> bool:
         """Whether the model can be patched by a method, as far as its configuration says."""
         try:
-            METHODS[name].check(self._empty, length, points, 0)
+            METHODS[name].check(self._empty, length, points, Readout(("final_norm",), 0))
             if name == "prefix" and length > 1:
                 check_copied(DynamicCache(config=self.text))
         except Unsupported:
