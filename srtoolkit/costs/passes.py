@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from srtoolkit.costs.architecture import Architecture
 from srtoolkit.patching.methods import METHODS
-from srtoolkit.patching.methods.method import Pass
+from srtoolkit.patching.methods.method import Pass, rows_for
 
 
 def block_flops(model: Architecture, one: Pass) -> int:
@@ -63,13 +63,19 @@ def patching(
     return how.passes(model.n_layers, contexts, needed, points, layer, logits=logits)
 
 
-def choosing(model: Architecture, length: int, method: str) -> list[Pass]:
-    """Passes by which ``"auto"`` compares its method with the full path, on one context and three points.
+def choosing(model: Architecture, length: int, points: int, layer: int, method: str) -> list[Pass]:
+    """Passes by which ``"auto"`` compares its method with the full path, on two contexts.
+
+    The method runs as many points as one sequence will have, the full path three of them and the context's own.
 
     Args:
         model: Architecture of the model.
-        length: Number of tokens of the context.
+        length: Number of tokens of each context.
+        points: Number of points of each context.
+        layer: Block whose output is replaced.
         method: Name of the method that is chosen.
     """
-    fast = patching(model, 1, length, 3, 0, logits=False, method=method) if method != "full" else []
-    return [*capturing(1, length, 0), *patching(model, 1, length, 3, 0, logits=False, method="full"), *fast]
+    side_by_side = rows_for(points)[1]
+    whole = patching(model, 2, length, 1 + min(3, side_by_side), layer, logits=False, method="full")
+    fast = patching(model, 2, length, side_by_side, layer, logits=False, method=method) if method != "full" else []
+    return [*capturing(2, length, layer), *whole, *fast]

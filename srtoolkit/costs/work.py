@@ -124,7 +124,7 @@ def passes(model: Architecture, work: Work, first: bool = True) -> list[Pass]:
     }[work.call]
     method = model.method(length, points)
     return [
-        *(choosing(model, length, method) if first else []),
+        *(choosing(model, length, points, work.layer, method) if first else []),
         *(capturing(prompts, length, work.layer) if prompts else []),
         *patching(model, contexts, length, points, work.layer, logits=work.reads_logits, method=method),
     ]
