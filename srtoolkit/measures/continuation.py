@@ -38,6 +38,10 @@ def continuation(
 
     What is written attends to the patched stream: its keys and values are kept, and no other token is patched.
 
+    On SmolLM2-135M (``sample_pairs(model, 10, length=10, seed=7)``, nine points, ten tokens, greedy) texts stay as they
+    are over stretches of the path: 3 to 8 different ones a pair, median 6. With the same weights in another order
+    (``null_model(model, "permuted")``) all nine differ in every pair.
+
     Args:
         model: From :func:`srtoolkit.load_model`.
         pairs: Pairs of prompts, or a list of their texts (A, B).
