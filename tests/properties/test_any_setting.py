@@ -89,6 +89,15 @@ SETTINGS = {
         lambda v: srt.interpolate(model_of(), PAIRS, steps=2, jsd_steps=v),
         lambda v: isinstance(v, (bool, np.bool_)),
     ),
+    "interpolate where": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where=v), same("even")),
+    "interpolate certify": (
+        lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where="adaptive", certify=v),
+        same("max_slope"),
+    ),
+    "interpolate tolerance": (
+        lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where="adaptive", tolerance=v),
+        lambda v: real(v, 0, np.inf),
+    ),
     "interpolate method": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, method=v), same("auto")),
     "interpolate model": (lambda v: srt.interpolate(v, PAIRS), never),
     "count_gate_flips steps": (lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
