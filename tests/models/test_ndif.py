@@ -52,12 +52,14 @@ CALLS = {
     "paper_pairs": srt.paper_pairs,
     "path_cosine": lambda model: srt.path_cosine(model, PAIRS, PAIRS[::-1]),
     "patch": lambda model: srt.patch(model, tokens(), points(), layer=1, reads=READS, position=1),
+    "radius": lambda model: srt.radius(model, TRIPLE, points()[:, :2], delta=0.01, tolerance=0.5),
     "sample_pairs": lambda model: srt.sample_pairs(model, 4, length=6),
     "slice_gates": lambda model: srt.slice_gates(model, TRIPLE, 2, resolution=4, anchor="B"),
     "slice_plane": lambda model: srt.slice_plane(model, TRIPLE, resolution=4),
 }
 REFUSALS = {
     "text_loss": lambda model: srt.text_loss(model, PAIRS),
+    "predicted_radius": lambda model: srt.predicted_radius(model, TRIPLE, points()[:, :2], delta=0.01),
     "surprisal": lambda model: srt.surprisal(model, TRIPLE),
     "token_distance": lambda model: srt.token_distance(model, PAIRS),
     "null_model": lambda model: srt.null_model(model, "permuted"),
