@@ -40,8 +40,7 @@ def predicted_radius(
     carries the derivatives. What :func:`srtoolkit.radius` finds beyond it is curvature: a boundary shows as an output
     that moves sooner than predicted.
 
-    A null model answers the same call: with shuffled weights, predicted and measured radius are as near to each other
-    towards other prompts' activations as towards random points as far away.
+    A null model (:func:`srtoolkit.null_model`) answers the same call, which says what is of training.
 
     Args:
         model: From :func:`srtoolkit.load_model`; it must run here.

@@ -44,8 +44,7 @@ def radius(
     it and the one before, the interval is halved. An output that moves so far and comes back between two of these sizes
     is not seen.
 
-    A null model answers the same call: with shuffled weights a radius towards another prompt's activation is as long as
-    towards a random point as far away, for there is no boundary to cross.
+    A null model (:func:`srtoolkit.null_model`) answers the same call, which says what is of training.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
