@@ -55,7 +55,9 @@ from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
 from .measures.perturb import perturb
 from .measures.planes import lay_out
+from .measures.predicted_radius import predicted_radius
 from .measures.predictions import divergence, next_tokens
+from .measures.radius import radius
 from .measures.slice_predictions import line_on_plane, slice_predictions
 from .measures.slices import slice_gates, slice_plane
 from .models.catalogue import available_models
@@ -153,9 +155,11 @@ __all__ = [
     "perturb",
     "plot",
     "polytopes_by_region",
+    "predicted_radius",
     "preset",
     "profile",
     "prompts",
+    "radius",
     "ratio",
     "ratio_at_equal_output",
     "reference",

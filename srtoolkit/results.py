@@ -19,6 +19,11 @@ Axes, everywhere in the project:
 ``bin``        range of distances in which points are compared
 ``limit``      where one such range ends and the next begins
 ``offset``     alpha less that of a path's fastest step
+``direction``  one direction in which an activation is moved
+``ray``        one direction from one prompt's activation
+``place``      one point on a ray, or of a path's grid
+``rung``       one of the sizes that are tried in turn
+``new``        points of a grid that are to run next
 ``neighbour``  a random point beside A
 ``model``      one model or revision of a sweep, named by its label
 ``block``      index of a decoder block whose gates are read

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
+from srtoolkit.analysis.uneven import filled
 from srtoolkit.validation import check_dataset, check_variable
 
 Curves = Float[np.ndarray, "pair alpha"]
@@ -51,7 +52,7 @@ class OwnPath(NamedTuple):
 
 
 def check_curves(curves: xr.Dataset, of: str, what: str = "curves") -> tuple[xr.Dataset, Curves]:
-    """``curves``, and one of its curves as numbers.
+    """``curves`` without gaps (:mod:`srtoolkit.analysis.uneven`), and one of its curves as numbers.
 
     Args:
         curves: From :func:`srtoolkit.interpolate`.
@@ -63,6 +64,7 @@ def check_curves(curves: xr.Dataset, of: str, what: str = "curves") -> tuple[xr.
         ValueError: It has no such variable over (pair, alpha), no flags, or no increasing alphas.
     """
     check_alphas(curves, what)
+    curves = filled(curves)
     return curves, check_variable(curves, of, ("pair", "alpha"), "of").values.astype(np.float64)
 
 

@@ -13,6 +13,7 @@ from srtoolkit.analysis.curves import OwnPath, out_of, own_path
 from srtoolkit.analysis.decomposition import over_seeds, seeds_error
 from srtoolkit.analysis.estimates import Estimate, pair_weights, with_interval
 from srtoolkit.analysis.jumps import JUMP_SPEED, jump_steps, steepest_jump
+from srtoolkit.analysis.uneven import filled
 from srtoolkit.validation import as_float, check_axes, check_dataset, check_number, check_variable, check_whole, listed
 
 _ALIKE = ("tokens_a", "tokens_b", "alpha")
@@ -164,6 +165,7 @@ def _jumps_of(
         found.attrs.get(key) != curves.attrs.get(key) for key in ("layer", "path", "fingerprint")
     ):
         raise ValueError("the two results are not of the same paths: give both the same model, pairs, steps and block.")
+    curves = filled(curves)
     path = own_path(curves)
     finite = np.isfinite(path.steps).all(axis=1) & np.isfinite(curves["relative_distance"].values).all(axis=1)
     flags = out_of(curves, curves["degenerate"].values.astype(bool), finite)
@@ -238,7 +240,7 @@ def token_change_at(curves: xr.Dataset) -> xr.DataArray:
         raise ValueError(
             f"these curves hold no predictions, only {list(curves.data_vars)}; interpolate reads='logits'."
         )
-    tokens, alphas = curves["top_token"].values, curves["alpha"].values
+    tokens, alphas = filled(curves)["top_token"].values, curves["alpha"].values
     is_a = tokens == tokens[:, :1]
     last = is_a.shape[1] - 1 - is_a[:, ::-1].argmax(axis=1)
     middle = (alphas[last] + alphas[np.minimum(last + 1, len(alphas) - 1)]) / 2

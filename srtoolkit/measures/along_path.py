@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
@@ -124,3 +125,52 @@ def compare_neighbours(
         if jsd_steps:
             out["step_jsd"] = distances.jsd_of(probabilities[before], probabilities[here]).sqrt()
     return order[here], out
+
+
+class PointTable(dict[str, Tensor]):
+    """Measures of some pairs by name, ``[pair, place, ...]``, entered point by point; NaN or -1 where nothing ran.
+
+    Args:
+        pairs: Number of pairs.
+        places: Number of places on each path.
+        top: Number of likeliest next tokens to keep.
+        jsd_steps: Whether the motion of predictions is measured by Jensen-Shannon divergence, too.
+    """
+
+    def __init__(self, pairs: int, places: int, *, top: int, jsd_steps: bool) -> None:
+        super().__init__()
+        self._shape, self._top, self._jsd_steps = (pairs, places), top, jsd_steps
+
+    def enter(
+        self,
+        pair: int,
+        found: dict[str, Float[Tensor, "point _width"]],
+        order: Int[Tensor, " point"],
+        own: dict[str, Float[Tensor, "1 _width"]] | None,
+        ran: Int[Tensor, " _ran"] | None = None,
+    ) -> None:
+        """All measures of some points of one pair, of which the first two are the path's ends.
+
+        Args:
+            pair: Index of the pair.
+            found: Outputs at each point, by read point.
+            order: Number of each point among those that run.
+            own: B's own output, by read point, where it is to be compared with.
+            ran: Places of the points that run; all of the path by default.
+        """
+        places = torch.arange(self._shape[1]) if ran is None else ran
+        shared = Predictions.of(found)
+        measured = compare_ends(found, shared, self._top, self._jsd_steps)
+        if own is not None:
+            measured |= compare_own(found, shared, own)
+        for name, values in measured.items():
+            self._blank(name, values)[pair, places[order]] = values.cpu()
+        here, measured = compare_neighbours(found, shared, order, self._jsd_steps)
+        for name, values in measured.items():
+            whole = self._blank(name, values)
+            whole[pair, 0], whole[pair, places[here]] = 0.0, values.cpu()
+
+    def _blank(self, name: str, like: Tensor) -> Tensor:
+        """The whole of one measure, made where it is not yet there."""
+        empty = float("nan") if like.is_floating_point() else -1
+        return self.setdefault(name, torch.full((*self._shape, *like.shape[1:]), empty, dtype=like.dtype))

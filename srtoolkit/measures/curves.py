@@ -10,15 +10,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import xarray as xr
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from srtoolkit.measures.along_path import SUFFIXES, Predictions, compare_ends, compare_neighbours, compare_own
+from srtoolkit.measures.adaptive_curves import Rule, check_rule, pairs_at_once, run_adaptive
+from srtoolkit.measures.along_path import SUFFIXES, PointTable
 from srtoolkit.measures.likely_tokens import check_top, texts_of
 from srtoolkit.measures.own_outputs import check_end, own_outputs
 from srtoolkit.measures.paths import Path
 from srtoolkit.measures.rounding import SHARE, rounding_share, warn_of_rounding
-from srtoolkit.measures.walk import Batch, Rows, Walk, pairs_that_fit, points_held, set_out
+from srtoolkit.measures.walk import Batch, Rows, Walk, points_held, set_out
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress, named
 from srtoolkit.patching.methods import METHODS
@@ -67,6 +68,8 @@ _LONG_NAMES = {
     "norm_a": "L2 norm of A",
     "norm_b": "L2 norm of B",
     "cosine": "cosine between A and B",
+    "evaluated": "whether the point ran",
+    "certified": "whether what the bound on hidden steps takes for granted held wherever it was seen",
     "rounded": "whether rounding could explain a good part of the steepest step",
 }
 
@@ -84,6 +87,9 @@ def interpolate(
     top: int = 0,
     own_b: bool = False,
     jsd_steps: bool = False,
+    where: str = "even",
+    certify: str = "max_slope",
+    tolerance: float = 0.0,
     method: str = "auto",
     progress: Progress | None = None,
 ) -> xr.Dataset:
@@ -116,6 +122,15 @@ def interpolate(
             ``own_b`` after the final norm, ``own_b_resid`` before it, ``own_b_hellinger`` of the predictions.
         jsd_steps: Measure the motion of predictions by Jensen-Shannon divergence, too, which takes a tenth longer:
             ``jsd_b``, from that at alpha = 1, and ``step_jsd``, its square root from one point before.
+        where: Which points of the path run: ``"even"``, all of them, or ``"adaptive"``, those that decide what
+            ``certify`` names. Values that did not run are NaN (tokens -1), and ``evaluated`` says which did.
+        certify: For adaptive points: ``"max_slope"``, the largest slope of ``distance`` (where that is not read, of
+            ``distance_resid`` or ``hellinger``), or ``"peak"``, the longest step of the same output. On a grid of up
+            to 50 points the former is exact for a curve that rises all along, and the latter for an output that no
+            step takes further than the interval around it; the path's length is then that between points that ran, so
+            that ``peak`` is a little too high. A finer grid is searched as :mod:`srtoolkit.measures.adaptive` says.
+        tolerance: For adaptive points: share of the steepest slope by which a step that did not run may be steeper, as
+            far as the bound holds.
         method: Patching method, as :func:`srtoolkit.patch` takes it.
         progress: Called with the number of points done and that of all points; what it raises ends the measurement.
             Where ``None``, a progress bar is shown.
@@ -127,7 +142,9 @@ def interpolate(
         tokens are -1. Pairs with steps so small that rounding could explain a good part of the steepest are flagged
         ``rounded``; the rule is that of :func:`srtoolkit.measures.rounding.rounding_share`. Of both ends there are
         norms and cosines, of the activations (``norm_a``, ``norm_b``, ``cosine``) and of the outputs
-        (``output_norm``, ``output_norm_b``, ``output_cosine``, and with ``_resid`` before the norm).
+        (``output_norm``, ``output_norm_b``, ``output_cosine``, and with ``_resid`` before the norm). Adaptive points
+        have ``evaluated`` (over ``pair``, ``alpha``) and ``certified``: nothing seen of the pair speaks against what
+        the bound takes for granted.
 
     Raises:
         TypeError: ``own_b`` or ``jsd_steps`` is neither true nor false.
@@ -143,28 +160,33 @@ def interpolate(
     if top and "logits" not in reads:
         raise ValueError(f"top={top}: the likeliest tokens are read off the logits, and reads={reads} has none.")
     steps = check_whole(steps, "steps", 2, 10**6)  # a path has at least its two ends
+    rule = check_rule(where, certify, tolerance, reads)
     walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path, position=position)
     if own_b:
         check_end(walk)
     found = Rows(len(walk.pairs))
-    at_once = pairs_that_fit(model, steps, with_logprobs="logits" in reads)
-    for batch in walk.batches(at_once, method=method, progress=progress):
+    at_once = pairs_at_once(walk, rule, "logits" in reads)
+    for batch in walk.batches(at_once, method=method, in_rounds=rule is not None, progress=progress):
         with named():
             own = own_outputs(walk, batch, reads) if own_b else None
-            found.put(batch.rows, _measure(model, batch, walk.layer, reads, top, jsd_steps, own))
-    return _to_dataset(walk, found, reads)
+            table = PointTable(*batch.points.shape[:2], top=top, jsd_steps=jsd_steps)
+            if rule is None:
+                _run_all(model, batch, walk.layer, reads, table, own)
+            else:
+                run_adaptive(model, batch, walk.layer, reads, table, own, rule)
+            found.put(batch.rows, table)
+    return _to_dataset(walk, found, reads, rule)
 
 
-def _measure(
+def _run_all(
     model: Model,
     batch: Batch,
     layer: int,
     reads: tuple[str, ...],
-    top: int,
-    jsd_steps: bool,
+    table: PointTable,
     own: list[dict[str, Float[Tensor, "1 _width"]]] | None,
-) -> dict[str, Shaped[Tensor, "pair alpha ..."]]:
-    """Every measure at every point of some pairs.
+) -> None:
+    """Enter every measure at every point of some pairs.
 
     A path too long for the log-probabilities at hand is cut, and each cut is run together with both ends and the point
     before it: a measure compares outputs of one batch only, so ``d(0)`` is exactly 0.
@@ -173,7 +195,7 @@ def _measure(
     at_once = max(4, points_held(model)) if "logits" in reads else steps + 1
     cuts = torch.arange(1, steps - 1).split(max(1, at_once - 3)) or (torch.arange(0),)
     wanted = tuple("logprobs" if read == "logits" else read for read in reads)
-    out: dict[str, Tensor] = {"input_step": F.pad(points.diff(dim=1).norm(dim=-1), (1, 0))}
+    table["input_step"] = F.pad(points.diff(dim=1).norm(dim=-1), (1, 0))
     for number, cut in enumerate(cuts):
         before = cut[:1] - 1 if number else cut[:0]
         order = torch.cat([torch.tensor([0, steps - 1]), before, cut])
@@ -183,18 +205,7 @@ def _measure(
         )  # fmt: skip
         for pair in range(len(points)):
             of_pair = {read: value[pair] for read, value in found.items()}
-            shared = Predictions.of(of_pair)
-            from_ends = compare_ends(of_pair, shared, top, jsd_steps)
-            if own is not None:
-                from_ends |= compare_own(of_pair, shared, own[pair])
-            for name, values in from_ends.items():
-                whole = out.setdefault(name, torch.empty(*points.shape[:2], *values.shape[1:], dtype=values.dtype))
-                whole[pair, order] = values.cpu()
-            places, from_before = compare_neighbours(of_pair, shared, order, jsd_steps)
-            for name, values in from_before.items():
-                whole = out.setdefault(name, torch.zeros(points.shape[:2], dtype=values.dtype))
-                whole[pair, places] = values.cpu()
-    return out
+            table.enter(pair, of_pair, order, None if own is None else own[pair])
 
 
 def _of_all_cuts(progress: Progress, number: int, cuts: int, done: int, total: int) -> None:
@@ -202,15 +213,16 @@ def _of_all_cuts(progress: Progress, number: int, cuts: int, done: int, total: i
     progress(number * total + done, cuts * total)
 
 
-def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
+def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule | None) -> xr.Dataset:
     """The measured values with relative distances, flags and provenance."""
     n, variables = len(walk.pairs), dict[str, Any]()
     threshold = max(DEGENERATE, 10 * torch.finfo(walk.model.hf.dtype).eps)
     degenerate = np.zeros(n, dtype=bool)
     always = ("distance", "distance_resid", "top_probability")  # finite wherever the outputs are
-    rounded = _rounded(walk, found, found.pop("input_step"))
+    ran = found.get("evaluated", np.ones((n, len(walk.alphas)), dtype=bool))
+    rounded = _rounded(walk, found, found.pop("input_step"), ran)
     norm_a, norm_b = (end.double().norm(dim=-1).cpu().numpy() for end in (walk.a, walk.b))
-    non_finite = ~np.all([np.isfinite(found[name]).all(1) for name in always if name in found], axis=0)
+    non_finite = ~np.all([(np.isfinite(found[name]) | ~ran).all(1) for name in always if name in found], axis=0)
     for suffix in SUFFIXES.values():
         if f"distance{suffix}" not in found:
             continue
@@ -229,6 +241,8 @@ def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
             f"output_norm_b{suffix}": ("pair", norms[:, -1]),
             f"output_cosine{suffix}": ("pair", found.pop(f"output_cosine{suffix}")[:, -1]),
         }
+    if rule is not None:
+        variables["certified"] = "pair", found.pop("certified") & ~non_finite
     variables |= {name: (("pair", "alpha", "rank")[: values.ndim], values) for name, values in found.items()}
     variables["input_distance"] = "pair", (walk.b - walk.a).float().norm(dim=-1).cpu().numpy()
     variables |= {"norm_a": ("pair", norm_a), "norm_b": ("pair", norm_b)}
@@ -241,6 +255,8 @@ def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
         variables["text"] = ("pair", "alpha", "rank"), texts_of(walk.model, found["token"])
         coords["rank"] = np.arange(1, found["token"].shape[-1] + 1)
     settings = {"steps": len(walk.alphas), "reads": reads, "degenerate_below": threshold}
+    if rule is not None:
+        settings |= {"where": "adaptive", "certify": rule.certify, "tolerance": rule.tolerance}
     dataset = walk.to_dataset(variables, coords, non_finite, **settings)
     warn_of_rounding(walk.model, rounded, len(walk.alphas))
     for name, long_name in _LONG_NAMES.items():
@@ -249,15 +265,21 @@ def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...]) -> xr.Dataset:
     return dataset
 
 
-def _rounded(walk: Walk, found: Rows, input_step: Float[np.ndarray, "pair alpha"]) -> Bool[np.ndarray, " pair"]:
+def _rounded(
+    walk: Walk, found: Rows, input_step: Float[np.ndarray, "pair alpha"], ran: Bool[np.ndarray, "pair alpha"]
+) -> Bool[np.ndarray, " pair"]:
     """Whether rounding could explain a good part of each pair's steepest step, at any read point.
 
-    Predictions have no norm that they are rounded by; where they alone are read, the path speaks for them.
+    Predictions have no norm that they are rounded by; where they alone are read, the path speaks for them. Of steps
+    between points that ran, those of the grid count, where there are any: a longer one need not be a steeper one.
     """
+    single = ran & np.roll(ran, 1, axis=1)
+    single[:, 0] = False
+    counts = single | ~single.any(axis=1, keepdims=True)
     input_norm = torch.maximum(walk.a.norm(dim=-1), walk.b.norm(dim=-1)).cpu().numpy()
     of_path = input_step, input_norm
     of_outputs = [
-        (found[f"step{suffix}"], found[f"output_norm{suffix}"].max(axis=1))
+        (np.where(counts, found[f"step{suffix}"], 0.0), np.where(ran, found[f"output_norm{suffix}"], 0).max(axis=1))
         for suffix in SUFFIXES.values()
         if f"step{suffix}" in found
     ]

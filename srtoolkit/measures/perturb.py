@@ -107,7 +107,7 @@ def perturb(
     with reporting(progress, len(tokens) * each, f"after block {layer}") as report:
         done = 0
         for places, context in by_length(tokens):
-            method = choose_method(model, context.to(model.device), each).method
+            method = choose_method(model, context.to(model.device), each, layer=layer).method
             methods[method] = None
             for some in torch.arange(len(places)).split(max(1, min(PROMPTS_AT_ONCE, _held(model, reads) // each))):
                 index = [places[i] for i in some]

@@ -25,6 +25,7 @@ from srtoolkit.patching.batches import Progress
 from srtoolkit.patching.choice import choose_method
 from srtoolkit.patching.not_finite import check_activations, warn_of_overflow
 from srtoolkit.patching.patch import capture
+from srtoolkit.patching.rounds import method_for_rounds
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length
 from srtoolkit.prompts.sampling import sample_pairs
 
@@ -112,12 +113,15 @@ class Walk:
     position: int = -1
     methods: dict[str, None] = field(default_factory=dict)
 
-    def batches(self, at_once: int, *, method: str = "auto", progress: Progress | None = None) -> Iterator[Batch]:
+    def batches(
+        self, at_once: int, *, method: str = "auto", in_rounds: bool = False, progress: Progress | None = None
+    ) -> Iterator[Batch]:
         """The pairs in batches of prompts of one length, shortest first.
 
         Args:
             at_once: Most pairs in one batch.
             method: Patching method; for ``"auto"``, one is chosen for each length of prompts.
+            in_rounds: Points do not go in together but in :class:`~srtoolkit.patching.rounds.Rounds`.
             progress: Called with the number of points done and that of all points. Where ``None``, a progress bar is
                 shown.
         """
@@ -128,7 +132,12 @@ class Walk:
                 chosen = method
                 if method == "auto":
                     behind = context.shape[1] - 1 - check_position(context.shape[1], self.position)
-                    chosen = choose_method(self.model, context.to(self.model.device), steps, behind, self.layer).method
+                    tried = context.to(self.model.device)
+                    chosen = (
+                        method_for_rounds(self.model, tried, behind, self.layer)
+                        if in_rounds
+                        else choose_method(self.model, tried, steps, behind, self.layer).method
+                    )
                 self.methods[chosen] = None
                 for some in torch.arange(len(places)).split(at_once):
                     rows = [places[index] for index in some]

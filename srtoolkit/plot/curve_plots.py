@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from srtoolkit import reference
+from srtoolkit.analysis.uneven import filled
 from srtoolkit.plot.style import AXIS_LABELS, PALETTE, axes_or_new, by_name, colour, legend, nanquartiles, shades
 from srtoolkit.validation import check_dataset, check_names, check_variable, check_whole, former_spellings
 
@@ -26,6 +27,7 @@ def curves(dataset: xr.Dataset, of: str = "relative_distance", *, ax: Axes | Non
     """
     check_dataset(dataset, ("alpha", "pair"), "dataset", "srtoolkit.interpolate")
     check_variable(dataset, of, ("pair", "alpha"), "of")
+    dataset = filled(dataset)
     ax = axes_or_new(ax)
     named = dataset.sizes["pair"] <= 12
     for index, label in enumerate(dataset["pair"].values):

@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from scipy.cluster.hierarchy import dendrogram as scipy_dendrogram
 
+from srtoolkit.analysis.uneven import filled
 from srtoolkit.plot.style import PALETTE, axes_or_new, label_each
 from srtoolkit.validation import check_dataset, former_spellings
 
@@ -36,7 +37,7 @@ def tokens_around_jump(curves: xr.Dataset, sharp: xr.Dataset, *, ax: Axes | None
     if curves.sizes["pair"] != sharp.sizes["pair"]:
         raise ValueError(f"curves have {curves.sizes['pair']} pairs, sharp has {sharp.sizes['pair']}; give the same.")
     ax = axes_or_new(ax)
-    tokens, alphas = curves["top_token"].values, curves["alpha"].values
+    tokens, alphas = filled(curves)["top_token"].values, curves["alpha"].values
     differ = (tokens[:, 0] != tokens[:, -1]) & ~sharp["excluded"].values
     tokens, jump = tokens[differ], sharp["jump_at"].values[differ]
     edges = np.linspace(-0.4, 0.4, 21)

@@ -16,6 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from srtoolkit.analysis.uneven import filled
 from srtoolkit.validation import check_dataset, check_whole, listed
 
 #: seaborn's palette that the colour-blind can tell apart.
@@ -224,7 +225,7 @@ def shortened(text: str, most: int = 48) -> str:
 
 
 def by_name(results: Any, variables: Sequence[str], source: str) -> dict[str, xr.Dataset]:
-    """One result, or several by name, each of which holds some variables.
+    """One result, or several by name, each of which holds some variables; curves without gaps.
 
     Args:
         results: A Dataset or a mapping of them.
@@ -242,7 +243,8 @@ def by_name(results: Any, variables: Sequence[str], source: str) -> dict[str, xr
     if not named:
         raise ValueError(f"there is nothing to draw: no results of {source} were given.")
     return {
-        str(name): check_dataset(result, variables, str(name) or "result", source) for name, result in named.items()
+        str(name): filled(check_dataset(result, variables, str(name) or "result", source))
+        for name, result in named.items()
     }
 
 

@@ -56,12 +56,14 @@ CALLS = {
     "perturb": lambda model: srt.perturb(
         model, [a for a, _ in PAIRS], srt.directions.random(model, 2), (0.5, 1.0), reads=("final_norm", "logits")
     ),
+    "radius": lambda model: srt.radius(model, TRIPLE, points()[:, :2], delta=0.01, tolerance=0.5),
     "sample_pairs": lambda model: srt.sample_pairs(model, 4, length=6),
     "slice_gates": lambda model: srt.slice_gates(model, TRIPLE, 2, resolution=4, anchor="B"),
     "slice_plane": lambda model: srt.slice_plane(model, TRIPLE, resolution=4),
 }
 REFUSALS = {
     "text_loss": lambda model: srt.text_loss(model, PAIRS),
+    "predicted_radius": lambda model: srt.predicted_radius(model, TRIPLE, points()[:, :2], delta=0.01),
     "surprisal": lambda model: srt.surprisal(model, TRIPLE),
     "token_distance": lambda model: srt.token_distance(model, PAIRS),
     "null_model": lambda model: srt.null_model(model, "permuted"),

@@ -92,6 +92,50 @@ SETTINGS = {
         lambda v: srt.interpolate(model_of(), PAIRS, steps=2, jsd_steps=v),
         lambda v: isinstance(v, (bool, np.bool_)),
     ),
+    "radius delta": (
+        lambda v: srt.radius(model_of(), ["ab"], torch.ones(1, 32), delta=v),
+        lambda v: real(v, 1e-300, 1e300),
+    ),
+    "radius metric": (lambda v: srt.radius(model_of(), ["ab"], torch.ones(1, 32), delta=0.1, metric=v), same("kl")),
+    "radius layer": (
+        lambda v: srt.radius(model_of(), ["ab"], torch.ones(1, 32), delta=0.1, layer=v),
+        lambda v: whole(v, 0, 3),
+    ),
+    "radius largest": (
+        lambda v: srt.radius(model_of(), ["ab"], torch.ones(1, 32), delta=0.1, largest=v),
+        lambda v: real(v, 1e-6, 1e6),
+    ),
+    "radius tolerance": (
+        lambda v: srt.radius(model_of(), ["ab"], torch.ones(1, 32), delta=0.1, tolerance=v),
+        lambda v: real(v, 1e-12, 1 - 1e-12),
+    ),
+    "radius directions": (lambda v: srt.radius(model_of(), ["ab"], v, delta=0.1), never),
+    "radius prompts": (lambda v: srt.radius(model_of(), v, torch.ones(1, 32), delta=0.1), never),
+    "radius model": (lambda v: srt.radius(v, ["ab"], torch.ones(1, 32), delta=0.1), never),
+    "predicted_radius delta": (
+        lambda v: srt.predicted_radius(model_of(), ["ab"], torch.ones(1, 32), delta=v),
+        lambda v: real(v, 1e-300, 1e300),
+    ),
+    "predicted_radius metric": (
+        lambda v: srt.predicted_radius(model_of(), ["ab"], torch.ones(1, 32), delta=0.1, metric=v),
+        same("kl"),
+    ),
+    "predicted_radius layer": (
+        lambda v: srt.predicted_radius(model_of(), ["ab"], torch.ones(1, 32), delta=0.1, layer=v),
+        lambda v: whole(v, 0, 3),
+    ),
+    "predicted_radius directions": (lambda v: srt.predicted_radius(model_of(), ["ab"], v, delta=0.1), never),
+    "predicted_radius prompts": (lambda v: srt.predicted_radius(model_of(), v, torch.ones(1, 32), delta=0.1), never),
+    "predicted_radius model": (lambda v: srt.predicted_radius(v, ["ab"], torch.ones(1, 32), delta=0.1), never),
+    "interpolate where": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where=v), same("even")),
+    "interpolate certify": (
+        lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where="adaptive", certify=v),
+        same("max_slope"),
+    ),
+    "interpolate tolerance": (
+        lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where="adaptive", tolerance=v),
+        lambda v: real(v, 0, np.inf),
+    ),
     "interpolate method": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, method=v), same("auto")),
     "interpolate model": (lambda v: srt.interpolate(v, PAIRS), never),
     "count_gate_flips steps": (lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
