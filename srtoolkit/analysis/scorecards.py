@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from srtoolkit.analysis.verdicts import BY_CONSTRUCTION, MIME, Verdict
+from srtoolkit.reference import criterion
 
 #: A claim holds after Holm's correction where its adjusted p is at most this: intervals have 95%.
 LEVEL = 0.05
@@ -144,7 +145,7 @@ def cells(standing: Standing) -> Iterator[str]:
     yield verdict.claim
     yield verdict.model
     yield str(verdict.n)
-    yield verdict.statistic
+    yield criterion(verdict.criterion).short or verdict.statistic
     yield estimate_text(verdict.value, verdict.low, verdict.high)
     yield _null_text(verdict)
     yield "" if verdict.paper is None else number_text(verdict.paper)

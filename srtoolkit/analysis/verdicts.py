@@ -179,7 +179,7 @@ def verdict(
         of=entry.of,
         claim=entry.claim,
         model=name,
-        statistic=entry.short or entry.statistic,
+        statistic=entry.statistic,
         n=check_whole(n, "n", 1),
         value=here,
         low=lower,

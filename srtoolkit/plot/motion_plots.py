@@ -93,18 +93,19 @@ def speed(
         check_variable(result, STEPS[reads], ("pair", "alpha"), "reads")
     ax = axes_or_new(ax)
     colours = shades(len(results)) if ordered else [colour(index) for index in range(len(results))]
-    ends = {}
+    ends, top = {}, 1.0
     for index, (name, result) in enumerate(results.items()):
         low, middle, high = nanquartiles(speeds(result, STEPS[reads]))
         alphas = result["alpha"].values.astype(np.float64)
         places = (alphas[1:] + alphas[:-1]) / 2
         if not ordered or index in (0, len(results) - 1):
             ax.fill_between(places, low, high, color=colours[index], alpha=0.15, lw=0)
+            top = max(top, 1.05 * np.nanmax(high, initial=0))
         ax.plot(places, middle, color=colours[index], label=name or None)
         ends[name] = float(middle[-1]), colours[index]
     ax.axhline(1, color="0.5", lw=0.9, ls=":", zorder=0)
     ax.set(xlabel="α, from A (0) to B (1)", ylabel="speed of the output\n(median, quartiles)")
-    ax.set(xlim=(0, 1), ylim=(0, None))
+    ax.set(xlim=(0, 1), ylim=(0, max(top, ax.get_ylim()[1])))  # axes that share a scale have that of both
     label_ends(ax, {name: end for name, end in ends.items() if name} | {"even motion": (1.0, "0.4")})
     return ax
 
@@ -148,4 +149,4 @@ def _name_corners(ax: Axes) -> None:
     ax.fill_between([0, 1], 1, top, color="0.955", lw=0, zorder=0)
     words: dict[str, Any] = {"color": "0.35", "fontsize": "small", "zorder": 3}
     ax.text(0.02, 0.975, "stable regions:\nslow at both ends,\nfast between", transform=ax.transAxes, va="top", **words)
-    ax.annotate("even motion", (1, 1), (6, -4), textcoords="offset points", va="top", **words)
+    ax.annotate("even motion", (1, 1), (6, 4), textcoords="offset points", va="bottom", **words)

@@ -45,6 +45,8 @@ def test_frames_without_both_kinds_and_excluded_pairs_are_left_out():
     assert srt.within_frame(both, "odd").n == 2
     both["excluded"] = "pair", np.array([False, False, False, True, False, False])
     assert srt.within_frame(both, "odd").n == 1
+    both["excluded"] = "pair", np.array([True, False, False, False, False, False])  # the other kind of a frame
+    assert srt.within_frame(both, "odd").n == 1
 
 
 def test_other_statistics_and_couples_are_taken_by_name():

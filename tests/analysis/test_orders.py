@@ -46,3 +46,11 @@ def test_what_has_no_exact_trend_is_refused():
         exact_trend({1: 2.0, 2: 2.0, 3: 2.0})
     with pytest.raises(ValueError, match="alternative="):
         exact_trend({1: 2.0, 2: 3.0, 3: 2.0}, alternative="up")
+
+
+def test_settings_count_in_their_own_order_not_in_that_of_the_mapping():
+    values = {30: 1.0, 2: 5.0, 7: 3.0, 11: 4.0, 1: 2.0}
+    assert exact_trend(values).correlation == pytest.approx(
+        scipy.stats.spearmanr([*values], [*values.values()]).statistic
+    )
+    assert exact_trend(values) == exact_trend(dict(sorted(values.items())))

@@ -36,8 +36,15 @@ def test_another_pair_is_every_other_one_as_all_derangements_have_it():
     assert srt.same_place(placed(x, y), "x", "y", within=0.2).another.value == pytest.approx(expected)
 
 
-def test_pairs_without_a_place_and_excluded_ones_are_left_out():
-    found = srt.same_place(placed([0.1, 0.5, 0.9, np.nan, 0.3], [0.1, 0.5, 0.2, 0.4, 0.9], [0, 0, 0, 0, 1]), "x", "y")
+@pytest.mark.parametrize(
+    "places",
+    [
+        ([0.1, 0.5, 0.9, np.nan, 0.3], [0.1, 0.5, 0.2, 0.4, 0.9]),
+        ([0.1, 0.5, 0.9, 0.4, 0.3], [0.1, 0.5, 0.2, np.nan, 0.9]),
+    ],
+)
+def test_pairs_without_either_place_and_excluded_ones_are_left_out(places):
+    found = srt.same_place(placed(*places, [0, 0, 0, 0, 1]), "x", "y")
     assert found.own.value == pytest.approx(2 / 3)
     assert found.another.value == pytest.approx(1 / 6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import numpy as np
@@ -93,3 +94,16 @@ def test_a_reader_sees_all_that_a_verdict_is_made_of():
     assert cells[HEADS.index("p, after Holm")] == "0.02 of 2" and cells[HEADS.index("n")] == "200"
     with pytest.raises(TypeError, match=r"got \['float'\]"):
         srt.scorecard(2.5)
+
+
+def test_tables_name_the_statistic_in_a_few_words_and_the_text_in_full():
+    entry = srt.reference.criterion("exist-peak")
+    card = srt.scorecard(srt.verdict("exist-peak", model="m", value=3, low=2.5, high=3.5, n=9))
+    assert 0 < len(entry.short) < 0.5 * len(entry.statistic)
+    table = html.unescape(card._repr_mimebundle_()["text/html"])
+    assert entry.short in table and entry.statistic not in table
+    assert entry.statistic in str(card) and entry.short not in str(card)
+
+
+def test_every_statistic_fits_a_table():
+    assert all(0 < len(entry.short or entry.statistic) <= 100 for entry in srt.reference.criteria().values())
