@@ -111,11 +111,11 @@ def _run(model: Model, layer: int, reads: str, context: Tensor, point: Callable[
     def read(_: Any, __: Any, output: Any) -> None:
         seen["read"] = (output if isinstance(output, Tensor) else output[0])[:, -1]
 
+    base = model.hf.get_submodule(model.anatomy.base)
     handles = [blocks[layer].register_forward_hook(put_in)]
     if reads != "logits":
-        where = blocks[-1] if reads == "resid" else model.hf.get_submodule(model.anatomy.final_norm)
-        handles.append(where.register_forward_hook(read))
-    root = model.hf if reads == "logits" else model.hf.get_submodule(model.anatomy.base)
+        handles.append((blocks[-1] if reads == "resid" else base).register_forward_hook(read))
+    root = model.hf if reads == "logits" else base
     try:
         out = root(input_ids=context, use_cache=False)
     finally:
