@@ -201,7 +201,7 @@ def test_an_epoch_sees_no_window_twice_and_the_next_cuts_elsewhere():
 
 
 def without_seconds(path):
-    return [line.rpartition(",")[0] for line in path.read_text().splitlines()]
+    return [line.rsplit(",", 2)[0] for line in path.read_text().splitlines()]
 
 
 def test_a_stopped_run_ends_as_an_unstopped_one(tmp_path, monkeypatch):
@@ -224,6 +224,34 @@ def test_training_lowers_the_loss_and_starts_where_load_model_does(tmp_path):
     assert float(rows[-1]["held_out_loss"]) < 1 < float(rows[0]["held_out_loss"])
     start = shipped.initial_model(settings, settings.seed).state_dict()
     assert all(torch.equal(start[key], value) for key, value in load_file(tmp_path / "step0.safetensors").items())
+
+
+def test_two_steps_on_the_cpu_are_those_of_plain_pytorch(tmp_path):
+    settings = replace(TINY, steps=2, checkpoints=(2,), warmup=0, decay=0)
+    training.train(settings, STREAM, STREAM[:64], tmp_path, device="cpu")
+    model = shipped.initial_model(settings, settings.seed)
+    parameters = list(model.parameters())
+    groups = [{"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay}]
+    groups += [{"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
+    for step in range(2):
+        windows = training.batch(STREAM, settings, step)
+        model(input_ids=windows, labels=windows, use_cache=False).loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    trained = load_file(tmp_path / "step2.safetensors")
+    assert all(torch.allclose(dict(model.named_parameters())[key], value, atol=1e-6) for key, value in trained.items())
+    assert [row["device"] for row in training._read_rows(tmp_path / "losses.csv")] == ["cpu"]
+
+
+def test_a_run_is_not_gone_on_with_on_another_device(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY", 2)
+    training.train(TINY, STREAM, STREAM[:64], tmp_path, until=4)
+    log = tmp_path / "losses.csv"
+    log.write_text(log.read_text().replace(",cpu", ",NVIDIA H100"))
+    with pytest.raises(ValueError, match="begun on 'NVIDIA H100', and this is 'cpu'"):
+        training.train(TINY, STREAM, STREAM[:64], tmp_path)
 
 
 def first_tokens(settings):
