@@ -27,7 +27,7 @@ def main() -> None:
     command.add_argument("--device", default="cpu", help="where to train, as PyTorch writes it: cpu, cuda")
     command = commands.add_parser("series", help="train what is left of the runs that differ in size and seed alone")
     command.add_argument("--device", default="cpu", help="likewise, the same one for every run")
-    commands.add_parser("ship", help="put the trained models into the package, in half precision, with their hashes")
+    commands.add_parser("ship", help="put the trained models into the package, in few bits, with their hashes")
     commands.add_parser("card", help="write the model card of what the package carries")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
