@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import srtoolkit as srt
 from benchmarks import __main__ as command
-from benchmarks import breakdown, machine, memory, picture, roofline, scaling, table, work
+from benchmarks import breakdown, gpu, machine, memory, picture, roofline, scaling, table, work
 from benchmarks.contestants import WAYS, PlainHooks
 from benchmarks.timing import contestants, difference, measure, running
 from checkpoints_on_disk import save_tiny
@@ -177,6 +177,21 @@ def test_nobody_can_be_faster_than_by_the_matrix_products_alone():
 # --- what the pages say, against the run that the repository keeps ---
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_the_gpus_command_holds_all_ways_against_plain_hooks(monkeypatch, tmp_path):
+    """On the CPU, where it is the same code; whoever differs is void, and a looser agreement lets TF32 count."""
+    tiny = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4}
+    monkeypatch.setitem(gpu.SHAPES, "135m", {**tiny, "vocab_size": 4096})
+    monkeypatch.setitem(gpu.WORK, "135m", (CURVES,))
+    found, about = table.read(gpu.run("135m", "float32", "cpu", tmp_path, repeats=1))
+    assert about["precision"] == "float32" and about["gpu"] == "cpu"
+    compared = table.compare(found).set_index("contestant")
+    named = ["plain hooks", "nnsight trace", "key-value cache", "srt.patch", "srt.interpolate"]
+    assert list(compared.index) == named and not compared["void"].any()
+    found.loc[found["contestant"] == "srt.patch", "difference"] = 5e-3
+    assert table.compare(found).set_index("contestant").loc["srt.patch", "void"]
+    assert not table.compare(found, gpu.PRECISIONS["tf32"][1])["void"].any()
 
 
 @pytest.fixture(scope="module")
