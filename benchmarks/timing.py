@@ -113,6 +113,6 @@ def difference(work: Work, found: Tensor, expected: Tensor, summarised: bool = F
     """Largest difference on what both have done, relative to the largest value expected there."""
     expected = summary(work, expected) if summarised else expected
     pairs, points = min(len(found), len(expected)), min(found.shape[1], expected.shape[1])
-    found, expected = found[:pairs, :points].double(), expected[:pairs, :points].double()
+    found, expected = (one[:pairs, :points].double().cpu() for one in (found, expected))
     worst = float((found - expected).abs().max() / expected.abs().max())
     return worst if torch.isfinite(found).all() else float("inf")
