@@ -269,6 +269,19 @@ def test_the_pages_growth_is_that_of_the_kept_run(kept):
         assert says(power, *scaling.fit(x, y)[:3]), name
 
 
+def test_the_pages_times_on_a_gpu_are_those_of_the_kept_runs():
+    said = rows_of("docs/benchmarks.md", "|".join(gpu.SHAPES))
+    assert len(said) == 12
+    ways = ["plain hooks", "nnsight trace", "key-value cache", "srt.patch", "srt.interpolate"]
+    for name, cells in said.items():
+        shape, precision, _ = name.split(", ", 2)
+        found, _ = table.read(ROOT / f"benchmarks/results/nvidia-h200-{shape}-{precision}.csv")
+        compared = table.compare(found, gpu.PRECISIONS[precision][1])
+        some = compared[compared["tokens"] == tokens_in(name)].set_index("contestant")
+        expected = [*(1e3 * some.loc[ways, "ms_a_point"]), 100 * some.loc["srt.patch", "roofline"]]
+        assert all(says(cell, value) for cell, value in zip(cells, expected, strict=True)), (name, cells, expected)
+
+
 @pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(folder, curves):
     """The peak of this process is not inherited, and a process that fails says why."""
