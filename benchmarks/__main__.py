@@ -17,7 +17,7 @@ import transformers
 from tqdm.auto import tqdm
 
 import srtoolkit as srt
-from benchmarks import breakdown, machine, picture, scaling, table, work
+from benchmarks import breakdown, gpu, machine, picture, scaling, table, work
 from benchmarks.contestants import WAYS, PlainHooks, Srtoolkit, TransformerLens
 from benchmarks.memory import peak
 from benchmarks.roofline import MatrixProducts
@@ -44,6 +44,9 @@ QUICK_MEMORY: dict[str, tuple[tuple[int, int, int], ...]] = {
 def main() -> None:
     """Measure, write and show."""
     given = parse()
+    if given.device != "cpu":
+        gpu.main(given.device, given.out.parent)
+        return
     transformers.utils.logging.set_verbosity_error()
     torch.set_num_threads(given.threads)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # for the processes whose memory is measured
@@ -75,6 +78,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--repeats", type=int, help="runs of each, of which the fastest counts (3; 2 when quick)")
     parser.add_argument("--model", default="smollm2-135m", help="a name or folder of a Llama-like model")
+    parser.add_argument("--device", default="cpu", help="cuda: the ways that run there, on models of random weights")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, help="the CSV")
     parser.add_argument("--picture", type=Path)

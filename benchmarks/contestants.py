@@ -73,8 +73,8 @@ class PlainHooks(_PairByPair):
 
     name = "plain hooks"
 
-    def __init__(self, folder: Path) -> None:
-        self.hf = load_hf(folder)
+    def __init__(self, source: Path | Any) -> None:
+        self.hf = load_hf(source)
 
     def _outputs(self, ids: Tensor, points: Tensor, layer: int) -> Tensor:
         with patched(self.hf, layer, points):
@@ -91,10 +91,16 @@ class NnsightTrace(_PairByPair):
 
     name = "nnsight trace"
 
-    def __init__(self, folder: Path) -> None:
-        from nnsight import TransformersModel
+    def __init__(self, source: Path | Any) -> None:
+        import nnsight
 
-        self.model = TransformersModel(str(folder), task="text-generation", dispatch=True, dtype=torch.float32)
+        self.model: Any
+        if isinstance(source, Path):
+            self.model = nnsight.TransformersModel(
+                str(source), task="text-generation", dispatch=True, dtype=torch.float32
+            )
+        else:
+            self.model = nnsight.NNsight(source)
 
     def _outputs(self, ids: Tensor, points: Tensor, layer: int) -> Tensor:
         model = self.model
@@ -158,8 +164,8 @@ class KeyValueCache:
     #: that do not fill the memory.
     ROWS, POSITIONS = 400, 12_800
 
-    def __init__(self, folder: Path) -> None:
-        self.hf = load_hf(folder)
+    def __init__(self, source: Path | Any) -> None:
+        self.hf = load_hf(source)
 
     @torch.no_grad()
     def outputs(self, context: Tensor, points: Tensor, layer: int) -> Tensor:
@@ -192,10 +198,10 @@ class Srtoolkit:
 
     name, reuse = "srt.patch", "srtoolkit"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, source: Path | Any) -> None:
         import srtoolkit
 
-        self.model = srtoolkit.load_model(str(folder))
+        self.model = srtoolkit.load_model(str(source)) if isinstance(source, Path) else source
 
     def outputs(self, context: Tensor, points: Tensor, layer: int) -> Tensor:
         return self._patch(context, points, layer, "final_norm")
@@ -211,11 +217,13 @@ class Srtoolkit:
         return found
 
 
-def load_hf(folder: Path) -> Any:
-    """A Llama-like causal language model of transformers, in float32."""
+def load_hf(source: Path | Any) -> Any:
+    """A Llama-like causal language model of transformers, in float32; one that is in memory is taken as it is."""
+    if not isinstance(source, Path):
+        return source
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import torch
 
 #: Rows of the products whose rate is measured; the fastest counts.
 ROWS = (512, 1024, 2048, 4096)
+GPU_ROWS = (4096, 16384)
 
 
 class Flops(NamedTuple):
@@ -66,19 +67,28 @@ class MatrixProducts:
         attention, mlp = block.self_attn, block.mlp
         maps = (attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj)
         weights = [part.weight.detach() for part in (*maps, mlp.gate_proj, mlp.up_proj, mlp.down_proj)]
-        self.products = {
-            rows: [(torch.randn(rows, w.shape[1]), w.T, torch.empty(rows, w.shape[0])) for w in weights]
-            for rows in ROWS
-        }
-        self.flops = {rows: sum(2.0 * rows * w.numel() for w in weights) for rows in ROWS}
+        self.weights, self.device = weights, weights[0].device
+        self.rows = GPU_ROWS if weights[0].is_cuda else ROWS
+        self.flops = {rows: sum(2.0 * rows * w.numel() for w in weights) for rows in self.rows}
 
     @torch.no_grad()
     def rate(self) -> float:
         """FLOP/s at the number of rows that is fastest just now."""
-        return max(self.flops[rows] / self._seconds(rows) for rows in ROWS)
+        return max(self.flops[rows] / self._seconds(rows) for rows in self.rows)
 
     def _seconds(self, rows: int) -> float:
-        start = time.perf_counter()
-        for left, right, out in self.products[rows]:
+        here = {"device": self.device}
+        products = [
+            (torch.randn(rows, w.shape[1], **here), w.T, torch.empty(rows, w.shape[0], **here)) for w in self.weights
+        ]
+        start = now()
+        for left, right, out in products:
             torch.mm(left, right, out=out)
-        return time.perf_counter() - start
+        return now() - start
+
+
+def now() -> float:
+    """Seconds by the clock, when all that was given to a GPU is done."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()

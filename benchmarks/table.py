@@ -82,11 +82,12 @@ def peak_rate(table: pd.DataFrame) -> float:
     return float((rates["gflop"] / rates["seconds"]).max())
 
 
-def compare(table: pd.DataFrame) -> pd.DataFrame:
+def compare(table: pd.DataFrame, agreement: float = AGREEMENT) -> pd.DataFrame:
     """One row for each contestant and piece of work: the fastest run and how it compares.
 
     Args:
         table: From ``read``.
+        agreement: Largest relative difference from the reference at which a time counts.
 
     Returns:
         ``ms_a_point`` (fastest run), ``spread`` (slowest run over it, less 1), ``times_ours`` (over that of
@@ -108,7 +109,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     found["spread"] = found.pop("slowest") / found["ms_a_point"] - 1
     found["roofline"] = found["gflop_s"] / peak_rate(table)
-    found["void"] = ~(found["difference"] <= AGREEMENT)
+    found["void"] = ~(found["difference"] <= agreement)
     ours = found[found["contestant"] == OURS].set_index([*SAME_WORK, "all_pairs"])["ms_a_point"]
     of_ours = ours.reindex(pd.MultiIndex.from_frame(found[[*SAME_WORK, "all_pairs"]])).to_numpy()
     found["times_ours"] = found["ms_a_point"] / of_ours
@@ -117,8 +118,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def render(table: pd.DataFrame) -> str:
-    """The comparison and the peaks of memory, to read."""
+def render(table: pd.DataFrame, agreement: float = AGREEMENT) -> str:
+    """The comparison and the peaks of memory, to read; arguments as for ``compare``."""
     heads = (
         "work",
         "tokens",
@@ -133,7 +134,7 @@ def render(table: pd.DataFrame) -> str:
     widths = (8, 7, 22, 14, 11, 7, 12, 9, 11)
     lines = ["".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True))]
     before = None
-    found = compare(table)
+    found = compare(table, agreement)
     order = {kind: place for place, kind in enumerate(dict.fromkeys(found["kind"]))}
     for row in found.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable").to_dict("records"):
         block = row["kind"], row["tokens"] if row["kind"] == "curves" else 0

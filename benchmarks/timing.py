@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.calls import NAMES, call, summary
 from benchmarks.contestants import PlainHooks, Way
-from benchmarks.roofline import MatrixProducts, needed
+from benchmarks.roofline import MatrixProducts, needed, now
 from benchmarks.table import ROOFLINE, Row
 from benchmarks.work import Problem, Work
 
@@ -91,9 +90,9 @@ def measure(
         for one in those[turn:] + those[:turn]:
             if one.most is not None and repeat >= one.most:
                 continue
-            start = time.perf_counter()
+            start = now()
             result = one.run(one.pairs, one.points)
-            times.append((one, repeat, time.perf_counter() - start))
+            times.append((one, repeat, now() - start))
             results.setdefault(one.name, result)
         rows.append(Row.of(work, ROOFLINE, 0, 0, repeat, 1.0, products.rate() / 1e9))
     expected = results[PlainHooks.name] if PlainHooks.name in results else reference(*WARM_UP)
@@ -114,6 +113,6 @@ def difference(work: Work, found: Tensor, expected: Tensor, summarised: bool = F
     """Largest difference on what both have done, relative to the largest value expected there."""
     expected = summary(work, expected) if summarised else expected
     pairs, points = min(len(found), len(expected)), min(found.shape[1], expected.shape[1])
-    found, expected = found[:pairs, :points].double(), expected[:pairs, :points].double()
+    found, expected = (one[:pairs, :points].double().cpu() for one in (found, expected))
     worst = float((found - expected).abs().max() / expected.abs().max())
     return worst if torch.isfinite(found).all() else float("inf")

@@ -117,7 +117,7 @@ def prepare(model: srt.Model, work: Work) -> Problem:
     prompts = srt.sample_pairs(model, pairs, work.tokens)
     context, other = torch.stack(prompts.tokens_a), torch.stack(prompts.tokens_b)
     a, b = (srt.capture(model, tokens, layer=work.layer) for tokens in (context, other))
-    path = torch.lerp(a[:, None], b[:, None], torch.linspace(0, 1, points)[None, :, None])
+    path = torch.lerp(a[:, None], b[:, None], torch.linspace(0, 1, points, device=a.device)[None, :, None])
     order = torch.arange(points) if work.reads_gates else _from_first(points)
     return Problem(context, path[:, order], order, prompts)
 

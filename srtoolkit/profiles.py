@@ -28,7 +28,8 @@ class Profile:
         source: The text that random prompts are cut from, as :func:`srtoolkit.sample_pairs` takes it.
         growth: Models whose checkpoints are measured; the first is shown in detail.
         growth_tokens: Numbers of training tokens of the checkpoints to measure; all checkpoints where ``None``.
-        families: Models that differ in size, smallest first, by family.
+        families: Models that differ in size, smallest first, by family; one of each size.
+        runs: Likewise, with every run of each size, on which the claim about size is tested.
         outside: A model of no family, measured in addition to them; ``None`` for none.
         resolution: Number of points along each axis of a 2-D slice.
     """
@@ -45,6 +46,7 @@ class Profile:
     growth: tuple[str, ...]
     growth_tokens: tuple[float, ...] | None
     families: Mapping[str, tuple[str, ...]]
+    runs: Mapping[str, tuple[str, ...]]
     outside: str | None
     resolution: int
 
@@ -62,6 +64,8 @@ class Profile:
         return Path(root) / self.name / name
 
 
+#: The series of the nano suite: runs of each size.
+_NANO_RUNS = {"0.4m": (11, 12, 13), "0.7m": (11, 12, 13), "1m": (11, 12, 13), "3m": (11, 12), "6m": (11, 12)}
 _QUICK = Profile(
     name="quick",
     model="smollm2-135m",
@@ -74,10 +78,15 @@ _QUICK = Profile(
     source="prose",
     growth=("nano-1m", "nano-1m-seed1"),
     growth_tokens=None,
-    families={"nano": ("nano-0.4m", "nano-0.7m", "nano-1m", "nano-3m", "nano-6m")},
+    families={"nano": tuple(f"nano-{size}-run11" for size in _NANO_RUNS)},
+    runs={"nano": tuple(f"nano-{size}-run{run}" for size, runs in _NANO_RUNS.items() for run in runs)},
     outside="smollm2-135m",
     resolution=61,
 )
+_PAPER_FAMILIES = {
+    "OLMo": ("allenai/OLMo-1B-0724-hf", "allenai/OLMo-7B-0724-hf"),
+    "Qwen2": ("Qwen/Qwen2-0.5B", "Qwen/Qwen2-1.5B", "Qwen/Qwen2-7B"),
+}
 _PAPER = Profile(
     name="paper",
     model="Qwen/Qwen2-0.5B",
@@ -91,10 +100,8 @@ _PAPER = Profile(
     growth=("allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"),
     # Of Fig. 4c; the last is beyond the end of training, and so takes the last checkpoint.
     growth_tokens=(0.0, 4e9, 10e9, 31e9, 100e9, 500e9, 1e12, 4e12),
-    families={
-        "OLMo": ("allenai/OLMo-1B-0724-hf", "allenai/OLMo-7B-0724-hf"),
-        "Qwen2": ("Qwen/Qwen2-0.5B", "Qwen/Qwen2-1.5B", "Qwen/Qwen2-7B"),
-    },
+    families=_PAPER_FAMILIES,
+    runs=_PAPER_FAMILIES,
     outside=None,
     resolution=61,
 )

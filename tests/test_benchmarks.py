@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import srtoolkit as srt
 from benchmarks import __main__ as command
-from benchmarks import breakdown, machine, memory, picture, roofline, scaling, table, work
+from benchmarks import breakdown, gpu, machine, memory, picture, roofline, scaling, table, work
 from benchmarks.contestants import WAYS, PlainHooks
 from benchmarks.timing import contestants, difference, measure, running
 from checkpoints_on_disk import save_tiny
@@ -179,6 +179,21 @@ def test_nobody_can_be_faster_than_by_the_matrix_products_alone():
 ROOT = Path(__file__).parents[1]
 
 
+def test_the_gpus_command_holds_all_ways_against_plain_hooks(monkeypatch, tmp_path):
+    """On the CPU, where it is the same code; whoever differs is void, and a looser agreement lets TF32 count."""
+    tiny = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4}
+    monkeypatch.setitem(gpu.SHAPES, "135m", {**tiny, "vocab_size": 4096})
+    monkeypatch.setitem(gpu.WORK, "135m", (CURVES,))
+    found, about = table.read(gpu.run("135m", "float32", "cpu", tmp_path, repeats=1))
+    assert about["precision"] == "float32" and about["gpu"] == "cpu"
+    compared = table.compare(found).set_index("contestant")
+    named = ["plain hooks", "nnsight trace", "key-value cache", "srt.patch", "srt.interpolate"]
+    assert list(compared.index) == named and not compared["void"].any()
+    found.loc[found["contestant"] == "srt.patch", "difference"] = 5e-3
+    assert table.compare(found).set_index("contestant").loc["srt.patch", "void"]
+    assert not table.compare(found, gpu.PRECISIONS["tf32"][1])["void"].any()
+
+
 @pytest.fixture(scope="module")
 def kept():
     return table.read(ROOT / "benchmarks/results/amd-epyc-2-threads.csv")[0]
@@ -252,6 +267,19 @@ def test_the_pages_growth_is_that_of_the_kept_run(kept):
         start, each, residual = scaling.line(x, y)
         assert says(as_line, start, 1e3 * each, 100 * residual), name
         assert says(power, *scaling.fit(x, y)[:3]), name
+
+
+def test_the_pages_times_on_a_gpu_are_those_of_the_kept_runs():
+    said = rows_of("docs/benchmarks.md", "|".join(gpu.SHAPES))
+    assert len(said) == 12
+    ways = ["plain hooks", "nnsight trace", "key-value cache", "srt.patch", "srt.interpolate"]
+    for name, cells in said.items():
+        shape, precision, _ = name.split(", ", 2)
+        found, _ = table.read(ROOT / f"benchmarks/results/nvidia-h200-{shape}-{precision}.csv")
+        compared = table.compare(found, gpu.PRECISIONS[precision][1])
+        some = compared[compared["tokens"] == tokens_in(name)].set_index("contestant")
+        expected = [*(1e3 * some.loc[ways, "ms_a_point"]), 100 * some.loc["srt.patch", "roofline"]]
+        assert all(says(cell, value) for cell, value in zip(cells, expected, strict=True)), (name, cells, expected)
 
 
 @pytest.mark.slow

@@ -24,8 +24,10 @@ def main() -> None:
     command = commands.add_parser("train", help="train one model, or go on with it")
     command.add_argument("--size", required=True, choices=configuration.names())
     command.add_argument("--until", type=int, help="stop before this step")
-    commands.add_parser("series", help="train what is left of the runs that differ in size and seed alone")
-    commands.add_parser("ship", help="put the trained models into the package, in half precision, with their hashes")
+    command.add_argument("--device", default="cpu", help="where to train, as PyTorch writes it: cpu, cuda")
+    command = commands.add_parser("series", help="train what is left of the runs that differ in size and seed alone")
+    command.add_argument("--device", default="cpu", help="likewise, the same one for every run")
+    commands.add_parser("ship", help="put the trained models into the package, in few bits, with their hashes")
     commands.add_parser("card", help="write the model card of what the package carries")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -34,16 +36,16 @@ def main() -> None:
     elif arguments.command == "train":
         chosen = configuration.configuration(arguments.size)
         train, held_out = (np.load(arguments.folder / f"{split}.npy") for split in ("train", "held_out"))
-        training.train(chosen, train, held_out, arguments.folder / chosen.name, arguments.until)
+        training.train(chosen, train, held_out, arguments.folder / chosen.name, arguments.until, arguments.device)
     elif arguments.command == "series":
-        _series(arguments.folder)
+        _series(arguments.folder, arguments.device)
     elif arguments.command == "card":
         card.write_card()
     else:
         shipped.ship(arguments.folder)
 
 
-def _series(folder: Path) -> None:
+def _series(folder: Path, device: str) -> None:
     """Train the runs of the series one after the other; several processes at once share them out."""
     train, held_out = (np.load(folder / f"{split}.npy") for split in ("train", "held_out"))
     for run in series.runs():
@@ -51,7 +53,7 @@ def _series(folder: Path) -> None:
             continue
         (folder / run.name).mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Timeout), FileLock(folder / run.name / ".lock", timeout=0):
-            training.train(run, train, held_out, folder / run.name)
+            training.train(run, train, held_out, folder / run.name, device=device)
 
 
 def _corpus(folder: Path) -> None:

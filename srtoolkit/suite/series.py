@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from srtoolkit.suite.configuration import Configuration, configuration
+from srtoolkit.suite.sizes import Configuration, sizes
 
 #: Seeds of the runs of each size. None of them was used before.
 SEEDS = {
@@ -21,6 +21,9 @@ SEEDS = {
     "nano-6m": (11, 12),
 }
 
+#: Sizes whose runs the package does not carry: it is to stay small, and depth is reported without a verdict.
+NOT_CARRIED = ("nano-1m-deep",)
+
 #: Seed of the order of the data, for every run.
 ORDER = 11
 
@@ -31,6 +34,25 @@ def runs() -> list[Configuration]:
     return sorted(found, key=lambda run: run.parameters * run.blocks)
 
 
+def names_by_size() -> dict[str, list[str]]:
+    """Names of the runs that the package carries, by size, the smallest first."""
+    return {size: [_name(size, seed) for seed in SEEDS[size]] for size in SEEDS if size not in NOT_CARRIED}
+
+
+def first_run(size: str) -> str | None:
+    """Name of the first run of a size; ``None`` where the series has none.
+
+    Args:
+        size: Name of the size, such as ``"nano-3m"``.
+    """
+    return _name(size, SEEDS[size][0]) if size in SEEDS else None
+
+
+def _name(size: str, seed: int) -> str:
+    return f"{size}-run{seed}"
+
+
 def _run(size: str, seed: int) -> Configuration:
-    like = configuration(size)
-    return replace(like, name=f"{size}-run{seed}", seed=seed, order_seed=ORDER, shipped=(like.steps,))
+    like = next(one for one in sizes() if one.name == size)
+    kept = () if size in NOT_CARRIED else (like.steps,)
+    return replace(like, name=_name(size, seed), seed=seed, order_seed=ORDER, shipped=kept)

@@ -1,4 +1,4 @@
-"""The nano suite's files in the package: weights in half precision, tokenizer, losses, and a manifest of hashes."""
+"""The nano suite's files in the package: weights in 16 or 8 bits, tokenizer, losses, and a manifest of hashes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from jaxtyping import UInt16
 from safetensors.torch import load, load_file, save_file
 
 from srtoolkit.files import disk, hashes, verified
+from srtoolkit.suite import eight_bits, series
 from srtoolkit.suite.configuration import VOCABULARY, Configuration, configuration, names
 
 #: Stands between documents; begins and ends a text.
@@ -53,7 +54,7 @@ def load_suite_model(name: str, revision: str | None) -> transformers.LlamaForCa
     check_revision(name, revision)
     model = initial_model(settings, settings.seed)
     if revision != "step0":
-        weights = {key: value.float() for key, value in load(_checked(f"{name}/{revision}.safetensors")).items()}
+        weights = eight_bits.unpack(load(_checked(f"{name}/{revision}.safetensors")))
         missing, unexpected = model.load_state_dict(weights, strict=False)
         assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
     return model
@@ -151,7 +152,7 @@ def measure_statistics(
 
 
 def ship(folder: Path) -> None:
-    """Copy trained models of the suite from a folder into the package, in half precision.
+    """Copy trained models of the suite from a folder into the package: runs of the series in 8 bits, others in 16.
 
     Models that the folder does not hold stay as they are in the package; those without a configuration are removed.
 
@@ -176,10 +177,17 @@ def ship(folder: Path) -> None:
         shutil.copyfile(folder / name / "losses.csv", DATA / name / "losses.csv")
         for step in configuration(name).shipped:
             weights = load_file(folder / name / f"step{step}.safetensors")
-            save_file({key: value.half() for key, value in weights.items()}, DATA / name / f"step{step}.safetensors")
+            save_file(_stored(name, weights), DATA / name / f"step{step}.safetensors")
     shipped = [f"{name}/step{step}.safetensors" for name in names() for step in configuration(name).shipped]
     found = {path: hashes.file_sha256(DATA / path) for path in ("tokenizer.json", *shipped)}
     (DATA / verified.MANIFEST).write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _stored(name: str, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights as the package keeps them."""
+    if any(name in runs for runs in series.names_by_size().values()):
+        return eight_bits.pack(weights)
+    return {key: value.half() for key, value in weights.items()}
 
 
 def _manifest() -> dict[str, str]:

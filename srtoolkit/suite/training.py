@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -16,6 +17,7 @@ from jaxtyping import Float, Int, UInt16
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
@@ -25,7 +27,7 @@ from srtoolkit.suite.shipped import initial_model
 
 #: How often the state of a run is written, so that a stopped run goes on from there.
 SAVE_EVERY = 100
-COLUMNS = ("step", "tokens", "train_loss", "held_out_loss", "seconds")
+COLUMNS = ("step", "tokens", "train_loss", "held_out_loss", "seconds", "device")
 _BETAS = (0.9, 0.95)
 _INSTEAD = "train in another folder (--folder), with what this one holds copied into it"
 
@@ -36,11 +38,13 @@ def train(
     held_out_tokens: UInt16[np.ndarray, " held_out_token"],
     folder: Path,
     until: int | None = None,
+    device: str = "cpu",
 ) -> None:
     """Train a model from the start, or from where an earlier call with the same folder stopped.
 
     Writes ``step<n>.safetensors`` (float32) at the configuration's checkpoints, ``losses.csv`` with losses in nats a
-    token, and ``state.safetensors``, from which a stopped run goes on.
+    token and the device's name, and ``state.safetensors``, from which a stopped run goes on. Initial weights and the
+    order of the data do not depend on the device; sums do, in their last digits.
 
     Args:
         configuration: Configuration of the model and its training.
@@ -48,16 +52,21 @@ def train(
         held_out_tokens: Token ids of the held-out split, as one stream.
         folder: Folder of the run.
         until: Stop before this step of the schedule; the last step where ``None``.
+        device: Where to train: ``"cpu"``, ``"cuda"``. In float32 on either.
 
     Raises:
+        ValueError: The folder holds a run that was begun on another device.
         DiskError: The disk is full, or the folder cannot be written; a later call goes on from the last state.
     """
     torch.set_num_threads(configuration.threads)
+    torch.set_float32_matmul_precision("highest")  # no TF32 on a GPU
     folder.mkdir(parents=True, exist_ok=True)
     model = initial_model(configuration, configuration.seed)
+    model.to(device)  # type: ignore[arg-type]  # transformers hides the signature
     optimizer = _optimizer(model, configuration)
     start, recent = _resume(folder / "state.safetensors", model, optimizer)
     rows = [row for row in _read_rows(folder / "losses.csv") if start and int(row["step"]) <= start]
+    _check_device(rows, device_name(device), folder)
     seconds = float(rows[-1]["seconds"]) if rows else 0.0
     end = configuration.steps if until is None else min(until, configuration.steps)
     began = time.monotonic()
@@ -66,7 +75,7 @@ def train(
             loss = held_out_loss(model, held_out_tokens, configuration.context)
             mean = sum(recent) / len(recent) if recent else float("nan")
             elapsed = seconds + time.monotonic() - began
-            rows.append(_row(step, configuration, mean, loss, elapsed))
+            rows.append(_row(step, configuration, mean, loss, elapsed, device_name(device)))
             recent = []
             _write_rows(folder / "losses.csv", rows)
             _save(folder / f"step{step}.safetensors", _parameters(model))
@@ -74,8 +83,24 @@ def train(
             _save_state(folder / "state.safetensors", model, optimizer, step, recent)
         if step == end:
             break
-        windows = batch(train_tokens, configuration, step)
+        windows = batch(train_tokens, configuration, step).to(device)
         recent.append(_update(model, optimizer, windows, configuration.learning_rate_at(step)))
+
+
+def device_name(device: str) -> str:
+    """What a run's log calls a device: the GPU's own name, or the device's type.
+
+    Args:
+        device: As PyTorch writes it.
+    """
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else torch.device(device).type
+
+
+def _check_device(rows: list[dict[str, str]], device: str, folder: Path) -> None:
+    """Refuse to go on elsewhere; a log without the column is of a CPU."""
+    begun = rows[-1].get("device") or "cpu" if rows else device
+    if begun != device:
+        raise ValueError(f"{folder} holds a run begun on {begun!r}, and this is {device!r}; {_INSTEAD}.")
 
 
 def batch(tokens: UInt16[np.ndarray, " token"], configuration: Configuration, step: int) -> Int[Tensor, "window pos"]:
@@ -119,13 +144,19 @@ def held_out_loss(model: transformers.LlamaForCausalLM, tokens: UInt16[np.ndarra
         context: Number of tokens of a window.
     """
     windows = torch.from_numpy(tokens[: len(tokens) // context * context].reshape(-1, context).astype(np.int64))
-    losses = [_loss(model, part).item() * len(part) for part in windows.split(64)]
+    losses = [_loss(model, part.to(model.device)).item() * len(part) for part in windows.split(64)]
     return sum(losses) / len(windows)
 
 
 def _loss(model: transformers.LlamaForCausalLM, windows: Int[Tensor, "window pos"]) -> Float[Tensor, ""]:
-    logits = model(input_ids=windows, use_cache=False).logits[:, :-1]
+    with _attention(windows):
+        logits = model(input_ids=windows, use_cache=False).logits[:, :-1]
     return cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+
+
+def _attention(windows: Tensor) -> contextlib.AbstractContextManager[None]:
+    """On a GPU, attention by plain matrix products: fused kernels may round to TF32, and may sum in any order."""
+    return sdpa_kernel(SDPBackend.MATH) if windows.is_cuda else contextlib.nullcontext()
 
 
 def _update(
@@ -159,7 +190,7 @@ def _parameters(model: transformers.LlamaForCausalLM) -> dict[str, Tensor]:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    disk.write_whole(path, save(tensors, metadata), _INSTEAD)
+    disk.write_whole(path, save({name: tensor.cpu() for name, tensor in tensors.items()}, metadata), _INSTEAD)
 
 
 def _save_state(
@@ -187,18 +218,19 @@ def _resume(
         for name, parameter in model.named_parameters():
             parameter.copy_(file.get_tensor(name))
             optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": file.get_tensor(f"{name}/mean"),
-                "exp_avg_sq": file.get_tensor(f"{name}/square"),
+                "step": torch.tensor(float(step), device=parameter.device),  # a fused step reads it there
+                "exp_avg": file.get_tensor(f"{name}/mean").to(parameter.device),
+                "exp_avg_sq": file.get_tensor(f"{name}/square").to(parameter.device),
             }
     return step, recent
 
 
-def _row(step: int, configuration: Configuration, train: float, held_out: float, seconds: float) -> dict[str, str]:
+def _row(
+    step: int, configuration: Configuration, train: float, held_out: float, seconds: float, device: str
+) -> dict[str, str]:
     tokens = step * configuration.tokens_per_step
-    return dict(
-        zip(COLUMNS, (str(step), str(tokens), f"{train:.4f}", f"{held_out:.4f}", f"{seconds:.0f}"), strict=True)
-    )
+    cells = (str(step), str(tokens), f"{train:.4f}", f"{held_out:.4f}", f"{seconds:.0f}", device)
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
 def _read_rows(path: Path) -> Iterator[dict[str, str]]:

@@ -83,9 +83,9 @@ def test_without_calibration_there_are_no_times():
 
 
 def test_sizes_are_those_of_the_files_or_of_the_parameters():
-    (row, _) = cost(srt.Work("nano-3m")).itertuples()
+    (row, _) = cost(srt.Work("nano-1m")).itertuples()
     assert row.size_from == "package" and row.download_bytes == 0
-    assert row.disk_bytes == pytest.approx(2 * configuration("nano-3m").parameters, rel=0.01)
+    assert row.disk_bytes == pytest.approx(2 * configuration("nano-1m").parameters, rel=0.01)
     (row, _) = cost(srt.Work(QWEN)).itertuples()
     assert row.size_from == "parameters" and row.disk_bytes == row.download_bytes == pytest.approx(15.23e9, rel=0.001)
     half = cost(srt.Work(QWEN), dtype="bfloat16").iloc[0]

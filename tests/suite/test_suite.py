@@ -18,8 +18,9 @@ import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
 
+import srtoolkit as srt
 from srtoolkit.files.disk import CacheError
-from srtoolkit.suite import configuration, corpus, series, shipped, tokenizer, training
+from srtoolkit.suite import configuration, corpus, eight_bits, series, shipped, tokenizer, training
 from wheels import wheel
 
 DATA = Path(__file__).parents[1] / "data"
@@ -167,7 +168,7 @@ def test_configurations_differ_in_size_or_seed_alone():
     assert [one.parameters for one in found] == sorted(one.parameters for one in found)
     shape = {"name", "blocks", "width", "mlp_width", "heads", "seed", "learning_rate", "shipped"}
     assert len({round(one.learning_rate * one.width, 4) for one in found}) == 1
-    kept = [{key: value for key, value in vars(one).items() if key not in shape} for one in found]
+    kept = [{key: value for key, value in vars(one).items() if key not in shape | {"order_seed"}} for one in found]
     assert all(one == kept[0] for one in kept)
     with pytest.raises(ValueError, match="not a model of the nano suite"):
         configuration.configuration("nano-9t")
@@ -201,7 +202,7 @@ def test_an_epoch_sees_no_window_twice_and_the_next_cuts_elsewhere():
 
 
 def without_seconds(path):
-    return [line.rpartition(",")[0] for line in path.read_text().splitlines()]
+    return [line.rsplit(",", 2)[0] for line in path.read_text().splitlines()]
 
 
 def test_a_stopped_run_ends_as_an_unstopped_one(tmp_path, monkeypatch):
@@ -224,6 +225,34 @@ def test_training_lowers_the_loss_and_starts_where_load_model_does(tmp_path):
     assert float(rows[-1]["held_out_loss"]) < 1 < float(rows[0]["held_out_loss"])
     start = shipped.initial_model(settings, settings.seed).state_dict()
     assert all(torch.equal(start[key], value) for key, value in load_file(tmp_path / "step0.safetensors").items())
+
+
+def test_two_steps_on_the_cpu_are_those_of_plain_pytorch(tmp_path):
+    settings = replace(TINY, steps=2, checkpoints=(2,), warmup=0, decay=0)
+    training.train(settings, STREAM, STREAM[:64], tmp_path, device="cpu")
+    model = shipped.initial_model(settings, settings.seed)
+    parameters = list(model.parameters())
+    groups = [{"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay}]
+    groups += [{"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
+    for step in range(2):
+        windows = training.batch(STREAM, settings, step)
+        model(input_ids=windows, labels=windows, use_cache=False).loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    trained = load_file(tmp_path / "step2.safetensors")
+    assert all(torch.allclose(dict(model.named_parameters())[key], value, atol=1e-6) for key, value in trained.items())
+    assert [row["device"] for row in training._read_rows(tmp_path / "losses.csv")] == ["cpu"]
+
+
+def test_a_run_is_not_gone_on_with_on_another_device(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY", 2)
+    training.train(TINY, STREAM, STREAM[:64], tmp_path, until=4)
+    log = tmp_path / "losses.csv"
+    log.write_text(log.read_text().replace(",cpu", ",NVIDIA H100"))
+    with pytest.raises(ValueError, match="begun on 'NVIDIA H100', and this is 'cpu'"):
+        training.train(TINY, STREAM, STREAM[:64], tmp_path)
 
 
 def first_tokens(settings):
@@ -283,6 +312,39 @@ def test_models_that_were_not_trained_again_stay(trained):
     assert torch.equal(new.model.norm.weight, expected.model.norm.weight)
     assert torch.equal(new.model.embed_tokens.weight, expected.model.embed_tokens.weight.half().float())
     assert shipped.load_suite_model("nano-1m", "step50") is not None  # its hash is in the new manifest
+
+
+def test_a_run_of_the_series_is_shipped_in_eight_bits(trained):
+    run = configuration.configuration("nano-0.4m-run12")
+    (trained / run.name).mkdir()
+    shutil.copyfile(trained / "nano-0.4m/losses.csv", trained / run.name / "losses.csv")
+    weights = {key: value.detach() for key, value in shipped.initial_model(run, seed=5).named_parameters()}
+    save_file(weights, trained / run.name / "step2400.safetensors")
+    shipped.ship(trained)
+    loaded = dict(shipped.load_suite_model(run.name, None).named_parameters())
+    for key, value in weights.items():
+        most = value.abs().amax(dim=-1, keepdim=True) / 254
+        assert ((loaded[key] - value).abs() <= most * 1.001 + 1e-6).all() or value.ndim == 1, key
+        assert value.ndim == 1 or not torch.equal(loaded[key], value)
+    half, eight = ((shipped.DATA / name / "step2400.safetensors").stat().st_size for name in ("nano-0.4m", run.name))
+    assert eight < 0.6 * half
+
+
+def test_eight_bits_give_back_a_matrix_of_whole_multiples_and_rows_of_zeros():
+    matrix = torch.tensor([[127.0, -64.0, 1.0], [0.0, 0.0, 0.0], [0.5, -0.25, 0.0]]) * torch.tensor(
+        [[1.0], [1.0], [2.54]]
+    )
+    vector = torch.tensor([1.5, -2.0])
+    back = eight_bits.unpack(eight_bits.pack({"matrix": matrix, "vector": vector}))
+    assert torch.equal(back["vector"], vector) and back.keys() == {"matrix", "vector"}
+    assert torch.allclose(back["matrix"], matrix, atol=0.006) and torch.equal(back["matrix"][:2], matrix[:2])
+
+
+def test_a_size_means_its_first_run_where_no_earlier_model_has_the_name():
+    assert configuration.carried("nano-3m") == "nano-3m-run11" and configuration.carried("nano-1m") == "nano-1m"
+    assert configuration.carried("nano-1m-deep") is None and configuration.carried("gpt2") is None
+    first = shipped.load_suite_model("nano-3m-run11", None)
+    assert torch.equal(srt.load_model("nano-3m").hf.model.norm.weight, first.model.norm.weight)
 
 
 def test_models_of_another_text_do_not_stay(trained):

@@ -36,8 +36,8 @@ def find_source(name: str) -> Source:
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"a model name must be a non-empty string, not {name!r}; srt.available_models() lists some.")
-    if name in configuration.names():
-        return Suite(name)
+    if (carried := configuration.carried(name)) is not None:
+        return Suite(carried)
     if name in PACKAGED:
         return Wheel(name)
     if Path(name).is_dir():
