@@ -44,7 +44,7 @@ class Trial:
     points: Float[Tensor, "context point d_model"]
     readout: Readout
     tried: list[int]
-    expected: Float[Tensor, "context _one_and_tried d_model"]
+    expected: Float[Tensor, "context _point d_model"]
 
     @property
     def finite(self) -> bool:

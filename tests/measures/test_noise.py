@@ -7,7 +7,8 @@ import torch
 
 import srtoolkit as srt
 from checkpoints_on_disk import byte_tokenizer
-from families import hooked, tiny
+from families import tiny
+from hooks import whole_prompts
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain falls", "snow falls"), ("one two", "three four")]
 
@@ -23,7 +24,7 @@ def test_the_floor_of_a_mixture_of_experts_covers_what_rounding_does_along_the_p
     for row in range(len(PAIRS)):
         a, b = (srt.capture(model, ids[row][None])[0].float() for ids in (pairs.tokens_a, pairs.tokens_b))
         points = [(a + share * (b - a)).half() for share in torch.linspace(0, 1, 25)]
-        outputs = torch.stack([hooked(model, pairs.tokens_a[row], 0, point)["final_norm"] for point in points]).float()
+        outputs = whole_prompts(model, pairs.tokens_a[row], 0, torch.stack(points))["final_norm"].float()
         plain = (outputs - outputs[0]).norm(dim=-1)
         off = (plain - torch.from_numpy(curves["distance"].values[row])).abs().max() / plain[-1]
         assert float(off) < 2 * float(floor["relative_noise"][row])
