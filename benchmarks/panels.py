@@ -93,16 +93,15 @@ def main() -> None:
 
     alphas, turns = np.linspace(0, 1, given.moves + 1), range(given.moves + 1)
     rows = {
-        "path: alpha": seconds(lambda alpha: setattr(path.alpha, "value", alpha), alphas),
         "map: threshold": seconds(lambda alpha: setattr(map_.threshold, "value", 1 + 3 * alpha), alphas),
         "map: prompt": seconds(lambda turn: setattr(map_.end, "value", int(turn) % 11 + 1), turns),
         "training: checkpoint": seconds(lambda turn: setattr(training.checkpoint, "index", int(turn) % 12), turns),
         "new pyplot figure": seconds(lambda alpha: pyplot(result, alpha), alphas),
         "measured again, too": seconds(
-            lambda alpha: pyplot(measure(model, *PROMPTS[:2], layer=0, steps=50), alpha), alphas[::3]
+            lambda alpha: pyplot(measure(model, *PROMPTS[:2], layer=0, steps=50).result, alpha), alphas[::3]
         ),
     }
-    ours = np.median(rows["path: alpha"], axis=1)
+    ours = np.median(rows["training: checkpoint"], axis=1)
     print(
         f"\n{'one move (ms)':<24}" + "".join(f"{head:>12}" for head in ("clock", "95%", "ratio", "processor", "ratio"))
     )

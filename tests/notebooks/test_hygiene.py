@@ -26,7 +26,7 @@ FLOORS = {
     "07_classes": (5, 5),
     "08_predictions": (2, 4),
     "09_explorer": (5, 10),
-    "11_directions": (3, 6),
+    "10_directions": (3, 6),
 }
 
 
