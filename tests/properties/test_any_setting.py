@@ -97,7 +97,6 @@ SETTINGS = {
     "boundary tolerance": (lambda v: srt.boundary(model_of(), PAIRS, v, steps=5), lambda v: real(v, 1e-6, 0.5)),
     "boundary layer": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=5, layer=v), lambda v: whole(v, 0, 3)),
     "boundary steps": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=v), lambda v: whole(v, 5)),
-    "boundary path": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=5, path=v), same("linear")),
     "boundary reads": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=5, reads=v), same("final_norm")),
     "boundary mean": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=5, mean=v), lambda v: v is None),
     "radius delta": (
