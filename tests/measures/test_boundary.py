@@ -110,6 +110,29 @@ def test_pairs_do_not_depend_on_their_company(text_model):
         np.testing.assert_allclose(alone.normal[0, 0], together.normal[row, 0], atol=5e-3)
 
 
+def there_and_back(a, b, alphas):
+    """To 0.9 of the way, back to 0.1 of it, and then all of it."""
+    places = np.interp(alphas.numpy(), [0, 0.35, 0.65, 1], [0, 0.9, 0.1, 1])
+    return srt.paths.linear(a, b, torch.from_numpy(places))
+
+
+def test_a_path_that_comes_back_crosses_the_same_boundary_three_times(text_model):
+    once = srt.boundary(text_model, [*PAIRS, ("a", "a")], layer=1).isel(crossing=0)
+    found = srt.boundary(text_model, [*PAIRS, ("a", "a")], layer=1, steps=33, path=there_and_back)
+    assert found.crossings.values.tolist() == [3, 3, 3, 3, 0] and found.sizes["crossing"] == 3
+    for pair in range(len(PAIRS)):
+        at = float(once.place[pair])
+        expected = [0.35 * at / 0.9, 0.65 - 0.3 * (at - 0.1) / 0.8, 0.65 + 0.35 * (at - 0.1) / 0.9]
+        np.testing.assert_allclose(found.place[pair], expected, atol=3e-4)
+        speeds = np.array([0.9 / 0.35, -0.8 / 0.3, 0.9 / 0.35])
+        np.testing.assert_allclose(found.slope[pair], speeds * float(once.slope[pair]), rtol=1e-2)
+        one = float(once.angle[pair])
+        np.testing.assert_allclose(found.angle[pair], [one, np.pi - one, one], atol=5e-3)
+        np.testing.assert_allclose(found.distance[pair], [float(once.distance[pair])] * 3, rtol=2e-3)
+        np.testing.assert_allclose(found.normal[pair], np.tile(once.normal[pair], (3, 1)), atol=5e-3)
+    assert np.isnan(found.place[-1]).all()
+
+
 def test_ends_that_give_one_output_have_no_boundary(text_model):
     found = srt.boundary(text_model, [("the cat", "the cat"), PAIRS[0]], layer=1)
     assert found.found.values.tolist() == [False, True] and found.degenerate.values.tolist() == [True, False]
