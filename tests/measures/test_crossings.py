@@ -114,3 +114,15 @@ def test_the_fastest_place_is_the_peak_of_speed(peak):
 
     outputs = seen_at(torch.zeros(17), torch.linspace(0, 1, 17, dtype=torch.float64)).outputs[None]
     assert float(fastest(seen_at, torch.zeros(1).long(), outputs, 1e-3)) == pytest.approx(peak, abs=1e-3)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_peak_beside_the_fastest_step_is_found(mirrored):
+    def seen_at(rows, places):
+        since = ((1 - places if mirrored else places) - 3.9 / 16).clamp_min(0)  # fastest at once, then ever slower
+        return Seen(torch.expm1(-since / 0.05)[:, None], torch.zeros_like(rows))
+
+    outputs = seen_at(torch.zeros(17), torch.linspace(0, 1, 17, dtype=torch.float64)).outputs[None]
+    assert int(outputs[0].diff(dim=0).abs().argmax()) == (11 if mirrored else 4), "the peak is in the step beside"
+    expected = 1 - 3.9 / 16 if mirrored else 3.9 / 16
+    assert float(fastest(seen_at, torch.zeros(1).long(), outputs, 1e-3)) == pytest.approx(expected, abs=1e-3)
