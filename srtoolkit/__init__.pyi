@@ -47,6 +47,7 @@ from .costs.work import Work
 from .files.disk import DiskError
 from .measures import directions, paths
 from .measures.baselines import path_cosine, token_distance
+from .measures.boundary import boundary
 from .measures.continuation import continuation
 from .measures.curves import interpolate
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
@@ -104,6 +105,7 @@ __all__ = [
     "around_jumps",
     "available_models",
     "balance",
+    "boundary",
     "boundary_ratio",
     "calibrate_jump",
     "capture",

@@ -47,6 +47,9 @@ Axes, everywhere in the project:
 ``inverse``    a value of 1/p that is tried
 ``feature``    one feature of a map whose truth is known
 ``boundary``   one boundary of such a map
+``crossing``   one place where a path crosses a boundary; the first is 1
+``bracket``    one interval in which something changes
+``ran``        one point of a path that was run, where not all of them were
 ``side``       A or B of a pair, or first or second of a couple
 ``seed``       one null model of several
 ``run``        one training run

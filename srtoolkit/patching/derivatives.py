@@ -1,11 +1,13 @@
-"""How the output moves with an activation: directional derivatives of a patch, through the blocks behind it.
+"""How the output moves with an activation: derivatives of a patch, through the blocks behind it.
 
-These are forward-mode derivatives (Jacobian-vector products): one pass carries value and derivative, and needs no
-memory for a way back. Plain PyTorch hooks put the point in, for a derivative cannot go through a trace.
+Along one direction these are forward-mode derivatives (Jacobian-vector products): one pass carries value and
+derivative, and needs no memory for a way back. The gradient of one number by the whole activation is a way back. Plain
+PyTorch hooks put the point in, for a derivative cannot go through a trace.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +68,46 @@ def directional(
     return values.to(wide), derivatives.to(wide)
 
 
+def gradient(
+    model: Model,
+    context: Int[Tensor, "row pos"],
+    points: Float[Tensor, "row d_model"],
+    value_of: Callable[[Int[Tensor, " row"], Float[Tensor, "row width"]], Float[Tensor, " row"]],
+    *,
+    layer: int = 0,
+    reads: str = "logits",
+) -> Float[Tensor, "row d_model"]:
+    """Gradient of one number of each output by the activation that is put in, in units of that number.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`; it must run here.
+        context: Token ids of each row's prompt.
+        points: Activation that replaces the residual stream at the last position.
+        value_of: The number, of indices of rows and their outputs; by operations that PyTorch differentiates.
+        layer: Block whose output is replaced.
+        reads: ``"resid"``, ``"final_norm"`` or ``"logits"``.
+
+    Raises:
+        ValueError: The tokens, points, block or read point do not suit the model.
+        RemoteError: The model runs elsewhere.
+    """
+    check_here(model, "a gradient")
+    context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
+    (reads,) = check_names(reads, DIFFERENTIABLE, "reads")
+    points = check_points(model, points[:, None], len(context))[:, 0]
+    fitting = METHODS["full"].points_that_fit(model, context.shape[1], 1, Readout((reads,), layer))
+    at_once = max(1, fitting // (2 * (model.n_layers - layer)))  # the way back needs what every block behind computed
+    found = torch.empty(points.shape, dtype=torch.promote_types(points.dtype, torch.float32), device=points.device)
+    for rows in torch.arange(len(points)).split(at_once):
+        with model.lock, torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            at = points[rows].detach().requires_grad_()
+            output = _run(model, layer, reads, context[rows], functools.partial(_itself, at))
+            value = value_of(rows, output.to(torch.promote_types(output.dtype, torch.float32)))
+            (back,) = torch.autograd.grad(value.sum(), at)
+        found[rows] = back.to(found)
+    return found
+
+
 def _both_ways(model: Model, layer: int, reads: str, *row: Tensor) -> tuple[Tensor, Tensor]:
     """Forward mode; where some operation of the family has no formula for it, backwards twice."""
     with model.lock, sdpa_kernel(SDPBackend.MATH):  # the others have neither
@@ -97,6 +139,10 @@ def _backwards_twice(
         (back,) = torch.autograd.grad(output, at, weights, create_graph=True)
         (derivative,) = torch.autograd.grad(back, weights, directions)
     return output.detach(), derivative
+
+
+def _itself(point: Tensor) -> Tensor:
+    return point
 
 
 def _run(model: Model, layer: int, reads: str, context: Tensor, point: Callable[[], Tensor]) -> Tensor:

@@ -20,6 +20,7 @@ CALLS = {
         lambda model, **more: srt.interpolate(model, PAIRS, steps=30, where="adaptive", **more),
         120,
     ),
+    "boundary": (lambda model, **more: srt.boundary(model, PAIRS, steps=5, **more), 20),
     "next_tokens": (lambda model, **more: srt.next_tokens(model, PAIRS, alphas=(0, 0.5, 1), **more), 12),
     "divergence": (lambda model, **more: srt.divergence(model, PAIRS, steps=6, **more), 24),
     "count_gate_flips": (lambda model, **more: srt.count_gate_flips(model, PAIRS, steps=5, **more), 20),

@@ -63,6 +63,7 @@ CALLS = {
 }
 REFUSALS = {
     "text_loss": lambda model: srt.text_loss(model, PAIRS),
+    "boundary": lambda model: srt.boundary(model, PAIRS),
     "predicted_radius": lambda model: srt.predicted_radius(model, TRIPLE, points()[:, :2], delta=0.01),
     "surprisal": lambda model: srt.surprisal(model, TRIPLE),
     "token_distance": lambda model: srt.token_distance(model, PAIRS),

@@ -92,6 +92,13 @@ SETTINGS = {
         lambda v: srt.interpolate(model_of(), PAIRS, steps=2, jsd_steps=v),
         lambda v: isinstance(v, (bool, np.bool_)),
     ),
+    "boundary pairs": (lambda v: srt.boundary(model_of(), v), never),
+    "boundary model": (lambda v: srt.boundary(v, PAIRS), never),
+    "boundary tolerance": (lambda v: srt.boundary(model_of(), PAIRS, v, steps=5), lambda v: real(v, 1e-6, 0.5)),
+    "boundary layer": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=5, layer=v), lambda v: whole(v, 0, 3)),
+    "boundary steps": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=v), lambda v: whole(v, 5)),
+    "boundary reads": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=5, reads=v), same("final_norm")),
+    "boundary mean": (lambda v: srt.boundary(model_of(), PAIRS, 0.1, steps=5, mean=v), lambda v: v is None),
     "radius delta": (
         lambda v: srt.radius(model_of(), ["ab"], torch.ones(1, 32), delta=v),
         lambda v: real(v, 1e-300, 1e300),
