@@ -147,7 +147,7 @@ class PointTable(dict[str, Tensor]):
         found: dict[str, Float[Tensor, "point _width"]],
         order: Int[Tensor, " point"],
         own: dict[str, Float[Tensor, "1 _width"]] | None,
-        ran: Int[Tensor, " _point"] | None = None,
+        ran: Int[Tensor, " _ran"] | None = None,
     ) -> None:
         """All measures of some points of one pair, of which the first two are the path's ends.
 
