@@ -135,6 +135,10 @@ def refuse_gateless(model: Model, blocks: Sequence[int]) -> None:
     )
 
 
+#: Steps of the number format, at the size of the largest output, by which rounding may move an output.
+_ROUNDING_STEPS = 2
+
+
 def check_stream(model: Model) -> None:
     """Refuse a model whose residual stream is not one vector a token, or which does not run on a plain prompt.
 
@@ -161,6 +165,34 @@ def check_stream(model: Model) -> None:
                 "vector a token, which srtoolkit puts in and reads, so there is no one place for a point. Take another "
                 "model."
             )
+
+
+@torch.no_grad()
+def check_causal(model: Model) -> None:
+    """Refuse a model in which tokens see those after them, by two prompts that differ in their last token.
+
+    Captures and patches leave out what stands behind the token that is read, which must not matter.
+
+    Args:
+        model: The model as it is loaded; one that runs elsewhere is not tried.
+
+    Raises:
+        ValueError: The outputs of all earlier tokens change with the last one.
+    """
+    if model.remote:
+        return
+    ids = torch.full((2, TOKENS), model.vocab_size - 1, device=model.device)
+    ids[1, -1] = model.vocab_size // 2
+    with model.lock:
+        gives = model.hf.get_submodule(model.anatomy.base)(input_ids=ids, use_cache=False)[0]
+    apart = (gives[0, :-1] - gives[1, :-1]).abs().amax(-1)
+    rounding = max(1e-4, _ROUNDING_STEPS * torch.finfo(gives.dtype).eps)
+    if apart.min() > rounding * gives.abs().max():
+        raise ValueError(
+            f"{model.name}: in {type(model.hf).__name__} tokens see those after them. srtoolkit needs a decoder that "
+            "predicts the next token from those before it; some families are one by a setting of their configuration, "
+            "such as is_decoder=True."
+        )
 
 
 def check_points(

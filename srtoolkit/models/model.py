@@ -40,7 +40,8 @@ class Model:
         dtype: Name of the number format of weights and activations.
         anatomy: Module paths of the base model, the blocks and the unembedding.
         memory_budget: Bytes that one batch of a forward pass may take beside the weights.
-        methods: Patching method that ``method="auto"`` chose for each kind of context.
+        methods: For each kind of context, the patching method that ``method="auto"`` chose, and how far those that were
+            named differ from the full path.
         remote: Where the model runs: ``False`` for this machine, ``True`` for NDIF, the address of another server, or
             ``"local"`` for a rehearsal. Unless it is ``False``, ``hf`` has shapes and no weights.
         nn: nnsight's view of ``hf``; made from ``hf`` where none is given.

@@ -7,7 +7,7 @@ from typing import Any
 import transformers
 
 from srtoolkit.models.anatomy import find_anatomy
-from srtoolkit.models.checks import check_stream
+from srtoolkit.models.checks import check_causal, check_stream
 from srtoolkit.models.decoders import check_decoder
 from srtoolkit.models.model import Model
 
@@ -62,7 +62,8 @@ def as_model(hf: Any, tokenizer: Any, *, name: str, dtype: str | None = None, **
         known: Further fields of :class:`srtoolkit.Model`, such as ``revision``.
 
     Raises:
-        ValueError: A part of the model cannot be found, or its residual stream is not one vector a token.
+        ValueError: A part of the model cannot be found, its residual stream is not one vector a token, or its tokens
+            see those after them.
     """
     anatomy = find_anatomy(hf, hf.config.get_text_config().num_hidden_layers, name)
     model = Model(
@@ -75,6 +76,7 @@ def as_model(hf: Any, tokenizer: Any, *, name: str, dtype: str | None = None, **
         **{"revision": None, "commit": None, "seed": 0, **known},
     )
     check_stream(model)
+    check_causal(model)
     return model
 
 

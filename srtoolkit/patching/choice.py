@@ -16,17 +16,11 @@ from srtoolkit.patching.batches import Progress, is_out_of_memory
 from srtoolkit.patching.length_classes import length_class
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.methods.method import Contexts, rows_for
-from srtoolkit.patching.passes import stream
 from srtoolkit.patching.prefixes import Unsupported
 from srtoolkit.patching.reads import Readout, Reads
+from srtoolkit.patching.trial import AGREEMENT, set_up
 
 logger = logging.getLogger(__name__)
-
-#: Largest error, relative to how far the outputs move, at which a method counts as agreeing with the full path.
-AGREEMENT = {"float64": 1e-8, "float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
-
-#: Two activations nearer than this share of their norm are no path to try a method on: rounding would decide.
-_APART = 1e-2
 
 #: Errors that show that a method does not work on this model; any other may be passing.
 _OF_THE_MODEL = (Unsupported, TypeError, AttributeError, LookupError, NotImplementedError)
@@ -57,7 +51,7 @@ class Choice:
     lasts: bool = True
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """Everything that the answer to "which method?" can depend on, for one model."""
 
     layer: int
@@ -88,7 +82,7 @@ def choose_method(
     """
     if model.remote:
         return Choice(Chosen("full"), "the others run prompts in parts, and the model runs elsewhere.", 0.0)
-    contexts, kind = _describe(model, context, n_points, behind, layer)
+    contexts, kind = describe(model, context, n_points, behind, layer)
     with model.lock:
         if kind not in model.methods:
             choice = _try_out(model, context, contexts, layer)
@@ -153,7 +147,7 @@ def _instead(
     failed: dict[str, Exception],
 ) -> str:
     """The method that takes the place of one that failed in use; kept where the failure is the model's own."""
-    contexts, kind = _describe(model, context, n_points, readout.behind, readout.layer)
+    contexts, kind = describe(model, context, n_points, readout.behind, readout.layer)
     choice = _try_out(model, context, contexts, readout.layer, without=failed)
     model.methods.pop(kind, None)
     if choice.lasts and all(isinstance(error, _OF_THE_MODEL) for error in failed.values()):
@@ -163,16 +157,24 @@ def _instead(
     return choice.method
 
 
-def _describe(
+def describe(
     model: Model, context: Int[Tensor, "context pos"], n_points: int, behind: int, layer: int
-) -> tuple[Contexts, _Kind]:
-    """The contexts' lengths and numbers, and their kind."""
+) -> tuple[Contexts, Kind]:
+    """The contexts' lengths and numbers, and their kind, under which a model keeps what was found of its methods.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        context: Token ids of the contexts.
+        n_points: Number of points of each context.
+        behind: Number of tokens behind the patched one.
+        layer: Block whose output is replaced.
+    """
     shared = _share_prefixes(context[:, : context.shape[1] - behind])
     contexts = Contexts(context.shape[1], n_points, model.attention_window, shared, behind)
     _, in_one = rows_for(n_points, behind)
     lengths = length_class(model.hf.config.get_text_config(), contexts)
     about = (layer, str(model.hf.dtype), contexts.past > 0, behind > 0, lengths)
-    return contexts, _Kind(*about, in_one.bit_length(), candidates(contexts))
+    return contexts, Kind(*about, in_one.bit_length(), candidates(contexts))
 
 
 def _share_prefixes(context: Int[Tensor, "context pos"]) -> bool:
@@ -183,21 +185,11 @@ def _share_prefixes(context: Int[Tensor, "context pos"]) -> bool:
 def _try_out(
     model: Model, context: Int[Tensor, "context pos"], contexts: Contexts, layer: int, without: Collection[str] = ()
 ) -> Choice:
-    """Try the methods in order on a path in each of two contexts, at as many points as one sequence will have.
-
-    The full path runs the first, the middle and the last point: a method that is wrong is wrong there.
-    """
-    readout = Readout(("final_norm",), layer, behind=contexts.behind)
-    two = context[[0, -1]] if len(context) > 1 else torch.cat([context, context.roll(1, 1)])
-    own = stream(model, two, layer, last=1 + contexts.behind)[:, 0]
-    points = _paths(own, rows_for(contexts.n_points, contexts.behind)[1])
-    tried = sorted({0, points.shape[1] // 2, points.shape[1] - 1})
-    whole = torch.cat([own[:, None], points[:, tried]], dim=1)
-    expected = METHODS["full"].run(model, two, whole, readout)["final_norm"].double()
-    if not expected.isfinite().all():
+    """Try the methods in order on two of the contexts (:mod:`srtoolkit.patching.trial`)."""
+    trial = set_up(model, context, contexts, layer)
+    if not trial.finite:
         why = "outputs are NaN or infinite here, so nothing can be compared."
         return Choice(Chosen("full"), why, float("nan"), False)
-    moved = (expected[:, 1:] - expected[:, :1]).norm(dim=-1).amax(1).clamp(min=torch.finfo(torch.float32).tiny)
     fast = [name for name in candidates(contexts) if name != "full" and name not in without]
     beside = any(METHODS[name].side_by_side for name in fast)
     refused = "" if beside or without else "points side by side cannot follow local attention here; "
@@ -205,7 +197,7 @@ def _try_out(
     for name in fast:
         budget = model.memory_budget
         try:
-            found = METHODS[name].run(model, two, points, readout)["final_norm"][:, tried].double()
+            difference = float((trial.errors(name) / trial.moved).max())
         except Exception as error:  # families fail in their own ways; whatever it is, the full path still works
             lasts &= isinstance(error, _OF_THE_MODEL)
             refused += f"{name!r} failed ({_short(error)}); "
@@ -213,25 +205,11 @@ def _try_out(
                 _say(model, logging.WARNING, f"memory ran out while {name!r} was tried; it is tried again", once=name)
             model.memory_budget = budget
             continue
-        difference = float(((found - expected[:, 1:]).norm(dim=-1).amax(1) / moved).max())
         if difference <= AGREEMENT[model.dtype]:
             why = f"{refused}it agrees with the full path to {difference:.1e} of how far the outputs move."
             return Choice(Chosen(name), why, difference, lasts)
         refused += f"{name!r} differs from the full path by {difference:.1e} of how far the outputs move; "
     return Choice(Chosen("full"), f"{refused}the full path is always right.", 0.0, lasts)
-
-
-def _paths(own: Float[Tensor, "context d_model"], n_points: int) -> Float[Tensor, "context point d_model"]:
-    """Points on a straight line from each of two activations to the other, the last at its end.
-
-    Where the two are nearly the same, the line leads a random way instead.
-    """
-    step = own.flip(0) - own
-    noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).to(own)
-    away = 0.5 * own.norm(dim=-1, keepdim=True) * noise / noise.norm(dim=-1, keepdim=True)
-    apart = step.norm(dim=-1, keepdim=True) > _APART * own.norm(dim=-1, keepdim=True)
-    alphas = torch.linspace(0, 1, n_points) if n_points > 1 else torch.ones(1)
-    return own[:, None] + alphas.to(own)[:, None] * torch.where(apart, step, away)[:, None]
 
 
 def _noting(call: Callable[..., Any] | None, errors: list[Exception]) -> Callable[..., Any] | None:

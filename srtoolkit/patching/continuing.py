@@ -14,13 +14,13 @@ from transformers.cache_utils import Cache, DynamicCache
 from srtoolkit.models.checks import check_position
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import PARALLEL_POINTS, Progress, in_batches, is_out_of_memory, named
-from srtoolkit.patching.choice import AGREEMENT
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.methods.method import Batch
 from srtoolkit.patching.passes import logits_at, trace
 from srtoolkit.patching.prefixes import copied_cache
 from srtoolkit.patching.reads import Readout, Reads
 from srtoolkit.patching.remote_passes import patch_there
+from srtoolkit.patching.trial import AGREEMENT
 
 #: Picks the next token of every point from its logits; takes the logits, the index of each row's context, and the
 #: number of tokens that are written already.

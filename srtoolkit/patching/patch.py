@@ -12,11 +12,11 @@ from torch import Tensor
 from srtoolkit.models.checks import check_gates, check_layer, check_points, check_position, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_method
-from srtoolkit.patching.batches import Progress, is_out_of_memory, named
+from srtoolkit.patching.batches import Progress, named
+from srtoolkit.patching.by_name import run_named
 from srtoolkit.patching.choice import Chosen, choose_method, run_chosen
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.passes import stream
-from srtoolkit.patching.prefixes import Unsupported
 from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, check_reads
 from srtoolkit.patching.remote_passes import capture_there, patch_there
 from srtoolkit.validation import check_names, check_whole, former_spellings, listed
@@ -133,7 +133,8 @@ def patch(
         position: Which token's activation is replaced, counted from 0, or from the end if negative.
         read_position: At which token to read, the replaced one or a later one.
         method: Patching method: ``"auto"``, ``"full"``, ``"prefix"``, ``"parallel"`` or ``"joint"``; they differ in
-            speed and memory. A model that runs remotely takes ``"auto"`` and ``"full"`` only.
+            speed and memory. One that is named is tried against ``"full"`` first, once for each kind of context, as
+            those of ``"auto"`` are. A model that runs remotely takes ``"auto"`` and ``"full"`` only.
         blocks: Blocks whose gates are read, in the order in which they come back; where ``None``, all blocks after
             ``layer``.
         reduce: Function that shrinks what each batch has read before it is kept, such as logits over 50,000 tokens to
@@ -148,7 +149,7 @@ def patch(
 
     Raises:
         ValueError: The tokens, points, block, positions or read point do not suit the model, or the method cannot run
-            it.
+            it, or gives something else than whole prompts do.
         RemoteError: The method cannot run remotely, or the server cannot be reached.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
@@ -171,7 +172,7 @@ def patch(
                 method = choose_method(model, context, points.shape[1], behind, layer).method
             out = run_chosen(model, method, context, points, readout, reduce, progress)
         else:
-            out = _run_as_asked(model, method, context, points, readout, reduce, progress)
+            out = run_named(model, method, context, points, readout, reduce, progress)
     out = {name: values.to(model.device) for name, values in out.items()}
     return out[wanted[0]] if isinstance(reads, str) and reduce is None else out
 
@@ -193,52 +194,6 @@ def _up_to_read(
             f"of {model.name}, is seen by no later token; read at the same position, or put it in earlier."
         )
     return context[:, : read + 1], read - patched
-
-
-def _run_as_asked(
-    model: Model,
-    method: str,
-    context: Int[Tensor, "context pos"],
-    points: Float[Tensor, "context point d_model"],
-    readout: Readout,
-    reduce: Callable[[Reads], Reads] | None,
-    progress: Progress | None,
-) -> Reads:
-    """One method by name, with the others named where the model cannot be run by it."""
-    try:
-        return METHODS[method].run(model, context, points, readout, reduce, progress)
-    except Unsupported as refused:
-        why = str(refused)
-    except Exception as error:  # families each fail in their own ways, and so may the caller's functions
-        if method == "full" or is_out_of_memory(error) or not _fails(model, method, context, points, readout):
-            raise
-        why = f"it failed ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})"
-    works = []
-    for name, other in METHODS.items():
-        try:
-            other.check(model, context.shape[1], points.shape[1], readout)
-        except Unsupported:
-            continue
-        works.append(name)
-    raise Unsupported(
-        f"method={method!r}: {model.name} cannot be run so: {why.rstrip('.')}. Use method='auto', or one of "
-        f"{[name for name in works if name != method]}."
-    ) from None
-
-
-def _fails(
-    model: Model,
-    method: str,
-    context: Int[Tensor, "context pos"],
-    points: Float[Tensor, "context point d_model"],
-    readout: Readout,
-) -> bool:
-    """Whether a method fails on a few points without the caller's functions: then it is the model that it fails on."""
-    try:
-        METHODS[method].run(model, context[:2], points[:2, :2], readout)
-    except Exception:
-        return True
-    return False
 
 
 def _blocks_read(model: Model, layer: int, reads: tuple[str, ...], blocks: Sequence[int] | None) -> tuple[int, ...]:

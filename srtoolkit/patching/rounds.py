@@ -13,7 +13,8 @@ from torch import Tensor
 from srtoolkit.models.checks import check_layer, check_points, check_position, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import in_batches, named
-from srtoolkit.patching.choice import choose_method
+from srtoolkit.patching.by_name import check_named
+from srtoolkit.patching.choice import Chosen, choose_method
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.methods.method import Batch
 from srtoolkit.patching.patch import patch
@@ -36,7 +37,8 @@ class Rounds:
         method: Name of the method that is used.
 
     Raises:
-        ValueError: The tokens, block, position or read point do not suit the model, or the method cannot run it.
+        ValueError: The tokens, block, position or read point do not suit the model, or the method cannot run it, or
+            gives something else than whole prompts do.
     """
 
     def __init__(
@@ -57,7 +59,10 @@ class Rounds:
         self.method = method_for_rounds(model, self._context, behind, layer) if method == "auto" else method
         way = METHODS[self.method]
         if not model.remote:
-            way.check(model, length, 1, self._readout)
+            with model.lock, torch.no_grad(), named():
+                if not isinstance(self.method, Chosen):
+                    check_named(model, self.method, self._context, 1, self._readout)
+                way.check(model, length, 1, self._readout)
             self._context = self._context[:, -way.tokens_needed(length, layer, model.n_layers) :]
             self._run = way.start(model, self._context, behind)
 

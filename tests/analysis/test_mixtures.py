@@ -64,7 +64,7 @@ def test_each_couple_has_an_exponent_of_its_own_and_all_have_one_between():
     assert 2.5 < found.p.value < 6
     fixed = srt.mixture_exponent(response(both, (("u", "v"), ("v", "w"))), at=1.0, over="prompts")
     assert fixed.p.low == pytest.approx(fixed.p.high), "all prompts are alike, and directions stay"
-    assert found.p.low < found.p.high
+    assert found.p.low < 0.9 * found.p.high
 
 
 def test_what_never_reaches_the_threshold_is_left_out_and_counted():

@@ -128,6 +128,24 @@ def test_hyper_connections_are_refused_by_the_shape_of_the_stream():
         srt.wrap(small("deepseek_v4"), None, name="v4")
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("kind", "setting"), [("bert-generation", "is_decoder"), ("xlm", "causal")])
+def test_a_model_whose_tokens_see_those_after_them_is_refused_by_what_it_does(kind, setting, dtype):
+    """Its name is that of a decoder; with the setting, it is one."""
+    config = small(kind).config
+    for causal in (True, False):
+        setattr(config, setting, causal)
+        torch.manual_seed(0)
+        hf = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+        for map_ in (part for part in hf.modules() if isinstance(part, torch.nn.Linear)):
+            map_.weight.data *= 3  # so that attention matters
+        if causal:
+            assert srt.wrap(hf, None, name="causal").n_layers == 4
+            continue
+        with pytest.raises(ValueError, match=r"^both ways: .* tokens see those after them"):
+            srt.wrap(hf, None, name="both ways")
+
+
 def test_four_streams_beside_each_other_are_refused_by_their_shape(tmp_path):
     """Gemma 3n keeps four streams in a dimension before the prompts; it is refused as it is loaded from a folder."""
     sizes = {"vocab_size": 97, "hidden_size": 32, "intermediate_size": [64] * 4, "num_hidden_layers": 4}

@@ -13,6 +13,7 @@ from every_decoder import small
 from families import VOCAB, WIDTH, tiny
 from hooks import whole_prompts
 from srtoolkit.patching.choice import choose_method
+from srtoolkit.patching.prefixes import Unsupported
 
 
 def prompts(n, length, seed=0):
@@ -98,6 +99,9 @@ def test_what_depends_on_the_number_of_points():
         assert error(model, 7, k=k) < 1e-3, k
     assert choose_method(model, prompts(2, 7), 3).method == "joint"
     assert choose_method(model, prompts(2, 7), 40).method not in ("joint", "parallel")
+    assert error(model, 7, k=3, method="joint") < 1e-3
+    with pytest.raises(Unsupported, match=r"method='joint'.* differs from whole prompts .* \['prefix', 'full'\]"):
+        srt.patch(model, prompts(2, 7), points(2, 40), method="joint")
 
 
 class Leak(LlamaDecoderLayer):

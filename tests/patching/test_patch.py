@@ -199,7 +199,7 @@ def test_captures_hold_the_last_position_alone():
 @pytest.mark.parametrize("method", SIDE_BY_SIDE)
 def test_behind_the_last_block_no_prefix_runs(method):
     model, seen = tiny("llama"), []
-    srt.patch(model, prompts(1, 7), points(1, 2))  # what is probed once is not counted
+    srt.patch(model, prompts(2, 7), points(2, 3), layer=BLOCKS - 1, method=method)  # what is tried once is not counted
     handle = model.hf.model.layers[0].register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].shape))
     srt.patch(model, prompts(2, 7), points(2, 3), layer=BLOCKS - 1, method=method)
     handle.remove()

@@ -41,22 +41,28 @@ def tokens_seen(model):
         handle.remove()
 
 
+def by_parallel(model, seen, ids, given):
+    """Patch twice, and count the second time: at first the method is tried."""
+    srt.patch(model, ids, given, method="parallel")
+    seen.update(dict.fromkeys(seen, 0))
+    srt.patch(model, ids, given, method="parallel")
+
+
 def test_a_prefix_runs_once_however_many_points_its_context_has(model, tokens_seen, monkeypatch):
     monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 100)  # several batches for each context
-    ids, given = prompts(3, 12), points(3, 400)
-    srt.patch(model, ids, given, layer=0, method="parallel")
+    by_parallel(model, tokens_seen, prompts(3, 12), points(3, 400))
     assert tokens_seen[0] == 3 * 11  # points start behind block 0
 
 
 def test_the_last_block_runs_for_points_alone(model, tokens_seen):
-    srt.patch(model, prompts(2, 12), points(2, 5), layer=0, method="parallel")
+    by_parallel(model, tokens_seen, prompts(2, 12), points(2, 5))
     assert tokens_seen[BLOCKS - 1] == 2 * 5
 
 
 def test_contexts_that_differ_in_the_last_token_share_a_prefix(model, tokens_seen):
     ids = prompts(1, 12).repeat(4, 1)
     ids[:, -1] = torch.arange(3, 7)
-    srt.patch(model, ids, points(4, 3), layer=0, method="parallel")
+    by_parallel(model, tokens_seen, ids, points(4, 3))
     assert tokens_seen[0] == 11
 
 

@@ -158,7 +158,7 @@ def small(kind: str) -> Any:
         raise ValueError(f"more than a language model; its text part is {config.get_text_config().model_type}")
     if kind not in _OWN:
         _shrink(config)
-    if kind in MASKED:  # encoders, which are decoders on request
+    if kind in (*MASKED, "bert-generation"):  # encoders, which are decoders on request
         config.is_decoder = True
     if kind == "xmod":
         config.default_language = "en_XX"

@@ -1,0 +1,105 @@
+"""A trial of patching methods on contexts at hand: how far their outputs are from whole prompts'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from srtoolkit.models.model import Model
+from srtoolkit.patching.methods import METHODS
+from srtoolkit.patching.methods.method import Contexts, rows_for
+from srtoolkit.patching.passes import stream
+from srtoolkit.patching.reads import Readout
+
+#: Largest error, relative to how far the outputs move, at which a method counts as agreeing with the full path.
+AGREEMENT = {"float64": 1e-8, "float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
+
+#: Error that rounding alone can make, in steps of the number format at the size of the output.
+ROUNDING_STEPS = 8
+
+#: Two activations nearer than this share of their norm are no path to try a method on: rounding would decide.
+_APART = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A path in each of two contexts, and what whole prompts give at its first, middle and last point.
+
+    A method that is wrong is wrong there. A path has as many points as one sequence will have.
+
+    Attributes:
+        model: The model.
+        two: Token ids of the two contexts.
+        points: The points of both paths.
+        readout: The output after the final norm, and where the points go in.
+        tried: Indices of the points that are compared.
+        expected: Outputs of the full path: of the contexts' own activations, then of these points.
+    """
+
+    model: Model
+    two: Int[Tensor, "context pos"]
+    points: Float[Tensor, "context point d_model"]
+    readout: Readout
+    tried: list[int]
+    expected: Float[Tensor, "context _one_and_tried d_model"]
+
+    @property
+    def finite(self) -> bool:
+        """Whether no output is NaN or infinite; otherwise nothing can be compared."""
+        return bool(self.expected.isfinite().all())
+
+    @property
+    def moved(self) -> Float[Tensor, " context"]:
+        """Largest distance of an output from that of the context's own activation."""
+        apart = (self.expected[:, 1:] - self.expected[:, :1]).norm(dim=-1).amax(1)
+        return apart.clamp(min=torch.finfo(torch.float32).tiny)
+
+    @property
+    def rounding(self) -> Float[Tensor, " context"]:
+        """Distance that rounding alone can make; some families compute in float32 whatever the model's format."""
+        step = max(torch.finfo(dtype).eps for dtype in (self.model.hf.dtype, torch.float32))
+        return ROUNDING_STEPS * step * self.expected.norm(dim=-1).amax(1)
+
+    def errors(self, method: str) -> Float[Tensor, " context"]:
+        """Largest distance of a method's outputs from those of the full path.
+
+        Args:
+            method: Name of the method; what it raises is not caught.
+        """
+        found = METHODS[method].run(self.model, self.two, self.points, self.readout)["final_norm"]
+        return (found[:, self.tried].double() - self.expected[:, 1:]).norm(dim=-1).amax(1)
+
+
+def set_up(model: Model, context: Int[Tensor, "context pos"], contexts: Contexts, layer: int) -> Trial:
+    """A trial on the first and the last context.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        context: Token ids of the contexts.
+        contexts: Their lengths and numbers.
+        layer: Block whose output is replaced.
+    """
+    readout = Readout(("final_norm",), layer, behind=contexts.behind)
+    two = context[[0, -1]] if len(context) > 1 else torch.cat([context, context.roll(1, 1)])
+    own = stream(model, two, layer, last=1 + contexts.behind)[:, 0]
+    points = _paths(own, rows_for(contexts.n_points, contexts.behind)[1])
+    tried = sorted({0, points.shape[1] // 2, points.shape[1] - 1})
+    whole = torch.cat([own[:, None], points[:, tried]], dim=1)
+    expected = METHODS["full"].run(model, two, whole, readout)["final_norm"].double()
+    return Trial(model, two, points, readout, tried, expected)
+
+
+def _paths(own: Float[Tensor, "context d_model"], n_points: int) -> Float[Tensor, "context point d_model"]:
+    """Points on a straight line from each of two activations to the other, the last at its end.
+
+    Where the two are nearly the same, the line leads a random way instead.
+    """
+    step = own.flip(0) - own
+    noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).to(own)
+    away = 0.5 * own.norm(dim=-1, keepdim=True) * noise / noise.norm(dim=-1, keepdim=True)
+    apart = step.norm(dim=-1, keepdim=True) > _APART * own.norm(dim=-1, keepdim=True)
+    alphas = torch.linspace(0, 1, n_points) if n_points > 1 else torch.ones(1)
+    return own[:, None] + alphas.to(own)[:, None] * torch.where(apart, step, away)[:, None]
