@@ -81,7 +81,9 @@ def boundary(
     not: ``slope`` and ``width`` say how sharp it is.
 
     On 20 pairs of nano-1m the median slope is 2.2 and the angle 0.91; with its weights permuted
-    (:func:`srtoolkit.null_model`) every path has its one crossing still, with 1.2 and 1.13.
+    (:func:`srtoolkit.null_model`) every path has its one crossing still, with 1.2 and 1.13. The bisector is nearer to
+    the place than 0.5 is by 0.025 in the mean (95% interval 0.004 to 0.047), and with permuted weights by 0.004
+    (-0.014 to 0.022).
 
     Args:
         model: From :func:`srtoolkit.load_model`; it must run here.
