@@ -77,5 +77,7 @@ def choosing(model: Architecture, length: int, points: int, layer: int, method: 
     """
     side_by_side = rows_for(points)[1]
     whole = patching(model, 2, length, 1 + min(3, side_by_side), layer, logits=False, method="full")
-    fast = patching(model, 2, length, side_by_side, layer, logits=False, method=method) if method != "full" else []
+    # Without attention, a single token is tried as the continuation of an empty state, which costs as much.
+    another = method != "full" or (length == 1 and not model.query_width)
+    fast = patching(model, 2, length, side_by_side, layer, logits=False, method=method) if another else []
     return [*capturing(2, length, layer), *whole, *fast]

@@ -8,6 +8,7 @@ PyTorch hooks put the point in, for a derivative cannot go through a trace.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -110,7 +111,9 @@ def gradient(
 
 def _both_ways(model: Model, layer: int, reads: str, *row: Tensor) -> tuple[Tensor, Tensor]:
     """Forward mode; where some operation of the family has no formula for it, backwards twice."""
-    with model.lock, sdpa_kernel(SDPBackend.MATH):  # the others have neither
+    # The others have neither; PyTorch compiles its formulas on first use, by a way of its own that it calls deprecated.
+    with model.lock, sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         try:
             return _forwards(model, layer, reads, *row)
         except (NotImplementedError, RuntimeError) as error:

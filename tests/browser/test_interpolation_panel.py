@@ -211,6 +211,7 @@ def test_another_layer_model_and_one_that_does_not_exist(notebook, figure):
     notebook.page.get_by_text("model, block, steps, metric").click()
     notebook.press("after block", "ArrowRight")
     notebook.wait_for("int(panel.result.attrs['layer'])", 1)
+    notebook.settle()
     words = notebook.value("panel.alt")
     notebook.page.locator(".srt-panel select").first.select_option(label="another: hub id or folder")
     notebook.type("hub id or folder", "/no/such/folder")

@@ -31,7 +31,6 @@ WORK = {
 }
 
 
-_MAMBA = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 4, "mamba_chunk_size": 8}
 _DELTA = {
     "head_dim": 8,
     "linear_num_value_heads": 4,
@@ -47,7 +46,6 @@ _DELTA = {
 #: Families in which attention and blocks with a state of their own take turns.
 HYBRIDS = {
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2, "use_mamba_kernels": False},
-    "bamba": {**_MAMBA, "attn_layer_indices": [1, 3]},
     "qwen3_next": _DELTA,
 }
 

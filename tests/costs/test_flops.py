@@ -46,11 +46,14 @@ def test_operations_of_a_curve_worked_out_by_hand():
     keys = pairs * ((steps + length - 1) ** 2 * (blocks - 1) + (length - 1) ** 2 + 2 * length**2) * 4 * d
     logits = pairs * steps * 2 * d * 4096
     row = cost(srt.Work("nano-1m", pairs=pairs, steps=steps, length=length)).iloc[0]
-    assert row.flops == pytest.approx(weights + keys + logits, rel=1e-3)
+    # Beside it comes the trial of the method, which is a 400th of this.
+    assert row.flops == pytest.approx(weights + keys + logits, rel=3e-3)
+    assert row.flops > weights + keys + logits
     assert row.flops > weights + keys + logits  # the first run settles the method
     without = cost(srt.Work("nano-1m", pairs=pairs, reads=("resid",))).iloc[0]
     assert row.flops - without.flops == logits
-    assert row.forward_tokens == pytest.approx(pairs * (steps + length - 1 + 2 * length), rel=1e-3)
+    tokens = pairs * (steps + length - 1 + 2 * length)
+    assert row.forward_tokens == pytest.approx(tokens, rel=3e-3) and row.forward_tokens > tokens
 
 
 @pytest.mark.parametrize("call", ["interpolate", "slice_plane", "count_gate_flips", "patch", "capture"])

@@ -61,7 +61,7 @@ def state():
     thread = threading.Thread(target=lambda: free.append(model.lock.acquire(timeout=1)) or model.lock.release())
     thread.start(); thread.join()
     hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf.modules())
-    return free, hooks, sorted((kind, choice.method) for kind, choice in model.methods.items()), torch.is_grad_enabled()
+    return free, hooks, torch.is_grad_enabled()
 """
 
 #: Name: what takes long, and the same in short, whose result is compared.

@@ -68,6 +68,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 #: The map whose output is the gate, of families that do not call it mlp.gate_proj.
 GATES: dict[str, str | None] = {
+    "mixtral": None,
     "gpt2": "mlp.c_fc",
     "gpt_neo": "mlp.c_fc",
     "gptj": "mlp.fc_in",

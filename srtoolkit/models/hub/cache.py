@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import re
 import uuid
@@ -159,7 +160,12 @@ def _drop(commit: str) -> None:
     """Delete one commit, and what no other commit shares with it, from the local cache."""
     strategy = huggingface_hub.scan_cache_dir(constants.HF_HUB_CACHE).delete_revisions(commit)
     logger.info("dropping %s again: %s", commit[:12], strategy.expected_freed_size_str)
-    strategy.execute()
+    try:
+        strategy.execute()
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        logger.info("%s: a folder is in use again by another load, so it stays", commit[:12])
 
 
 def branch_tokens(name: str) -> dict[str, float]:
