@@ -103,8 +103,12 @@ def _in_an_mlp(block, path):
     return max(kinds, default=0) == 2 and not hasattr(home, "A_log")
 
 
+#: Its blocks have submodules named ``output``, as nnsight's own attribute is, and its gates are read too late.
+XMOD = pytest.mark.xfail(reason="gates of X-MOD are read out of order", raises=AssertionError, strict=True)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=XMOD if kind == "xmod" else ()) for kind in EVERY])
 def test_counted_is_the_input_of_each_blocks_own_activation_or_it_is_refused_in_words(kind):
     model = measured(kind)
     if model is None:

@@ -117,7 +117,7 @@ SETTINGS = {
         lambda v: real(v, 1e-12, 1 - 1e-12),
     ),
     "radius directions": (lambda v: srt.radius(model_of(), ["ab"], v, delta=0.1), never),
-    "radius prompts": (lambda v: srt.radius(model_of(), v, torch.ones(1, 32), delta=0.1), never),
+    "radius prompts": (lambda v: srt.radius(model_of(), v, torch.ones(1, 32), delta=0.1), lambda v: _prompts(v)),
     "radius model": (lambda v: srt.radius(v, ["ab"], torch.ones(1, 32), delta=0.1), never),
     "predicted_radius delta": (
         lambda v: srt.predicted_radius(model_of(), ["ab"], torch.ones(1, 32), delta=v),
@@ -132,7 +132,10 @@ SETTINGS = {
         lambda v: whole(v, 0, 3),
     ),
     "predicted_radius directions": (lambda v: srt.predicted_radius(model_of(), ["ab"], v, delta=0.1), never),
-    "predicted_radius prompts": (lambda v: srt.predicted_radius(model_of(), v, torch.ones(1, 32), delta=0.1), never),
+    "predicted_radius prompts": (
+        lambda v: srt.predicted_radius(model_of(), v, torch.ones(1, 32), delta=0.1),
+        lambda v: _prompts(v),
+    ),
     "predicted_radius model": (lambda v: srt.predicted_radius(v, ["ab"], torch.ones(1, 32), delta=0.1), never),
     "interpolate where": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where=v), same("even")),
     "interpolate certify": (
