@@ -130,26 +130,18 @@ def _permuted(weight: Tensor, generator: torch.Generator) -> Tensor:
 def _spectrum(weight: Tensor, generator: torch.Generator) -> Tensor:
     """The same singular values with other singular vectors, all equally likely; of each expert by itself."""
     flat = weight.reshape(-1, *weight.shape[-2:]) if weight.ndim == 3 else weight.flatten(1)[None]
-    return torch.stack([_turned(one, generator) for one in flat]).view_as(weight)
+    drawn = [_with_spectrum(torch.linalg.svdvals(one.double()), one, generator) for one in flat]
+    return torch.stack(drawn).view_as(weight)
 
 
-def _turned(weight: Tensor, generator: torch.Generator) -> Tensor:
-    """A matrix turned at random on both sides.
-
-    What a QR decomposition leaves of the long side, R, has the singular values: none need be computed, and of the
-    rotation of the long side only the columns that meet R.
-    """
-    tall = weight if len(weight) >= weight.shape[1] else weight.T
-    precise = torch.promote_types(weight.dtype, torch.float32)
-    r = torch.linalg.qr(tall.to(precise), mode="r").R
-    long, short = (_orthonormal(side, tall.shape[1], generator).to(r) for side in tall.shape)
-    turned = (long @ r @ short).to(weight.dtype)
-    return turned if tall is weight else turned.T
+def _with_spectrum(values: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:
+    left, right = (_orthonormal(side, len(values), generator).to(like.device) for side in like.shape)
+    return (left * values @ right.T).to(like.dtype)
 
 
 def _orthonormal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """Columns of a random rotation, all equally likely: of a Gaussian matrix's QR decomposition, with its signs."""
-    q, r = torch.linalg.qr(torch.randn(rows, columns, generator=generator))
+    q, r = torch.linalg.qr(torch.randn(rows, columns, generator=generator, dtype=torch.float64))
     return q * r.diagonal().sign()
 
 
