@@ -10,6 +10,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 version = importlib.import_module("srtoolkit.version").__version__
@@ -20,8 +22,9 @@ release = version
 copyright = author
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "docs.public_names"]
-root_doc = "docs/index"
+root_doc = "README"
 include_patterns = [
+    "README.md",
     "docs/*.md",
     "docs/api/*.md",
     "docs/recipes/*.md",
@@ -54,3 +57,60 @@ html_title = f"srtoolkit {version}"
 html_copy_source = False
 html_show_sphinx = False
 html_extra_path = ["front"]
+
+#: The pages in order, put under the README, which is the first of them and is read on GitHub, too.
+CONTENTS = """
+```{toctree}
+:hidden:
+:caption: Use it
+docs/recipes/index
+docs/faq
+docs/panels
+docs/models
+docs/from-laptop-to-cluster
+docs/api/index
+```
+
+```{toctree}
+:hidden:
+:caption: What was found
+docs/claims
+docs/verdicts
+docs/paper
+docs/notebooks
+```
+
+```{toctree}
+:hidden:
+:caption: How it works
+docs/how-it-works
+docs/glossary
+docs/families
+docs/benchmarks
+docs/architecture
+srtoolkit/suite/MODEL_CARD
+CONTRIBUTING
+CHANGELOG
+```
+"""
+
+
+def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put the pages' order under the first page.
+
+    Args:
+        app: Sphinx.
+        page: Name of the page that is read.
+        source: Its text, as the one item of a list.
+    """
+    if page == app.config.root_doc:
+        source[0] += CONTENTS
+
+
+def setup(app: Sphinx) -> None:
+    """Have the pages' order added.
+
+    Args:
+        app: Sphinx.
+    """
+    app.connect("source-read", add_contents)

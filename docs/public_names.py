@@ -66,7 +66,8 @@ def _entry(path: str, thing: Any) -> str:
     elif callable(thing):
         kind = "autofunction"
     else:  # autodoc would tell what a dict is
-        return f".. py:data:: {path}\n   :type: {type(thing).__name__}\n"
+        module, _, name = path.rpartition(".")
+        return f".. py:data:: {name}\n   :module: {module}\n   :type: {type(thing).__name__}\n"
     members = "   :members:\n" if kind == "autoclass" else ""
     return f".. {kind}:: {path}\n{members}"
 
