@@ -56,6 +56,8 @@ html_theme = "furo"
 html_title = f"srtoolkit {version}"
 html_copy_source = False
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_extra_path = ["front"]
 
 #: The pages in order, put under the README, which is the first of them and is read on GitHub, too.
