@@ -14,7 +14,7 @@ from srtoolkit.report import by_claim
 PAGE = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- what holds -->\n", "<!-- end -->"
 
-#: What a criterion may have given, as columns. What holds but not after Holm's correction is no outcome by itself.
+#: What a criterion may have given, as columns. What holds, but not after Holm's correction, is undecided here.
 COLUMNS = ("holds", "undecided", "does not hold")
 
 
@@ -40,8 +40,10 @@ def _rows(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _column(outcome: str) -> str:
-    """Of an outcome: what stays undecided after Holm's correction is so here, and what cannot fail is left out."""
-    return "undecided" if outcome == "holds (not after Holm)" else outcome
+    """The column of an outcome, whatever it says of why; none of what is true by construction."""
+    if outcome == "holds (not after Holm)":
+        return "undecided"
+    return next((column for column in COLUMNS if outcome.startswith(column)), "")
 
 
 def _link(name: str, count: int, of: int) -> str:

@@ -84,6 +84,12 @@ def test_the_readme_has_the_outcomes_of_the_stored_notebooks():
     assert text == readme.page(text, verdicts.claims()), "run `python -m docs.readme`"
 
 
+def test_every_criterion_that_could_fail_stands_under_its_outcome():
+    found = [one for one in verdicts.claims() if one["outcome"] != "true by construction"]
+    named = re.findall(r"\[([\w-]+)\]\(docs/verdicts", readme.section(verdicts.claims()))
+    assert set(named) == {one["criterion"] for one in found}
+
+
 def test_an_outcome_that_is_not_that_of_all_models_says_of_how_many():
     found = [one for one in verdicts.claims() if one["criterion"] == "sharpen-structure"]
     assert "[sharpen-structure](docs/verdicts.md#sharpen-structure) |  |" in readme.section(found)
