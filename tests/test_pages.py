@@ -33,6 +33,9 @@ def test_a_pages_python_runs(name, tmp_path, quiet):
     if PAGES[name] in RECIPES:
         assert drawn and drawn <= {path.name for path in tmp_path.glob("*.png")}
         assert taken < 30, f"{taken:.0f} s: a recipe takes ten on a machine that is left alone"
+    for drawn in tmp_path.glob("*.pdf"):
+        assert b"/TrueType" in drawn.read_bytes() or b"/CIDFontType2" in drawn.read_bytes()
+        assert b"/Type3" not in drawn.read_bytes()
     assert not plt.get_fignums()
 
 
