@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import time
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_no_python_escapes_by_another_fence():
         fences = len(re.findall(r"^\s*(?:```|~~~)\s*\{?(?:python|py|code)\b", text, re.MULTILINE))
         told = len(code_blocks._FENCE.findall(text))
         assert fences == told, page
+
+
+def test_commands_that_pages_name_are_there():
+    targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split())
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text()
+        assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets, page
+        modules = re.findall(r"python -m ((?:docs|srtoolkit|benchmarks)[\w.]*)", text)
+        assert all(importlib.util.find_spec(name) for name in modules), page
 
 
 def test_the_readme_has_the_outcomes_of_the_stored_notebooks():
