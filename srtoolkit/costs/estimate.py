@@ -23,7 +23,7 @@ from srtoolkit.costs.work import Work, passes
 from srtoolkit.models.placement import pick_device
 from srtoolkit.models.sources import find_source
 from srtoolkit.models.sources.source import Size
-from srtoolkit.models.weights import DTYPES
+from srtoolkit.models.weights import DTYPES, dtype_name
 from srtoolkit.validation import check_names, check_number, listed
 
 COLUMNS = (
@@ -34,7 +34,11 @@ SUMS = ("forward_tokens", "flops", "download_bytes", "disk_bytes", "load_seconds
 
 
 def estimate_cost(
-    work: Work | Sequence[Work], *, calibrate: int | float = 10.0, dtype: str = "float32", device: str = "auto"
+    work: Work | Sequence[Work],
+    *,
+    calibrate: int | float = 10.0,
+    dtype: str | torch.dtype = "float32",
+    device: str = "auto",
 ) -> pd.DataFrame:
     """The cost of calls on this machine, from the models' configurations alone: tokens, operations, bytes, seconds.
 
@@ -65,18 +69,18 @@ def estimate_cost(
     if not items or not all(isinstance(item, Work) for item in items):
         raise ValueError(f"work: expected one or more srt.Work(...), got {work!r}.")
     calibrate = check_number(calibrate, "calibrate", 0.0)
-    check_names(dtype, DTYPES, "dtype")
+    (number_format,) = check_names(dtype_name(dtype), DTYPES, "dtype")
     place = pick_device(device)
     models = {item.model: find_architecture(item.model, item.revision) for item in items}
     for item in items:
         passes(models[item.model], item)  # refuses a block that is not there, before anything is measured
-    speeds = _measure_speeds(items, models, calibrate, dtype, place)
-    loading = measure_loading(dtype) if calibrate else Loading(math.nan, math.nan, math.nan)
+    speeds = _measure_speeds(items, models, calibrate, number_format, place)
+    loading = measure_loading(number_format) if calibrate else Loading(math.nan, math.nan, math.nan)
     rows, loaded, ran = [], set(), set()
     for item in items:
         model, which = models[item.model], (item.model, item.revision)
         row = _row(model, item, which not in ran, speeds.get(_kind(model, item)))
-        row["peak_bytes"] = peak_bytes(model, item, dtype, place)
+        row["peak_bytes"] = peak_bytes(model, item, number_format, place)
         size = find_size(model, item.revision)
         row |= {"download_bytes": size.download, "disk_bytes": size.disk, "size_from": size.origin}
         row["load_seconds"] = loading.seconds(size.disk, hashed=find_source(item.model).hashed)
