@@ -19,6 +19,7 @@ from srtoolkit.costs.architecture import Architecture, find_architecture
 from srtoolkit.costs.loading import Loading, measure_loading
 from srtoolkit.costs.memory import peak_bytes
 from srtoolkit.costs.speed import Speed, flops, measure_speeds
+from srtoolkit.costs.words import Costs
 from srtoolkit.costs.work import Work, passes
 from srtoolkit.models.placement import pick_device
 from srtoolkit.models.sources import find_source
@@ -59,7 +60,8 @@ def estimate_cost(
         (growth of the process, or on a GPU of its memory, with the weights; the total is the largest);
         ``download_bytes``, ``disk_bytes`` and ``size_from`` (the source of both: ``"package"``, ``"files"`` on this
         machine, ``"hub"``, or ``"parameters"`` where the hub does not say); ``load_seconds``, ``run_seconds`` and their
-        sum ``seconds``, without downloads. What an earlier row loads or downloads is not counted again.
+        sum ``seconds``, without downloads. What an earlier row loads or downloads is not counted again. The table is
+        printed in units that one reads, such as MiB and minutes.
 
     Raises:
         ValueError: There is no call, ``calibrate`` or ``dtype`` is not valid, a model has no such block, or a
@@ -93,7 +95,7 @@ def estimate_cost(
     table = pd.DataFrame(rows, index=pd.Index([item.label for item in items], name="work"))
     total = {name: table[name].sum(skipna=False) for name in SUMS} | {"peak_bytes": table["peak_bytes"].max()}
     everything = pd.DataFrame([{**dict.fromkeys(("model", "revision", "call", "size_from"), ""), **total}], ["total"])
-    return pd.concat([table, everything])[list(COLUMNS)].rename_axis("work")
+    return Costs(pd.concat([table, everything])[list(COLUMNS)].rename_axis("work"))
 
 
 def _kind(model: Architecture, item: Work) -> tuple[Any, ...]:
