@@ -41,6 +41,7 @@ from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
 from .analysis.structure_trends import structure_trend
+from .analysis.tables import table
 from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
 from .costs.work import Work
@@ -182,6 +183,7 @@ __all__ = [
     "summarise",
     "surprisal",
     "sweep",
+    "table",
     "text_loss",
     "token_change_at",
     "token_distance",
