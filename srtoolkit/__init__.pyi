@@ -41,6 +41,7 @@ from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
 from .analysis.structure_trends import structure_trend
+from .analysis.texts import text_correlation
 from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
 from .costs.work import Work
@@ -61,6 +62,7 @@ from .measures.predictions import divergence, next_tokens
 from .measures.radius import radius
 from .measures.slice_predictions import line_on_plane, slice_predictions
 from .measures.slices import slice_gates, slice_plane
+from .measures.text_map import text_map
 from .models.catalogue import available_models
 from .models.checkpoints import checkpoints
 from .models.hub.errors import HubError
@@ -182,7 +184,9 @@ __all__ = [
     "summarise",
     "surprisal",
     "sweep",
+    "text_correlation",
     "text_loss",
+    "text_map",
     "token_change_at",
     "token_distance",
     "toy",
