@@ -40,6 +40,7 @@ from .analysis.responses import boundary_ratio, first_boundary
 from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
+from .analysis.shortfalls import shortfall
 from .analysis.structure_trends import structure_trend
 from .analysis.texts import text_correlation
 from .analysis.verdicts import verdict
@@ -174,6 +175,7 @@ __all__ = [
     "scorecard",
     "share_below",
     "sharpness",
+    "shortfall",
     "slice_colours",
     "slice_gates",
     "slice_plane",

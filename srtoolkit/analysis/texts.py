@@ -43,9 +43,11 @@ def text_correlation(
         raise ValueError(f"given={str(given)[:200]!r}: expected names of variables over pos in a list, or none: ().")
     asked = [(x, "x"), (of, "of"), *((name, "given") for name in fixed)]
     values = np.stack([check_variable(result, name, ("pos",), what).values.astype(np.float64) for name, what in asked])
-    known = ~np.isnan(values).any(axis=0)
+    known = np.asarray(~np.isnan(values).any(axis=0))
     if known.sum() < 5:
-        raise ValueError(f"{known.sum()} of {values.shape[1]} tokens have {[name for name, _ in asked]}; five are needed.")
+        raise ValueError(
+            f"{known.sum()} of {values.shape[1]} tokens have {[name for name, _ in asked]}; five are needed."
+        )
     numbers = np.unique(result["token"].values[known], return_inverse=True)[1]
     kinds = int(numbers.max()) + 1
     drawn = np.random.default_rng(bootstrap.seed).multinomial(kinds, np.full(kinds, 1 / kinds), bootstrap.resamples)

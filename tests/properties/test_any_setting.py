@@ -37,6 +37,10 @@ MAPPED = xr.Dataset(
         for number, name in enumerate(("boundary", "surprisal", "entropy", "norm"))
     }
 ).assign(token=("pos", np.arange(30)))
+RADII = xr.Dataset(
+    {name: (("prompt", "direction"), np.ones((2, 1))) for name in ("radius", "predicted_radius")},
+    {"text": ("prompt", ["a", "b"])},
+)
 
 
 def a_map(**setting):
@@ -254,13 +258,19 @@ SETTINGS = {
     "text_map seed": (lambda v: a_map(seed=v), seed),
     "text_map tolerance": (lambda v: a_map(tolerance=v), share),
     "text_map shuffle": (lambda v: a_map(shuffle=v), lambda v: v is None or whole(v, 0, 2**63 - 1)),
+    "shortfall radii": (lambda v: srt.shortfall(v), never),
+    "shortfall over": (lambda v: srt.shortfall(RADII, v), lambda v: v is None),
+    "shortfall bootstrap": (lambda v: srt.shortfall(RADII, bootstrap=v), never),
     "text_correlation result": (lambda v: srt.text_correlation(v), never),
     "text_correlation x": (
         lambda v: srt.text_correlation(MAPPED, v),
         lambda v: same("norm")(v) or same("surprisal")(v),
     ),
     "text_correlation of": (lambda v: srt.text_correlation(MAPPED, of=v), lambda v: same("norm")(v)),
-    "text_correlation given": (lambda v: srt.text_correlation(MAPPED, given=v), lambda v: _listed(v) == []),
+    "text_correlation given": (
+        lambda v: srt.text_correlation(MAPPED, given=v),
+        lambda v: _listed(list(v) if isinstance(v, dict) else v) == [],
+    ),
     "text_correlation bootstrap": (lambda v: srt.text_correlation(MAPPED, bootstrap=v), never),
     "surprisal model": (lambda v: srt.surprisal(v, ["ab"]), never),
     "surprisal prompts": (lambda v: srt.surprisal(model_of(), v), never),
