@@ -50,10 +50,12 @@ from .measures.baselines import path_cosine, token_distance
 from .measures.boundary import boundary
 from .measures.continuation import continuation
 from .measures.curves import interpolate
+from .measures.freezing import freeze
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
 from .measures.layer_map import layer_map
 from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
+from .measures.noise_growth import noise_growth
 from .measures.perturb import perturb
 from .measures.planes import lay_out
 from .measures.predicted_radius import predicted_radius
@@ -128,6 +130,7 @@ __all__ = [
     "explorer",
     "first_boundary",
     "frame_effects",
+    "freeze",
     "from_text",
     "interpolate",
     "interquartile_range",
@@ -144,6 +147,7 @@ __all__ = [
     "motion",
     "next_tokens",
     "noise_floor",
+    "noise_growth",
     "null_model",
     "null_threshold",
     "output_spread",

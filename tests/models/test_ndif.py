@@ -49,6 +49,7 @@ CALLS = {
     "locate_gate_flips": lambda model: srt.locate_gate_flips(model, PAIRS[:1], 2, steps=5, halvings=2),
     "next_tokens": lambda model: srt.next_tokens(model, PAIRS[:2], top=3),
     "noise_floor": lambda model: srt.noise_floor(model, PAIRS[:1], neighbours=3),
+    "noise_growth": lambda model: srt.noise_growth(model, PAIRS, steps=3, draws=2, size=0.5),
     "output_spread": lambda model: srt.output_spread(model, PAIRS),
     "paper_pairs": srt.paper_pairs,
     "path_cosine": lambda model: srt.path_cosine(model, PAIRS, PAIRS[::-1]),
@@ -64,6 +65,7 @@ CALLS = {
 REFUSALS = {
     "text_loss": lambda model: srt.text_loss(model, PAIRS),
     "boundary": lambda model: srt.boundary(model, PAIRS),
+    "freeze": lambda model: srt.freeze(model, PAIRS),
     "predicted_radius": lambda model: srt.predicted_radius(model, TRIPLE, points()[:, :2], delta=0.01),
     "surprisal": lambda model: srt.surprisal(model, TRIPLE),
     "token_distance": lambda model: srt.token_distance(model, PAIRS),
