@@ -29,6 +29,7 @@ from .analysis.predictions import (
     ratio_at_equal_output,
     token_change_at,
 )
+from .analysis.region_counts import count_unseen, effective_regions, region_labels
 from .analysis.regions import (
     cluster,
     map_prompts,
@@ -61,6 +62,7 @@ from .measures.planes import lay_out
 from .measures.predicted_radius import predicted_radius
 from .measures.predictions import divergence, next_tokens
 from .measures.radius import radius
+from .measures.region_count import count_regions
 from .measures.slice_predictions import line_on_plane, slice_predictions
 from .measures.slices import slice_gates, slice_plane
 from .models.catalogue import available_models
@@ -119,11 +121,14 @@ __all__ = [
     "contrast",
     "correlation",
     "count_gate_flips",
+    "count_regions",
+    "count_unseen",
     "decompose",
     "directions",
     "divergence",
     "divergence_at_equal_output",
     "divergence_by_region",
+    "effective_regions",
     "equivalent",
     "estimate_cost",
     "exact_trend",
@@ -170,6 +175,7 @@ __all__ = [
     "ratio_at_equal_output",
     "reference",
     "region_graph",
+    "region_labels",
     "same_place",
     "sample_pairs",
     "save",

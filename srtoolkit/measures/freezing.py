@@ -113,7 +113,9 @@ def _blocks(model: Model, layer: int, blocks: Sequence[int] | None) -> list[int]
     return sorted(chosen)
 
 
-def _values_at(walk: Walk, batch: Batch, names: tuple[str, ...], alpha: float) -> dict[str, Float[Tensor, "pair _w"]]:
+def _values_at(
+    walk: Walk, batch: Batch, names: tuple[str, ...], alpha: float
+) -> dict[str, Float[Tensor, "pair _width"]]:
     """What parts add to the stream at one point of each path of a batch, by read point."""
     place = torch.tensor([alpha], dtype=walk.alphas.dtype)
     points = walk.points_on(walk.a[batch.rows], walk.b[batch.rows], place)

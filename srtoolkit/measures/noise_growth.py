@@ -61,8 +61,8 @@ def noise_growth(
 
     Returns:
         A Dataset with dims ``pair``, ``alpha``, ``read`` (the later blocks): ``growth``, and ``relative``, the
-        disturbance's share of the stream's norm after that block over the same after block ``layer``. They are NaN
-        where A and B are the same, or where outputs are NaN or infinite.
+        disturbance's share of the stream's norm after that block over the same after block ``layer``. They are NaN,
+        and the pair is ``excluded``, where A and B are the same, or where outputs are NaN or infinite.
 
     Raises:
         ValueError: A prompt, block, path or number is not valid, or no block is behind ``layer``.
@@ -81,10 +81,15 @@ def noise_growth(
     for batch in walk.batches(max(1, min(PAIRS_AT_ONCE, fitting)), progress=progress):
         with named():
             found.put(batch.rows, _grown(walk, batch, behind, _directions(walk, batch, draws, seed), length))
-    data = {name: (("pair", "alpha", "read"), found[name], {"long_name": said}) for name, said in _LONG_NAMES.items()}
-    undefined = np.isnan(found["growth"]).all(axis=(1, 2))
+    over = "pair", "alpha", "read"
+    data: dict[str, Any] = {name: (over, found[name], {"long_name": said}) for name, said in _LONG_NAMES.items()}
+    still = (walk.a == walk.b).all(dim=-1).cpu().numpy()
+    undefined = np.isnan(found["growth"]).any(axis=(1, 2))
+    for values in found.values():
+        values[undefined | still] = np.nan
+    data["excluded"] = "pair", undefined | still, {"long_name": "whether nothing is known of the pair"}
     coords: dict[str, Any] = {"alpha": walk.alphas.double().numpy(), "read": behind}
-    return walk.to_dataset(data, coords, undefined, steps=steps, draws=draws, size=length, draw_seed=seed)
+    return walk.to_dataset(data, coords, undefined & ~still, steps=steps, draws=draws, size=length, draw_seed=seed)
 
 
 def _directions(walk: Walk, batch: Batch, draws: int, seed: int) -> Float[Tensor, "pair alpha draw d_model"]:

@@ -118,7 +118,7 @@ def test_what_cannot_be_held_is_refused_by_name(text_model):
     with pytest.raises(ValueError, match="layer=3 is the last block"):
         srt.freeze(text_model, PAIRS, layer=3)
     with pytest.raises(ValueError, match="has no MLP that is known"):
-        srt.patch(tiny("mamba"), torch.full((1, 3), 5), torch.ones(1, 1, 32), held={"mlp.2": torch.ones(2, 31)})
+        srt.patch(tiny("mamba"), torch.full((1, 3), 5), torch.ones(1, 1, 32), held={"mlp.2": torch.ones(1, 32)})
     ids, points, held = torch.full((2, 3), 5), torch.ones(2, 1, 32), {"mlp.2": torch.ones(2, 32)}
     with pytest.raises(ValueError, match=r"only what attention or an MLP adds can be held"):
         srt.patch(text_model, ids, points, held={"resid.2": torch.ones(2, 32)})

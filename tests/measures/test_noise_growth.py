@@ -23,7 +23,7 @@ def test_growth_over_all_blocks_is_the_root_mean_square_of_derivatives(text_mode
         drawn /= drawn.norm(dim=-1, keepdim=True)
         for place, point in enumerate(ends):
             out = directional(
-                text_model, ids.expand(3, -1), point.expand(3, -1), drawn[place], reads="resid"
+                text_model, ids.repeat(3, 1), point.repeat(3, 1), drawn[place], reads="resid"
             )  # fmt: skip
             grown = float(out[1].norm(dim=-1).square().mean().sqrt())
             row = found.isel(pair=pair, alpha=place)
@@ -47,6 +47,7 @@ def test_directions_do_not_depend_on_the_batch_and_a_still_pair_has_none(text_mo
     found = srt.noise_growth(text_model, [*PAIRS, ("same", "same")], steps=3)
     alone = srt.noise_growth(text_model, PAIRS[:1], steps=3)
     np.testing.assert_allclose(found.growth[0], alone.growth[0], rtol=1e-3)
+    assert found.excluded.values.tolist() == [False, False, False, True]
     assert np.isnan(found.growth[3]).all() and np.isfinite(found.growth[:3]).all()
     with pytest.raises(ValueError, match="layer=3 is the last block"):
         srt.noise_growth(text_model, PAIRS, layer=3)

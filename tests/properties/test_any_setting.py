@@ -153,6 +153,16 @@ SETTINGS = {
         lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=2, blocks=v),
         lambda v: (isinstance(v, str) and v == "all") or _blocks(v),
     ),
+    "count_regions last_token": (
+        lambda v: srt.count_regions(model_of(), PAIRS, steps=2, last_token=v),
+        lambda v: isinstance(v, str) and v in ("any", "different"),
+    ),
+    "count_regions level": (lambda v: srt.count_regions(model_of(), PAIRS, steps=2, level=v), share),
+    "count_regions layer": (lambda v: srt.count_regions(model_of(), PAIRS, steps=2, layer=v), lambda v: whole(v, 0, 3)),
+    "count_regions model": (lambda v: srt.count_regions(v, PAIRS), never),
+    "count_unseen level": (lambda v: srt.count_unseen([0, 0, 1], v), share),
+    "effective_regions moved": (lambda v: srt.effective_regions(v), never),
+    "region_labels moved": (lambda v: srt.region_labels(v), never),
     "continuation alphas": (lambda v: srt.continuation(model_of(), PAIRS, alphas=v, tokens=1), lambda v: _numbers(v)),
     "continuation tokens": (lambda v: srt.continuation(model_of(), PAIRS, tokens=v), lambda v: whole(v, 1, 254)),
     "continuation temperature": (
