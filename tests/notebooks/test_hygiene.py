@@ -27,6 +27,7 @@ FLOORS = {
     "08_predictions": (2, 4),
     "09_explorer": (5, 10),
     "10_directions": (3, 6),
+    "13_mechanism": (5, 7),
 }
 
 
