@@ -28,6 +28,7 @@ FLOORS = {
     "09_explorer": (5, 10),
     "10_directions": (3, 6),
     "13_mechanism": (5, 7),
+    "14_regions": (2, 5),
 }
 
 
