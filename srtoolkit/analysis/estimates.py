@@ -162,7 +162,8 @@ def correlation(
 ) -> Estimate:
     """Spearman rank correlation over pairs between two variables, without unit.
 
-    In simulations, 95% intervals cover 0.92 to 0.97 of 20 to 200 disjoint pairs.
+    In simulations, 95% intervals cover 0.92 to 0.97 of 20 to 200 disjoint pairs, and 0.95 of 97 with one variable held
+    fixed.
 
     Args:
         sharp: From :func:`srtoolkit.sharpness`.
