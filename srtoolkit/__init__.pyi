@@ -42,6 +42,7 @@ from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
 from .analysis.shortfalls import shortfall
 from .analysis.structure_trends import structure_trend
+from .analysis.tables import table
 from .analysis.texts import text_correlation
 from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
@@ -186,6 +187,7 @@ __all__ = [
     "summarise",
     "surprisal",
     "sweep",
+    "table",
     "text_correlation",
     "text_loss",
     "text_map",

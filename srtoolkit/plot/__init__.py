@@ -60,3 +60,7 @@ __all__ = [
     "tokens",
     "tokens_around_jump",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -424,6 +424,8 @@ SETTINGS = {
     "ratio later": (lambda v: srt.ratio(v, SHARP), never),
     "ratio of": (lambda v: srt.ratio(SHARP, SHARP, v), never),
     "ratio level": (lambda v: srt.ratio(SHARP, SHARP, bootstrap=srt.Bootstrap(level=v, resamples=5)), share),
+    "table dataset": (srt.table, never),
+    "table rows": (lambda v: srt.table(SHARP, rows=v), lambda v: v is None or (isinstance(v, str) and v in SHARP.dims)),
     "concat results": (lambda v: srt.concat(v, "pair"), never),
     "concat dim": (lambda v: srt.concat([SHARP, SHARP], v), lambda v: isinstance(v, str) and v != ""),
     "trend series": (srt.trend, never),
