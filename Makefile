@@ -4,6 +4,7 @@
 #             for four families and a tenth of the property cases; ROOM=measures runs those of tests/measures
 # make test-all  as make test, and all of what a commit tries a part of: notebooks with a wrong library, families of models, the
 #             ten thousand random cases of patching
+# make site   the pages, notebooks as stored and the API as a site: build/site/index.html
 # make lab    JupyterLab on the notebooks
 # make clean  remove what these made, but not the cache of converted models
 
@@ -20,7 +21,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 TEST_ENVIRONMENT := SRT_PROFILE=quick TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONHASHSEED=0 \
 	OMP_NUM_THREADS=1
 
-.PHONY: run test test-all check lint types quick-tests lab clean save-notebooks
+.PHONY: run site test test-all check lint types quick-tests lab clean save-notebooks
 
 run: $(INSTALLED)
 	$(BIN)/python -m srtoolkit.report run
@@ -47,12 +48,17 @@ test: lint types
 	$(TEST_ENVIRONMENT) $(PYTEST) tests $(EVERY)
 	$(TEST_ENVIRONMENT) $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 
+site: $(INSTALLED)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d build/site-cache . build/site
+	@echo "build/site/index.html"
+
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(LAB_ARGS)
 
 save-notebooks: $(INSTALLED)
 	$(BIN)/python -m srtoolkit.report save
 	$(BIN)/python -m docs.verdicts
+	$(BIN)/python -m docs.readme
 
 clean:
 	rm -rf .venv build srtoolkit.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -60,5 +66,5 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	@echo "installing into .venv (some minutes the first time)"
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,hub,test]'
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,hub,test,site]'
 	touch $@

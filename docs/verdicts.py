@@ -22,8 +22,9 @@ What the notebooks found, as stored, by the paper's claims. `python -m docs.verd
 [the seven claims](claims.md) says in words what is shown, and what is not.
 
 Each verdict is judged by a criterion that was written before it was measured; [the criteria](#criteria) are below.
-A claim *holds* where the whole 95% interval meets the criterion, *does not hold* where the whole interval violates it,
-and is else *undecided*. Where several were tried on one claim, p is given after Holm's correction for all of them.
+A claim *holds* where the whole interval (of 95%, unless another is named) meets the criterion, *does not hold* where
+the whole interval violates it, and is else *undecided*; so is a claim whose positive control does not hold.
+Where several were tried on one claim, p is given after Holm's correction for all of them.
 *True by construction* is what could not have failed.
 """
 

@@ -41,7 +41,10 @@ from .analysis.responses import boundary_ratio, first_boundary
 from .analysis.runs import across_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
+from .analysis.shortfalls import shortfall
 from .analysis.structure_trends import structure_trend
+from .analysis.tables import table
+from .analysis.texts import text_correlation
 from .analysis.verdicts import verdict
 from .costs.estimate import estimate_cost
 from .costs.work import Work
@@ -65,6 +68,7 @@ from .measures.radius import radius
 from .measures.region_count import count_regions
 from .measures.slice_predictions import line_on_plane, slice_predictions
 from .measures.slices import slice_gates, slice_plane
+from .measures.text_map import text_map
 from .models.catalogue import available_models
 from .models.checkpoints import checkpoints
 from .models.hub.errors import HubError
@@ -182,6 +186,7 @@ __all__ = [
     "scorecard",
     "share_below",
     "sharpness",
+    "shortfall",
     "slice_colours",
     "slice_gates",
     "slice_plane",
@@ -192,7 +197,10 @@ __all__ = [
     "summarise",
     "surprisal",
     "sweep",
+    "table",
+    "text_correlation",
     "text_loss",
+    "text_map",
     "token_change_at",
     "token_distance",
     "toy",

@@ -220,9 +220,9 @@ def tokens_in(name):
     return int(re.search(r"([\d,]+) tokens", name)[1].replace(",", ""))
 
 
-def test_the_readmes_times_are_those_of_the_kept_run(kept):
+def test_the_pages_times_are_those_of_the_kept_run(kept):
     compared = table.compare(kept)
-    said = rows_of("README.md", r"[\d,]+ tokens")
+    said = rows_of("docs/how-it-works.md", r"[\d,]+ tokens")
     assert len(said) == 4
     for name, cells in said.items():
         some = compared.query(f"kind == 'curves' and tokens == {tokens_in(name)}").set_index("contestant")

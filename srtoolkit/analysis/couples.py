@@ -24,7 +24,8 @@ def contrast(
     """Median of a variable over some pairs, over its median over others, without unit.
 
     Couples of :func:`srtoolkit.match` are resampled as couples, but their medians are compared, not couple by couple:
-    :func:`paired_ratio` does that. The interval takes the match as given.
+    :func:`paired_ratio` does that. The interval takes the match as given. In simulations, 95% intervals cover 0.95 for
+    60 and 120 pairs, and 0.98 for 60 couples.
 
     Args:
         first: Some pairs of a :func:`srtoolkit.sharpness` result, as ``isel`` or :func:`srtoolkit.match` picks them.
@@ -51,7 +52,7 @@ def share_below(
 ) -> Estimate:
     """Share of couples whose first has less of a variable than its second; 0.5 where couples differ by chance.
 
-    The 95% interval covers about 0.92 for 60 couples that share no prompt with other couples. Where they do, and fewer
+    The 95% interval covers about 0.95 for 60 couples that share no prompt with other couples. Where they do, and fewer
     than about 20 groups of couples are left, it is that of prompts and covers nearly 1: for 60 couples across 40 frames
     it is twice as wide as need be. Matching within frames, by ``equal``, avoids that.
 
@@ -82,7 +83,7 @@ def paired_ratio(
     """Median over couples of a variable's ratio between the first and the second of a couple, without unit.
 
     That is ``exp`` of the median of log ratios. What the two of a couple have in common cancels. Intervals cover as
-    those of :func:`share_below` do.
+    those of :func:`share_below` do; of 15 couples a little less than they name, such as 0.88 for 90%.
 
     Args:
         first: From :func:`srtoolkit.match`: pair by pair the partner of ``second``; or the same pairs in another model.

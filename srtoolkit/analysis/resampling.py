@@ -59,7 +59,7 @@ def bootstrap_weights(
     Where groups are too few for that, as in a chain or in all pairs of a list, prompts are resampled, and a pair counts
     as often as its two prompts were drawn, multiplied: the pigeonhole bootstrap (Owen 2007, Annals of Applied
     Statistics 1(2)). It errs on the wide side: 95% cover 0.99 to 1.00 on chains of 60 to 200 pairs, and 0.98 on twelve
-    frames; of two documents a pair, nine in all, 0.94 where documents make a fifth of the variance, 0.99 where none.
+    frames; of two documents a pair, nine in all, 0.92 where documents make a fifth of the variance, 0.99 where none.
 
     Args:
         prompt_a: The number of each pair's first prompt; equal numbers mean the same prompt.

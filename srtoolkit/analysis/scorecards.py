@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from srtoolkit.analysis.verdicts import BY_CONSTRUCTION, MIME, Verdict
-from srtoolkit.reference import criterion
+from srtoolkit.reference import Criterion, criterion
 
 #: A claim holds after Holm's correction where its adjusted p is at most this: intervals have 95%.
 LEVEL = 0.05
@@ -27,15 +27,19 @@ class Standing:
         verdict: The verdict.
         tried: How many verdicts there are on the claim, those that could not fail left out.
         p: Its p-value after Holm's correction for these; ``None`` where it has none, or is the only one.
+        lacks: Name of the criterion of its positive control, where that does not hold here; else empty.
     """
 
     verdict: Verdict
     tried: int
     p: float | None
+    lacks: str = ""
 
     @property
     def outcome(self) -> str:
-        """The verdict's own, and whether it stays after Holm's correction."""
+        """The verdict's own, and whether it stays after Holm's correction; undecided without its positive control."""
+        if self.lacks:
+            return f"undecided ({self.lacks} does not hold)"
         fallen = self.verdict.holds and self.p is not None and self.p > LEVEL
         return "holds (not after Holm)" if fallen else self.verdict.outcome
 
@@ -54,17 +58,19 @@ class Scorecard:
 
         One family, for which p-values are corrected by Holm's method, is what speaks to one of the paper's claims; of
         what is beyond the paper, each criterion is a claim of its own. Counted are all that could fail, whatever came
-        out; what has no p-value, since nothing was sampled, is counted and not corrected.
+        out. What is not sampled has the p-value that its criterion names as chance; without one it is counted and not
+        corrected. A claim whose criterion needs a positive control is undecided unless that holds on the same model.
         """
+        held = {(verdict.criterion, verdict.model) for verdict in self.verdicts if verdict.holds}
         families: dict[str, list[int]] = {}
         for place, verdict in enumerate(self.verdicts):
             if verdict.informative:
                 families.setdefault(verdict.criterion if verdict.of == "beyond" else verdict.of, []).append(place)
-        found = [Standing(verdict, 0, None) for verdict in self.verdicts]
+        found = [Standing(verdict, 0, None, _lacks(verdict, held)) for verdict in self.verdicts]
         for places in families.values():
-            adjusted = holm([self.verdicts[place].p for place in places]) if len(places) > 1 else [None]
+            adjusted = holm([_p(self.verdicts[place]) for place in places]) if len(places) > 1 else [None]
             for place, p in zip(places, adjusted, strict=True):
-                found[place] = Standing(self.verdicts[place], len(places), p)
+                found[place] = replace(found[place], tried=len(places), p=p)
         return found
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
@@ -91,6 +97,17 @@ def scorecard(*verdicts: Any) -> Scorecard:
         kinds = sorted({type(verdict).__name__ for verdict in verdicts})
         raise TypeError(f"a scorecard is made of verdicts, one an argument, as srt.verdict gives them; got {kinds}.")
     return Scorecard(verdicts)
+
+
+def _p(verdict: Verdict) -> float | None:
+    """Its p-value; of what is not sampled, how often it would be so by chance."""
+    return criterion(verdict.criterion).chance if verdict.p is None else verdict.p
+
+
+def _lacks(verdict: Verdict, held: set[tuple[str, str]]) -> str:
+    """The criterion of its positive control, where that is not among those that hold, by criterion and model."""
+    needs = criterion(verdict.criterion).needs
+    return needs if needs and (needs, verdict.model) not in held else ""
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
@@ -146,11 +163,11 @@ def cells(standing: Standing) -> Iterator[str]:
     yield verdict.model
     yield str(verdict.n)
     yield criterion(verdict.criterion).short or verdict.statistic
-    yield estimate_text(verdict.value, verdict.low, verdict.high)
+    yield _value_text(verdict)
     yield _null_text(verdict)
     yield "" if verdict.paper is None else number_text(verdict.paper)
     yield f"{verdict.criterion} ({verdict.date}): {verdict.rule}" + ("" if verdict.informative else "; cannot fail")
-    yield p_text(verdict.p if standing.p is None else standing.p) + (
+    yield p_text(_p(verdict) if standing.p is None else standing.p) + (
         f" of {standing.tried}" if standing.tried > 1 else ""
     )
 
@@ -176,7 +193,7 @@ def _lines(standing: Standing) -> str:
     """A verdict in a notebook's text, whose numbers are compared between machines: see ``estimate_text``."""
     verdict = standing.verdict
     shown = standing.outcome if standing.outcome in ("holds", BY_CONSTRUCTION) else standing.outcome.upper()
-    number = estimate_text(verdict.value, verdict.low, verdict.high)
+    number = _value_text(verdict)
     beside = [f"null {_null_text(verdict)}"] if verdict.null is not None else []
     beside += [f"paper {number_text(verdict.paper)}"] if verdict.paper is not None else []
     beside += [f"one of {standing.tried} tried on this claim"] if standing.tried > 1 else []
@@ -187,6 +204,13 @@ def _lines(standing: Standing) -> str:
         f"    {verdict.statistic}\n"
         f"    criterion {verdict.criterion} of {verdict.date}: {verdict.rule}"
     )
+
+
+def _value_text(verdict: Verdict) -> str:
+    """The value with its interval, whose level is said where it is another than 95%."""
+    level = criterion(verdict.criterion).level
+    other = "" if level == Criterion.level else f", {level:.0%} interval"
+    return estimate_text(verdict.value, verdict.low, verdict.high) + other
 
 
 def _null_text(verdict: Verdict) -> str:

@@ -25,9 +25,6 @@ MIME = "application/vnd.srtoolkit.verdicts.v2+json"
 #: What a claim gets that is met and could not have failed.
 BY_CONSTRUCTION = "true by construction"
 
-#: How many standard errors an interval reaches to either side, for a normal statistic.
-_REACH = float(stats.norm.ppf(0.975))
-
 _NUMBERS = ("value", "low", "high", "null", "null_low", "null_high", "paper", "p")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -44,8 +41,8 @@ class Verdict:
         statistic: What ``value`` is, with its unit.
         n: How many units were measured: of what is resampled.
         value: The statistic as measured.
-        low: Lower end of the 95% interval.
-        high: Upper end of the 95% interval.
+        low: Lower end of the interval, of the criterion's ``level``.
+        high: Upper end of the interval.
         null: The same statistic where the claim should not hold.
         null_low: Lower end of the null's interval.
         null_high: Upper end of the null's interval.
@@ -139,14 +136,16 @@ def verdict(
             threshold lies. :func:`srtoolkit.reference.criteria` has all of them.
         model: The model on which it was measured, or its name.
         value: The statistic as measured.
-        low: Lower end of the 95% interval of ``value``. Only criteria of what is not sampled do without.
-        high: Upper end of the 95% interval.
+        low: Lower end of the interval of ``value``, of 95% unless the criterion names another ``level``. Only criteria
+            of what is not sampled do without.
+        high: Upper end of the interval.
         n: How many units were measured: of what the interval resamples, such as pairs or runs.
         null: The same statistic where the claim should not hold: a number, or an :class:`srtoolkit.Estimate`.
         paper: The paper's value, where it has one; the criterion's own where that names one.
         p: Two-sided probability of a value as far from the threshold, if that were true. Taken from the interval where
-            ``None``: as of a normal statistic whose 95% interval reaches as far towards the threshold, and, if the null
-            must be beaten, the larger of this and the same for the difference from the null.
+            ``None``: as of a normal statistic whose interval reaches as far towards the threshold, and, if the null
+            must be beaten, the larger of this and the same for the difference from the null. What is not sampled has
+            none; a scorecard takes its criterion's ``chance``.
 
     Returns:
         The verdict. ``outcome`` is ``"holds"`` where the whole interval meets the criterion, ``"does not hold"`` where
@@ -232,16 +231,16 @@ def _p(entry: Criterion, value: float, low: float | None, high: float | None, nu
         return None
     here = Estimate(value, low, high)
     found = [
-        _p_against(here, Estimate(bound, bound, bound))
+        _p_against(here, Estimate(bound, bound, bound), entry.level)
         for bound in (entry.rule.low, entry.rule.high)
         if bound is not None
     ]
     if entry.rule.beats_null and null is not None:
-        found.append(_p_against(here, null))
+        found.append(_p_against(here, null, entry.level))
     return max(found)
 
 
-def _p_against(here: Estimate, there: Estimate) -> float:
+def _p_against(here: Estimate, there: Estimate, level: float) -> float:
     """Two-sided p of a difference: of each, the half of its interval that faces the other says its standard error."""
     if not (math.isfinite(here.value) and math.isfinite(there.value)):
         return 1.0
@@ -250,7 +249,8 @@ def _p_against(here: Estimate, there: Estimate) -> float:
     reach = math.hypot(_half(lower, lower.high - lower.value), _half(upper, upper.value - upper.low))
     if distance == 0:
         return 1.0
-    return float(2 * stats.norm.sf(_REACH * distance / reach)) if reach else 0.0
+    standard_errors = stats.norm.ppf((1 + level) / 2)  # so many to either side, for a normal statistic
+    return float(2 * stats.norm.sf(standard_errors * distance / reach)) if reach else 0.0
 
 
 def _half(estimate: Estimate, facing: float) -> float:

@@ -15,8 +15,9 @@ from srtoolkit.measures.adaptive_curves import Rule, check_rule, pairs_at_once, 
 from srtoolkit.measures.along_path import SUFFIXES, PointTable
 from srtoolkit.measures.even_curves import run_even
 from srtoolkit.measures.likely_tokens import check_top, texts_of
+from srtoolkit.measures.notes import note_of
 from srtoolkit.measures.own_outputs import check_end, own_outputs
-from srtoolkit.measures.paths import Path
+from srtoolkit.measures.paths import PATHS, Path
 from srtoolkit.measures.rounding import SHARE, rounding_share, warn_of_rounding
 from srtoolkit.measures.walk import Rows, Walk, set_out
 from srtoolkit.models.model import Model
@@ -142,7 +143,8 @@ def interpolate(
         norms and cosines, of the activations (``norm_a``, ``norm_b``, ``cosine``) and of the outputs
         (``output_norm``, ``output_norm_b``, ``output_cosine``, and with ``_resid`` before the norm). Adaptive points
         have ``evaluated`` (over ``pair``, ``alpha``) and ``certified``: nothing seen of the pair speaks against what
-        the bound takes for granted.
+        the bound takes for granted. Where prompts end in the same token, or the ends lie close together, the attribute
+        ``note`` says so: such a path is often straight.
 
     Raises:
         TypeError: ``own_b`` or ``jsd_steps`` is neither true nor false.
@@ -227,6 +229,12 @@ def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule |
     settings = {"steps": len(walk.alphas), "reads": reads, "degenerate_below": threshold}
     if rule is not None:
         settings |= {"where": "adaptive", "certify": rule.certify, "tolerance": rule.tolerance}
+    if (
+        walk.position == -1
+        and walk.path in (*PATHS, "arc")
+        and (note := note_of(walk.pairs, walk.layer, walk.a, walk.b))
+    ):
+        settings["note"] = note
     dataset = walk.to_dataset(variables, coords, non_finite, **settings)
     warn_of_rounding(walk.model, rounded, len(walk.alphas))
     for name, long_name in _LONG_NAMES.items():

@@ -146,8 +146,8 @@ def check_stream(model: Model) -> None:
         model: The model as it is loaded.
 
     Raises:
-        ValueError: Its blocks give something else (hyper-connections keep several streams), do not run once each, or
-            its forward pass fails.
+        ValueError: Its blocks give something else (hyper-connections keep several streams), do not run once each or
+            take something else than the one before gives, or its forward pass fails.
     """
     expected = (1, TOKENS, model.d_model)
     seen = any(inside.runs for inside in model.inside) or not model.remote
@@ -164,6 +164,12 @@ def check_stream(model: Model) -> None:
                 f"of {TOKENS} tokens, not [prompt, pos, d_model] = {list(expected)}: its residual stream is not one "
                 "vector a token, which srtoolkit puts in and reads, so there is no one place for a point. Take another "
                 "model."
+            )
+        if not inside.follows:
+            raise ValueError(
+                f"{model.name}: {model.anatomy.blocks}.{block} of {type(model.hf).__name__} does not take what "
+                f"{model.anatomy.blocks}.{block - 1} gives, so these are parts of blocks, and what they give is no "
+                "residual stream. Take a model whose blocks are modules of their own."
             )
 
 

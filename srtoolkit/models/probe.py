@@ -55,6 +55,7 @@ class Inside:
         shape: Shape of the residual stream that it gives for one prompt of ``TOKENS`` tokens; empty if it was not seen.
         runs: Number of times that it runs in one pass, and so of places where a point could be put in.
         returns: Length of the tuple or list that it returns; 0 where it returns the stream itself.
+        follows: Whether it takes what the block before it gives, so that this is the residual stream and not a part.
         gates: Activation functions that every token goes through, in the order in which they run.
         others: Paths of parts like an MLP that are not among them: routed experts, or an activation that is no module.
     """
@@ -62,6 +63,7 @@ class Inside:
     shape: tuple[int, ...] = ()
     runs: int = 0
     returns: int = 0
+    follows: bool = True
     gates: tuple[Gate, ...] = ()
     others: tuple[str, ...] = ()
 
@@ -111,7 +113,8 @@ def look_inside(base: Any, blocks: nn.ModuleList, token: int, device: torch.devi
 
 
 def _watch(base: Any, blocks: nn.ModuleList, prompt: Tensor, d_model: int, **options: Tensor) -> tuple[Inside, ...]:
-    watched = [_Block(block, d_model) for block in blocks]
+    streams: list[Tensor] = []
+    watched = [_Block(block, d_model, streams) for block in blocks]
     with ExitStack() as stack:
         for block in watched:
             stack.enter_context(block.watching())
@@ -135,12 +138,14 @@ class _Call:
 
 @dataclass
 class _Block:
-    """A block that is watched while it runs once."""
+    """A block that is watched while it runs once; ``streams`` is what those before it gave."""
 
     module: nn.Module
     d_model: int
+    streams: list[Tensor]
     shape: tuple[int, ...] = ()
     returns: int = 0
+    follows: bool = True
     calls: list[_Call] = field(default_factory=list)
     times: Counter[str] = field(default_factory=Counter)
     mixing: dict[str, bool] = field(default_factory=dict)
@@ -184,6 +189,10 @@ class _Block:
             if not path:
                 self.shape = tuple(_first(output).shape)
                 self.returns = len(output) if isinstance(output, tuple | list) else 0
+                self.follows = not self.streams or any(
+                    _equal(value, self.streams[-1]) for value in (*args, *kwargs.values())
+                )
+                self.streams.append(_first(output))
                 return
             inside = [call for call in self.calls if call.path.startswith(f"{path}.")]
             if inside or "." not in path:
@@ -246,7 +255,7 @@ class _Block:
         whole = [call for call in self.calls if self._takes_every_token(call)]
         chosen = [call for call in whole if call.home is not None] or whole
         gates = tuple(Gate(call.path, call.width, call.gated, call.home or "") for call in chosen)
-        return Inside(self.shape, self.times[""], self.returns, gates, self._others(gates))
+        return Inside(self.shape, self.times[""], self.returns, self.follows, gates, self._others(gates))
 
     def _takes_every_token(self, call: _Call) -> bool:
         """Whether an activation sees each token once, in order: routed experts do not."""
@@ -285,6 +294,13 @@ def _first(output: Any) -> Tensor:
 
 def _same_memory(one: Tensor, other: Tensor) -> bool:
     return one.untyped_storage()._cdata == other.untyped_storage()._cdata
+
+
+def _equal(value: Any, stream: Tensor) -> bool:
+    """Whether a block was given what the one before it gave; always, where there are no values."""
+    if stream.is_meta:
+        return True
+    return isinstance(value, Tensor) and torch.equal(value.nan_to_num(), stream.nan_to_num().to(value.device))
 
 
 def _is_stack(part: nn.Module) -> bool:

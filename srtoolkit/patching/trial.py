@@ -28,7 +28,9 @@ _APART = 1e-2
 class Trial:
     """A path in each of two contexts, and what whole prompts give at its first, middle and last point.
 
-    A method that is wrong is wrong there. A path has as many points as one sequence will have.
+    A method that is wrong is wrong there. A path has as many points as one sequence will have. Whole prompts are most
+    of what a trial costs: of the operations of 100 pairs with 50 points on SmolLM2, 3% at 10 tokens, 5% at 64 and 8% at
+    1,024.
 
     Attributes:
         model: The model.
@@ -36,7 +38,8 @@ class Trial:
         points: The points of both paths.
         readout: The output after the final norm, and where the points go in.
         tried: Indices of the points that are compared.
-        expected: Outputs of the full path: of the contexts' own activations, then of these points.
+        expected: Outputs of the full path at these points.
+        own: Outputs of the full path for the contexts' own activations.
     """
 
     model: Model
@@ -45,16 +48,17 @@ class Trial:
     readout: Readout
     tried: list[int]
     expected: Float[Tensor, "context _point d_model"]
+    own: Float[Tensor, "context d_model"]
 
     @property
     def finite(self) -> bool:
         """Whether no output is NaN or infinite; otherwise nothing can be compared."""
-        return bool(self.expected.isfinite().all())
+        return bool(self.expected.isfinite().all() and self.own.isfinite().all())
 
     @property
     def moved(self) -> Float[Tensor, " context"]:
         """Largest distance of an output from that of the context's own activation."""
-        apart = (self.expected[:, 1:] - self.expected[:, :1]).norm(dim=-1).amax(1)
+        apart = (self.expected - self.own[:, None]).norm(dim=-1).amax(1)
         return apart.clamp(min=torch.finfo(torch.float32).tiny)
 
     @property
@@ -70,7 +74,7 @@ class Trial:
             method: Name of the method; what it raises is not caught.
         """
         found = METHODS[method].run(self.model, self.two, self.points, self.readout)["final_norm"]
-        return (found[:, self.tried].double() - self.expected[:, 1:]).norm(dim=-1).amax(1)
+        return (found[:, self.tried].double() - self.expected).norm(dim=-1).amax(1)
 
 
 def set_up(model: Model, context: Int[Tensor, "context pos"], contexts: Contexts, layer: int) -> Trial:
@@ -87,9 +91,10 @@ def set_up(model: Model, context: Int[Tensor, "context pos"], contexts: Contexts
     own = stream(model, two, layer, last=1 + contexts.behind)[:, 0]
     points = _paths(own, rows_for(contexts.n_points, contexts.behind)[1])
     tried = sorted({0, points.shape[1] // 2, points.shape[1] - 1})
-    whole = torch.cat([own[:, None], points[:, tried]], dim=1)
-    expected = METHODS["full"].run(model, two, whole, readout)["final_norm"].double()
-    return Trial(model, two, points, readout, tried, expected)
+    starts = len(tried) > 1  # a path's first point is the context's own activation
+    whole = points[:, tried] if starts else torch.cat([own[:, None], points], dim=1)
+    outputs = METHODS["full"].run(model, two, whole, readout)["final_norm"].double()
+    return Trial(model, two, points, readout, tried, outputs[:, not starts :], outputs[:, 0])
 
 
 def _paths(own: Float[Tensor, "context d_model"], n_points: int) -> Float[Tensor, "context point d_model"]:

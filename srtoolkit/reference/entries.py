@@ -60,6 +60,9 @@ class Criterion:
         paper: The paper's own values of the statistic (``"values"``), and what they are of (``"of"``).
         exact: Whether nothing is sampled, so that a value needs no interval.
         pending: Whether no notebook asks this yet.
+        level: Coverage of the interval that is judged; 0.9 where a claim is one of two one-sided tests at 5%.
+        needs: Name of the criterion of a positive control: where that does not hold on the same model, nothing follows.
+        chance: How often the rule would be met by chance, where nothing is sampled and that is known; it serves as p.
         extra: What else the entry says.
     """
 
@@ -83,6 +86,9 @@ class Criterion:
     paper: Mapping[str, Any] | None = None
     exact: bool = False
     pending: bool = False
+    level: float = 0.95
+    needs: str = ""
+    chance: float | None = None
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -100,6 +106,12 @@ class Criterion:
         yield "claim", self.claim
         yield "statistic", self.statistic
         yield "holds where", self.rule_text + ("" if self.informative else "; it cannot fail, so it is no evidence")
+        if self.needs:
+            yield "needs", f"{self.needs}, a positive control; where it does not hold, this is undecided"
+        if self.level != Criterion.level:
+            yield "interval", f"{self.level:.0%}"
+        if self.chance is not None:
+            yield "by chance", f"met with probability {self.chance:g}, which serves as p"
         yield "reason", self.reason
         yield "nulls", self.nulls
         yield "models", self.models
@@ -193,6 +205,10 @@ def _read(name: str) -> Criterion:
             raise ValueError(f"{where}: {key}={given[key]!r}: expected {'a text' if kind is str else 'true or false'}.")
     if given["name"] != name or given["of"] not in CLAIMS:
         raise ValueError(f"{where}: name={given['name']!r} must be {name!r}, of={given['of']!r} one of {[*CLAIMS]}.")
+    for key in ("level", "chance"):
+        number = as_number(given.get(key, 0.5))
+        if number is None or not 0 < number < 1:
+            raise ValueError(f"{where}: {key}={given[key]!r}: expected a number between 0 and 1.")
     _check_date(given["date"], where)
     _check_paper(given.get("paper"), where)
     own = {key: given[key] for key in known if key in given}

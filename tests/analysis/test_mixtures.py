@@ -78,26 +78,6 @@ def test_what_never_reaches_the_threshold_is_left_out_and_counted():
         srt.mixture_exponent(response(s / 1e4), at=1.0)
 
 
-@pytest.mark.slow
-def test_intervals_cover_the_exponent():
-    """Other prompts and directions each time: every prompt and every direction shifts the exponent a little."""
-    couples, names, covered = [(i, (i + 1) % 6) for i in range(6)], "abcdef", []
-    for seed in range(120):
-        rng = np.random.default_rng(seed)
-        of_prompt, of_direction = rng.normal(0, 0.02, (16, 1, 1)), rng.normal(0, 0.02, 6)
-        of_couple = np.array([[of_direction[u] + of_direction[v]] for u, v in couples])[None]
-        inverse = 1 / 3 + of_prompt + of_couple
-        a, b = rng.lognormal(0, 0.3, (2, 16, 6, 1))
-        exact = (
-            (a * np.abs(np.cos(ANGLES))) ** (1 / inverse) + (b * np.abs(np.sin(ANGLES))) ** (1 / inverse)
-        ) ** inverse
-        measured = exact * rng.lognormal(0, 0.03, exact.shape)
-        labelled = [(names[u], names[v]) for u, v in couples]
-        found = srt.mixture_exponent(response(measured, labelled), at=1.0, bootstrap=srt.Bootstrap(resamples=300))
-        covered.append(found.inverse.low <= 1 / 3 <= found.inverse.high)
-    assert 0.9 <= np.mean(covered) <= 1
-
-
 @pytest.mark.parametrize("p", [2.0, 3.0, 4.0, 8.0])
 def test_a_toy_of_error_correction_has_its_p_along_features_and_two_along_others(p):
     toy = srt.toy.features(48, 48, p)

@@ -44,6 +44,34 @@ def test_tries_on_one_claim_count_whatever_came_out():
     assert "HOLDS (NOT AFTER HOLM)" in str(srt.scorecard(*card.verdicts, made("exist-peak", 0.9)))
 
 
+def test_what_is_not_sampled_is_corrected_by_how_often_chance_meets_it():
+    """The paper's six pairs come out in this order once in twenty; beside another try that is no finding."""
+    six = srt.verdict("similar-six", model="tiny", value=0.85, n=6)
+    (alone,) = srt.scorecard(six).standings()
+    assert (alone.outcome, alone.p) == ("holds", None)
+    beside, _ = srt.scorecard(six, made("words-category", 0.9, 0.5, 0.4, 0.6, null=0.5)).standings()
+    assert (beside.outcome, beside.p) == ("holds (not after Holm)", pytest.approx(2 / 20))
+
+
+def test_a_claim_without_its_positive_control_is_undecided():
+    """An effect that a design cannot show is not excluded by it, nor shown on another model."""
+    meaning = made("sentences-meaning", value=1, low=0.95, high=1.05)
+    shows, cannot = (made("sentences-control", value=1.2, low=low, high=1.3) for low in (1.15, 1.0))
+    assert srt.scorecard(shows, meaning).standings()[1].outcome == "does not hold"
+    elsewhere = srt.verdict("sentences-control", model="other", value=1.2, low=1.15, high=1.3, n=9)
+    for control in (cannot, elsewhere):
+        card = srt.scorecard(meaning, control)
+        assert card.standings()[0].outcome == "undecided (sentences-control does not hold)"
+        assert "UNDECIDED (SENTENCES-CONTROL DOES NOT HOLD): The path" in str(card)
+    assert srt.scorecard(meaning).standings()[0].lacks == "sentences-control"
+
+
+def test_an_interval_of_another_level_says_so():
+    card = srt.scorecard(made("sentences-meaning", value=1, low=0.95, high=1.05), made("exist-peak"))
+    assert "1.00 [0.95, 1.05], 90% interval" in str(card)
+    assert card._repr_mimebundle_()["text/html"].count("% interval") == 1
+
+
 def test_what_cannot_fail_is_no_try():
     sure = made("polytopes-larger", 0.0, 5000, 4000, 6000)
     card = srt.scorecard(made("polytopes-follow", 0.03, null=0), sure)

@@ -50,20 +50,6 @@ def test_seeds_of_both_ends_widen_the_interval_of_the_change_as_students_does():
     assert found.change.high + 0.2 == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=0.1)  # two degrees of freedom
 
 
-@pytest.mark.slow
-def test_a_change_is_covered_as_often_as_it_says():
-    rng = np.random.default_rng(2)
-    inside = []
-    for _ in range(200):
-        seeds = rng.normal(0, 0.05, 6)
-        ends = [drawn(rng, 0.0, 0.0)[0], drawn(rng, 0.3, 0.0)[0]]
-        nulls = [[result(np.exp(seed + rng.normal(0, 0.3, 80))) for seed in part] for part in (seeds[:3], seeds[3:])]
-        series = dict(enumerate(zip(ends, nulls, strict=True)))
-        change = structure_trend(series, bootstrap=Bootstrap(resamples=500)).change
-        inside.append(change.low <= 0.3 <= change.high)
-    assert 0.92 <= np.mean(inside) <= 1.0
-
-
 def test_what_cannot_be_compared_is_refused():
     one = result([1.0, 2.0])
     with pytest.raises(ValueError, match="two or more settings"):

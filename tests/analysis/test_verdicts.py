@@ -102,6 +102,12 @@ def test_p_is_that_of_a_normal_statistic():
     assert peak(p=0.3).p == 0.3
 
 
+def test_p_knows_the_level_of_the_interval():
+    reach = stats.norm.ppf(0.95) * 0.1  # of 90%
+    found = srt.verdict("sentences-meaning", model="m", value=1.2, low=1.2 - reach, high=1.2 + reach, n=15)
+    assert found.p == pytest.approx(2 * stats.norm.sf(2))
+
+
 def test_p_against_a_null_counts_both_errors():
     """By Welch's statistic with no end of degrees of freedom."""
     reach = stats.norm.ppf(0.975)

@@ -13,8 +13,9 @@ import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from fake_hub import serve
 from families import FAMILIES, tiny
-from srtoolkit.costs.architecture import Architecture
+from srtoolkit.costs.architecture import Architecture, find_architecture
 from srtoolkit.costs.miniature import miniature
+from srtoolkit.costs.passes import block_flops, capturing, choosing, patching
 from srtoolkit.costs.speed import flops
 from srtoolkit.costs.work import run
 from srtoolkit.patching.choice import choose_method
@@ -145,3 +146,17 @@ def test_a_hybrid_is_counted_by_the_method_that_it_is_run_by(family):
     for length in (1, 9):
         ids = torch.randint(4, 60, (2, length), generator=torch.Generator().manual_seed(length))
         assert known.method(length, 6) == choose_method(model, ids, 6).method
+
+
+@pytest.mark.parametrize(("length", "most"), [(10, 0.035), (64, 0.055), (1024, 0.08)])
+def test_a_trial_of_methods_is_a_small_part_of_a_hundred_pairs(length, most):
+    known = find_architecture("smollm2-135m")
+    method = known.method(length, 50)
+    trial, run = (
+        sum(block_flops(known, one) for one in passes)
+        for passes in (
+            choosing(known, length, 50, 0, method),
+            [*capturing(200, length, 0), *patching(known, 100, length, 50, 0, logits=False, method=method)],
+        )
+    )
+    assert most - 0.02 < trial / run < most

@@ -70,6 +70,7 @@ REFUSALS = {
     "predicted_radius": lambda model: srt.predicted_radius(model, TRIPLE, points()[:, :2], delta=0.01),
     "surprisal": lambda model: srt.surprisal(model, TRIPLE),
     "token_distance": lambda model: srt.token_distance(model, PAIRS),
+    "text_map": lambda model: srt.text_map(model, "a cat sat"),
     "null_model": lambda model: srt.null_model(model, "permuted"),
     "method='prefix'": lambda model: srt.patch(model, tokens(), points(), method="prefix"),
     "method='joint'": lambda model: srt.patch(model, tokens(), points(), method="joint"),

@@ -133,12 +133,11 @@ def test_hyper_connections_are_refused_by_the_shape_of_the_stream():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("kind", "setting"), [("bert-generation", "is_decoder"), ("xlm", "causal")])
-def test_a_model_whose_tokens_see_those_after_them_is_refused_by_what_it_does(kind, setting, dtype):
+def test_a_model_whose_tokens_see_those_after_them_is_refused_by_what_it_does(dtype):
     """Its name is that of a decoder; with the setting, it is one."""
-    config = small(kind).config
+    config = small("bert-generation").config
     for causal in (True, False):
-        setattr(config, setting, causal)
+        config.is_decoder = causal
         torch.manual_seed(0)
         hf = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
         for map_ in (part for part in hf.modules() if isinstance(part, torch.nn.Linear)):
@@ -148,6 +147,17 @@ def test_a_model_whose_tokens_see_those_after_them_is_refused_by_what_it_does(ki
             continue
         with pytest.raises(ValueError, match=r"^both ways: .* tokens see those after them"):
             srt.wrap(hf, None, name="both ways")
+
+
+def test_a_list_of_attentions_is_not_taken_for_the_blocks():
+    """XLM has no modules for its blocks, but a list of attentions, one of MLPs, and others, as long as each other."""
+    config = small("xlm").config
+    config.causal = True
+    hf = transformers.AutoModelForCausalLM.from_config(config)
+    with pytest.raises(
+        ValueError, match=r"attentions\.1 of XLM\w+ does not take what transformer\.attentions\.0 gives"
+    ):
+        srt.wrap(hf, None, name="parts")
 
 
 def test_four_streams_beside_each_other_are_refused_by_their_shape(tmp_path):

@@ -31,6 +31,22 @@ WAYS = srt.directions.rows(torch.eye(32)[:2])
 MAP = srt.toy.features(2, 32, 2.0)
 RESPONSE = srt.toy.respond(MAP, MAP.draw(2, 1), srt.directions.mixtures(MAP.directions), [0.1, 0.5, 5])
 
+MAPPED = xr.Dataset(
+    {
+        name: ("pos", np.random.default_rng(number).normal(size=30))
+        for number, name in enumerate(("boundary", "surprisal", "entropy", "norm"))
+    }
+).assign(token=("pos", np.arange(30)))
+RADII = xr.Dataset(
+    {name: (("prompt", "direction"), np.ones((2, 1))) for name in ("radius", "predicted_radius")},
+    {"text": ("prompt", ["a", "b"])},
+)
+
+
+def a_map(**setting):
+    """A text's map with one setting of its own."""
+    return srt.text_map(model_of(), "ab", **{"among": 20, "alternatives": 1, **setting})
+
 
 def whole(value, low, high=10**9):
     """Whether a value is a whole number of a range, whoever made it."""
@@ -258,6 +274,33 @@ SETTINGS = {
     "output_spread pairs": (lambda v: srt.output_spread(model_of(), v), never),
     "text_loss model": (lambda v: srt.text_loss(v, PAIRS), never),
     "text_loss pairs": (lambda v: srt.text_loss(model_of(), v), never),
+    "text_map model": (lambda v: srt.text_map(v, "ab"), never),
+    "text_map text": (
+        lambda v: srt.text_map(model_of(), v, among=20, alternatives=1),
+        lambda v: _prompts([v]) and len(model_of().tokenize(v)) > 1,
+    ),
+    "text_map delta": (lambda v: a_map(delta=v), lambda v: real(v, 1e-300, 1e308)),
+    "text_map metric": (lambda v: a_map(metric=v), lambda v: isinstance(v, str) and v in ("kl", "hellinger", "l2")),
+    "text_map layer": (lambda v: a_map(layer=v), lambda v: whole(v, 0, 3)),
+    "text_map alternatives": (lambda v: a_map(alternatives=v, among=60), lambda v: whole(v, 1, 10)),
+    "text_map among": (lambda v: a_map(among=v), lambda v: whole(v, 1, 10**5)),
+    "text_map seed": (lambda v: a_map(seed=v), seed),
+    "text_map tolerance": (lambda v: a_map(tolerance=v), share),
+    "text_map shuffle": (lambda v: a_map(shuffle=v), lambda v: v is None or whole(v, 0, 2**63 - 1)),
+    "shortfall radii": (lambda v: srt.shortfall(v), never),
+    "shortfall over": (lambda v: srt.shortfall(RADII, v), lambda v: v is None),
+    "shortfall bootstrap": (lambda v: srt.shortfall(RADII, bootstrap=v), never),
+    "text_correlation result": (lambda v: srt.text_correlation(v), never),
+    "text_correlation x": (
+        lambda v: srt.text_correlation(MAPPED, v),
+        lambda v: same("norm")(v) or same("surprisal")(v),
+    ),
+    "text_correlation of": (lambda v: srt.text_correlation(MAPPED, of=v), lambda v: same("norm")(v)),
+    "text_correlation given": (
+        lambda v: srt.text_correlation(MAPPED, given=v),
+        lambda v: _listed(list(v) if isinstance(v, dict) else v) == [],
+    ),
+    "text_correlation bootstrap": (lambda v: srt.text_correlation(MAPPED, bootstrap=v), never),
     "surprisal model": (lambda v: srt.surprisal(v, ["ab"]), never),
     "surprisal prompts": (lambda v: srt.surprisal(model_of(), v), never),
     "surprisal bos": (lambda v: srt.surprisal(model_of(), ["ab"], bos=v), lambda v: isinstance(v, bool)),
@@ -410,6 +453,8 @@ SETTINGS = {
     "ratio later": (lambda v: srt.ratio(v, SHARP), never),
     "ratio of": (lambda v: srt.ratio(SHARP, SHARP, v), never),
     "ratio level": (lambda v: srt.ratio(SHARP, SHARP, bootstrap=srt.Bootstrap(level=v, resamples=5)), share),
+    "table dataset": (srt.table, never),
+    "table rows": (lambda v: srt.table(SHARP, rows=v), lambda v: v is None or (isinstance(v, str) and v in SHARP.dims)),
     "concat results": (lambda v: srt.concat(v, "pair"), never),
     "concat dim": (lambda v: srt.concat([SHARP, SHARP], v), lambda v: isinstance(v, str) and v != ""),
     "trend series": (srt.trend, never),

@@ -76,6 +76,20 @@ def test_the_papers_own_data_can_pass(entry):
     assert {entry.judge(value, value, value) for value in entry.paper_values} <= {"holds", "undecided"}
 
 
+@pytest.mark.parametrize("entry", [entry for entry in ALL.values() if entry.needs], ids=lambda entry: entry.name)
+def test_a_positive_control_is_a_criterion_of_the_same_claim(entry):
+    assert ALL[entry.needs].of == entry.of and not ALL[entry.needs].needs
+
+
+def test_no_claim_holds_of_the_null_it_was_stored_beside():
+    """Each null in the place of the value, with itself as its null: a threshold that it met would tell nothing."""
+    judged = [claim for claim in page.claims() if claim["null"] is not None and claim["informative"]]
+    for claim in judged:
+        null = tuple(float(claim[key]) for key in ("null", *NULL_ENDS))
+        assert ALL[claim["criterion"]].judge(*null, null=null) != "holds", (claim["criterion"], claim["model"])
+    assert len({claim["criterion"] for claim in judged}) >= 10
+
+
 def test_stored_verdicts_are_what_the_criteria_say_now():
     """A criterion that is changed after its verdict was stored shows here."""
     for claim in page.claims():
@@ -126,6 +140,8 @@ def test_what_is_missing_is_named(write, field):
         ({"paper": {"values": [], "of": "Fig. 3"}}, "paper="),
         ({"paper": {"values": [1.0]}}, "paper="),
         ({"exact": 1}, "exact=1: expected true or false"),
+        ({"level": 90}, "level=90: expected a number between 0 and 1"),
+        ({"chance": "rare"}, "chance='rare': expected a number between 0 and 1"),
     ],
 )
 def test_what_is_wrong_is_named(write, changes, says):

@@ -143,6 +143,16 @@ _OWN: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+#: Entries of families whose first few blocks are all of one kind, or that are of one kind if nothing is said: as their
+#: published models do, these have two.
+_MIXED: dict[str, dict[str, Any]] = {
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "bamba": {"attn_layer_indices": [1, 3]},
+    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"] * (BLOCKS // 2)},
+    "kimi_linear": {"layer_types": ["linear_attention", "full_attention"] * (BLOCKS // 2)},
+    "lfm2": {"layer_types": ["conv", "full_attention"] * (BLOCKS // 2)},
+}
+
 
 def small(kind: str) -> Any:
     """A random model of four blocks with a configuration that is the family's own, but for its sizes.
@@ -158,6 +168,8 @@ def small(kind: str) -> Any:
         raise ValueError(f"more than a language model; its text part is {config.get_text_config().model_type}")
     if kind not in _OWN:
         _shrink(config)
+    for name, value in _MIXED.get(kind, {}).items():
+        setattr(config, name, value)
     if kind in (*MASKED, "bert-generation"):  # encoders, which are decoders on request
         config.is_decoder = True
     if kind == "xmod":
