@@ -137,5 +137,54 @@ def _plan(console: Console, outcomes: list[running.Outcome], folder: Path, assum
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def demo(
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Where to write the page.")] = Path("srt-demo.html"),
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """Drag along the path between two prompts: measures three pairs in some seconds, and opens one page.
+
+    It runs on a packaged model, or on SmolLM2-135M where that has been fetched before; nothing is downloaded. The page
+    is one file that needs no server.
+    """
+    import webbrowser
+
+    from srtoolkit.files.disk import DiskError
+    from srtoolkit.panels.path.demo import model_for_demo, write_demo
+
+    if to.suffix.lower() not in (".html", ".htm"):
+        raise typer.BadParameter(f"--to {str(to)!r}: expected a name that ends in .html.")
+    name = model_for_demo()
+    typer.echo(f"Measuring three pairs of prompts with {name}, and with the same weights shuffled ...")
+    try:
+        where = write_demo(to, name).resolve()
+    except DiskError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
+    typer.echo(f"Written: {where}")
+    if show and not webbrowser.open(where.as_uri()):
+        typer.echo("No browser could be started; open this file in one.")
+
+
+@app.command()
+def notebooks(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to copy them; made as needed.")],
+) -> None:
+    """Copy the notebooks of this version into a folder, with their stored outputs.
+
+    To run them, install the extra `notebooks` and start `jupyter lab DIR`. SRT_PROFILE says how much they measure.
+    """
+    from srtoolkit.files.disk import DiskError
+    from srtoolkit.files.notebooks import copy_notebooks
+
+    try:
+        copies = copy_notebooks(folder)
+    except (FileExistsError, FileNotFoundError, DiskError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
+    typer.echo(f"{len(copies)} notebooks in {folder.resolve()}; read them in order, from {copies[0].name}.")
+    typer.echo(f"To run them: pip install 'srtoolkit[notebooks]', then jupyter lab {folder}")
+
+
 if __name__ == "__main__":
     app(prog_name="srt")

@@ -9,6 +9,7 @@ Axes, everywhere in the project:
 ``context``    a prompt into which points are patched
 ``pos``        position of a token in its prompt; ``_pos`` where prompts differ in length
 ``text``       one text that is embedded
+``alternative``  another token's activation towards which a token's is moved, the nearest first
 ``alpha``      place on the path from A (0) to B (1)
 ``beta``       place across it, in a plane, from the line AB (0) to C (1)
 ``anchor``     A, B or C: a prompt whose activation spans a plane
@@ -42,6 +43,7 @@ Axes, everywhere in the project:
 ``quantity``   name of a summarised measure
 ``resample``   one drawing of the bootstrap; the first may be all pairs as they are
 ``direction``  one direction, or mixture of two, along which an activation is pushed
+``draw``       one random direction of several at a point
 ``size``       how far it is pushed
 ``couple``     two directions that are mixed
 ``inverse``    a value of 1/p that is tried
@@ -91,6 +93,9 @@ _SEAL = b"\nsrtoolkit sha256 "
 _SEALED = len(_SEAL) + 64
 
 
+#: How the name of a saved result may end.
+ENDINGS = (".nc", ".nc4", ".netcdf", ".h5", ".hdf5")
+
 #: Bytes of values that a file may always hold, and how many it may for each of its own; results are not compressed.
 _PROMISED, _PACKED = 2**30, 1000
 
@@ -108,16 +113,23 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
     Args:
         dataset: Any result of this package.
-        path: Path of the file to write; folders are made as needed.
+        path: Path of the file to write, which ends in ``.nc`` or in nothing; folders are made as needed.
 
     Returns:
         The path of the file.
 
     Raises:
         TypeError: ``dataset`` is no Dataset, or holds something that netCDF cannot.
+        ValueError: The name asks for another format, such as ``x.csv``.
         DiskError: The disk is full, or the folder cannot be written. An earlier file of that name is as it was.
     """
-    return write(dataset, Path(path), "save it elsewhere")
+    path = Path(path)
+    if path.suffix and path.suffix.lower() not in ENDINGS:
+        raise ValueError(
+            f"path={str(path)!r}: a result is saved as netCDF; expected a name that ends in .nc. "
+            "srt.table(result) makes a table, whose to_csv, to_parquet and to_excel write other formats."
+        )
+    return write(dataset, path, "save it elsewhere")
 
 
 def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:

@@ -66,3 +66,21 @@ def test_a_plan_without_measurements_writes_nothing(tmp_path):
     status, said = run("reproduce", "janiak2024", "-f", "table1", "--dry-run", "-o", str(tmp_path / "out"))
     assert status == 0 and "Sizes of the models" in said and "Nothing is left to measure." in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_demonstration_is_a_page_and_nothing_else(tmp_path):
+    status, said = run("demo", "--to", str(tmp_path / "page.pdf"))
+    assert status == 2 and "expected a name that ends in .html" in said and not list(tmp_path.iterdir())
+
+
+def test_notebooks_are_copied_once_and_again_only_if_nobody_changed_them(tmp_path):
+    there = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    for _ in range(2):
+        assert run("notebooks", str(tmp_path / "new" / "mine"))[0] == 0
+    assert sorted(path.name for path in (tmp_path / "new" / "mine").iterdir()) == there
+
+
+def test_an_installation_without_notebooks_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("srtoolkit.files.notebooks.PLACES", (tmp_path / "none",))
+    status, said = run("notebooks", str(tmp_path / "mine"))
+    assert status == 1 and "this installation has no notebooks" in said and not list(tmp_path.iterdir())

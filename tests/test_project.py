@@ -118,6 +118,12 @@ def test_the_stub_lists_every_public_name_and_all_resolve():
     assert all(getattr(srt, name) is not None for name in srt.__all__)
 
 
+@pytest.mark.parametrize("name", ["plot", "panels", "prompts", "reference", "stimuli", "toy"])
+def test_completion_offers_what_is_public_and_nothing_else(name):
+    room = getattr(srt, name)
+    assert dir(room) == sorted(room.__all__)
+
+
 def test_the_table_of_axes_has_every_name_that_occurs_and_no_other():
     trees = [ast.parse(path.read_text()) for path in MODULES]
     occurring = {name for tree in trees for found in (axes.of_annotations, axes.of_results) for name in found(tree)}

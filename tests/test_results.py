@@ -24,6 +24,18 @@ def test_a_result_comes_back_as_it_was(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["curves.nc"]
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.PNG", "x.parquet", "run.v2"])
+def test_a_name_that_asks_for_another_format_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"expected a name that ends in \.nc.*srt\.table"):
+        srt.save(result(), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.nc", "x.NC", "x.h5", "x"])
+def test_names_of_netcdf_are_taken(tmp_path, name):
+    assert srt.load(srt.save(result(), tmp_path / name)).identical(result())
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A result with all kinds of values, and the content of its file."""

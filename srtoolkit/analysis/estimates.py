@@ -43,6 +43,10 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    def __repr__(self) -> str:
+        """Four digits of each, which is more than intervals warrant."""
+        return f"Estimate(value={self.value:.4g}, low={self.low:.4g}, high={self.high:.4g})"
+
     def __format__(self, spec: str) -> str:
         """All three in the format of a number: ``f"{estimate:.1f}"`` is ``"2.1 [1.8, 2.4]"``."""
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if spec else str(self)

@@ -19,11 +19,12 @@ from srtoolkit.costs.architecture import Architecture, find_architecture
 from srtoolkit.costs.loading import Loading, measure_loading
 from srtoolkit.costs.memory import peak_bytes
 from srtoolkit.costs.speed import Speed, flops, measure_speeds
+from srtoolkit.costs.words import Costs
 from srtoolkit.costs.work import Work, passes
 from srtoolkit.models.placement import pick_device
 from srtoolkit.models.sources import find_source
 from srtoolkit.models.sources.source import Size
-from srtoolkit.models.weights import DTYPES
+from srtoolkit.models.weights import DTYPES, dtype_name
 from srtoolkit.validation import check_names, check_number, listed
 
 COLUMNS = (
@@ -34,7 +35,11 @@ SUMS = ("forward_tokens", "flops", "download_bytes", "disk_bytes", "load_seconds
 
 
 def estimate_cost(
-    work: Work | Sequence[Work], *, calibrate: int | float = 10.0, dtype: str = "float32", device: str = "auto"
+    work: Work | Sequence[Work],
+    *,
+    calibrate: int | float = 10.0,
+    dtype: str | torch.dtype = "float32",
+    device: str = "auto",
 ) -> pd.DataFrame:
     """The cost of calls on this machine, from the models' configurations alone: tokens, operations, bytes, seconds.
 
@@ -55,7 +60,8 @@ def estimate_cost(
         (growth of the process, or on a GPU of its memory, with the weights; the total is the largest);
         ``download_bytes``, ``disk_bytes`` and ``size_from`` (the source of both: ``"package"``, ``"files"`` on this
         machine, ``"hub"``, or ``"parameters"`` where the hub does not say); ``load_seconds``, ``run_seconds`` and their
-        sum ``seconds``, without downloads. What an earlier row loads or downloads is not counted again.
+        sum ``seconds``, without downloads. What an earlier row loads or downloads is not counted again. The table is
+        printed in units that one reads, such as MiB and minutes.
 
     Raises:
         ValueError: There is no call, ``calibrate`` or ``dtype`` is not valid, a model has no such block, or a
@@ -65,18 +71,18 @@ def estimate_cost(
     if not items or not all(isinstance(item, Work) for item in items):
         raise ValueError(f"work: expected one or more srt.Work(...), got {work!r}.")
     calibrate = check_number(calibrate, "calibrate", 0.0)
-    check_names(dtype, DTYPES, "dtype")
+    (number_format,) = check_names(dtype_name(dtype), DTYPES, "dtype")
     place = pick_device(device)
     models = {item.model: find_architecture(item.model, item.revision) for item in items}
     for item in items:
         passes(models[item.model], item)  # refuses a block that is not there, before anything is measured
-    speeds = _measure_speeds(items, models, calibrate, dtype, place)
-    loading = measure_loading(dtype) if calibrate else Loading(math.nan, math.nan, math.nan)
+    speeds = _measure_speeds(items, models, calibrate, number_format, place)
+    loading = measure_loading(number_format) if calibrate else Loading(math.nan, math.nan, math.nan)
     rows, loaded, ran = [], set(), set()
     for item in items:
         model, which = models[item.model], (item.model, item.revision)
         row = _row(model, item, which not in ran, speeds.get(_kind(model, item)))
-        row["peak_bytes"] = peak_bytes(model, item, dtype, place)
+        row["peak_bytes"] = peak_bytes(model, item, number_format, place)
         size = find_size(model, item.revision)
         row |= {"download_bytes": size.download, "disk_bytes": size.disk, "size_from": size.origin}
         row["load_seconds"] = loading.seconds(size.disk, hashed=find_source(item.model).hashed)
@@ -89,7 +95,7 @@ def estimate_cost(
     table = pd.DataFrame(rows, index=pd.Index([item.label for item in items], name="work"))
     total = {name: table[name].sum(skipna=False) for name in SUMS} | {"peak_bytes": table["peak_bytes"].max()}
     everything = pd.DataFrame([{**dict.fromkeys(("model", "revision", "call", "size_from"), ""), **total}], ["total"])
-    return pd.concat([table, everything])[list(COLUMNS)].rename_axis("work")
+    return Costs(pd.concat([table, everything])[list(COLUMNS)].rename_axis("work"))
 
 
 def _kind(model: Architecture, item: Work) -> tuple[Any, ...]:

@@ -150,14 +150,19 @@ def run(model: Model, work: Work, seed: int = 0) -> None:
     elif work.call == "slice_plane":
         reads = tuple(read for read in work.reads if read != "resid")
         for triple in prompts[:-1].split(3):
-            slice_plane(model, list(triple), layer=work.layer, resolution=work.resolution, reads=reads)
+            settings: dict[str, Any] = {"layer": work.layer, "resolution": work.resolution}
+            slice_plane(model, list(triple), reads=reads, progress=_silent, **settings)
     elif work.call != "load":
         pairs = _consecutive(prompts)
-        options: dict[str, Any] = {"layer": work.layer, "steps": work.steps}
+        options: dict[str, Any] = {"layer": work.layer, "steps": work.steps, "progress": _silent}
         if work.call == "interpolate":
             interpolate(model, pairs, reads=work.reads, **options)
         else:
             count_gate_flips(model, pairs, **options)
+
+
+def _silent(_done: int, _total: int) -> None:
+    """No bar is shown: of the calls that measure a machine there are many, and none is the user's."""
 
 
 def _consecutive(prompts: torch.Tensor) -> PromptPairs:

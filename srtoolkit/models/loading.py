@@ -9,12 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from srtoolkit.models import remote as elsewhere
 from srtoolkit.models.model import Model
 from srtoolkit.models.nulls import redraw
 from srtoolkit.models.options import NULLS, Options
 from srtoolkit.models.placement import Placement
 from srtoolkit.models.sources import find_source
+from srtoolkit.models.weights import dtype_name
 from srtoolkit.models.wrapping import as_model
 
 
@@ -23,8 +26,8 @@ def load_model(
     *,
     revision: str | None = None,
     init: str = "pretrained",
-    dtype: str = "float32",
-    device: str = "auto",
+    dtype: str | torch.dtype = "float32",
+    device: str | torch.device = "auto",
     device_map: Any = None,
     max_memory: dict[int | str, int | str] | None = None,
     offload_folder: str | Path | None = None,
@@ -42,7 +45,8 @@ def load_model(
         init: ``"pretrained"``; ``"random"`` for the same architecture with fresh weights drawn from ``seed``; or a kind
             of null that :func:`srtoolkit.null_model` makes of the pretrained weights, such as ``"permuted"``.
         dtype: Number format of weights and activations: ``"float32"`` as in the paper, ``"float64"``, ``"bfloat16"`` or
-            ``"float16"``. The last two trade exactness for memory; :func:`srtoolkit.noise_floor` measures how much.
+            ``"float16"``, also as torch has them (``torch.bfloat16``). The last two trade exactness for memory;
+            :func:`srtoolkit.noise_floor` measures how much.
         device: A torch device, or ``"auto"`` for the first that is there of CUDA, MPS and the CPU.
         device_map: For pretrained models that need several devices, as transformers takes it: ``"auto"`` fills the GPUs
             in turn, then the memory, then the disk; a mapping from module paths to devices, ``"cpu"`` or ``"disk"``
@@ -74,8 +78,9 @@ def load_model(
         DiskError: A cache is full or cannot be written; the message says how much is needed, where, and which variable
             moves the cache. For a packaged model it is a CacheError, which also means that the model cannot be fetched.
     """
-    placement = Placement(device, device_map, max_memory, offload_folder)
-    options = Options(init, dtype, seed, trust_remote_code, placement, allow_missing)
+    number_format = dtype_name(dtype)
+    placement = Placement(str(device), device_map, max_memory, offload_folder)
+    options = Options(init, number_format, seed, trust_remote_code, placement, allow_missing)
     source = find_source(name)
     if remote:
         return elsewhere.load_remote(source, revision, options, remote)
@@ -85,7 +90,7 @@ def load_model(
         placement.put(loaded.hf, name),
         loaded.tokenizer,
         name=name,
-        dtype=dtype,
+        dtype=number_format,
         revision=loaded.revision,
         commit=loaded.commit,
         init=init,

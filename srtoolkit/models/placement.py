@@ -14,12 +14,29 @@ def pick_device(device: str) -> torch.device:
 
     Args:
         device: A torch device, or ``"auto"`` for the first that is there of CUDA, MPS and the CPU.
+
+    Raises:
+        ValueError: torch knows no such device, or sees none on this machine.
     """
     if device != "auto":
-        return torch.device(device)
+        return _existing(device)
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _existing(device: str) -> torch.device:
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device={device!r}: expected 'auto', 'cpu', 'cuda', 'cuda:1' and so on, or 'mps'.") from None
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        seen = torch.cuda.device_count()
+        why = "is built without CUDA" if torch.version.cuda is None else f"sees {seen} CUDA devices, counted from 0"
+        raise ValueError(f"device={device!r}: torch {torch.__version__} {why}; device='auto' takes what is there.")
+    if found.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"device={device!r}: torch sees no Apple GPU here; device='auto' takes what is there.")
+    return found
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,8 @@ class Placement:
         """Refuse arguments that contradict each other, or that have no effect.
 
         Raises:
-            ValueError: Both a device and a device_map are given, or limits without a device_map.
+            ValueError: Both a device and a device_map are given, limits without a device_map, or a device that is
+                not there.
         """
         if self.device_map is None and self._limits:
             raise ValueError(
@@ -50,6 +68,7 @@ class Placement:
             )
         if self.device_map is not None and self.device != "auto":
             raise ValueError(f"device={self.device!r} and device_map={self.device_map!r}: give one of them.")
+        pick_device(self.device)  # before anything is downloaded
 
     def refuse_map(self, what: str) -> None:
         """Refuse a device_map for a model that is always made on one device.

@@ -15,6 +15,8 @@ from srtoolkit.models.options import Options
 from srtoolkit.models.weights import DTYPES, listing, without_bars
 
 _DIRECTORY_HINT = "A model's directory holds config.json, the tokenizer's files and *.safetensors."
+#: What the name of a tokenizer's file has in it, whatever its kind.
+_OF_TOKENIZERS = ("token", "vocab", "merges", "spiece", "spm", "tekken")
 _CACHE_HINT = "Its files were fetched as the hub lists them, or lie in the cache."
 
 
@@ -48,10 +50,19 @@ class Files:
         """The model's transformers tokenizer.
 
         Raises:
-            ValueError: The tokenizer cannot be read.
+            ValueError: The tokenizer cannot be read, or the files have none.
         """
+        folder = Path(self.location)
+        there = not folder.is_dir() or any(part in file.name for file in folder.iterdir() for part in _OF_TOKENIZERS)
         with without_bars():
-            return self._read(transformers.AutoTokenizer)
+            found = self._read(transformers.AutoTokenizer) if there else None
+        if found is None or set(found.get_vocab()) <= set(found.all_special_tokens):  # made up by transformers
+            raise ValueError(
+                f"cannot load {self.what}: there is no tokenizer among its files, so no text can be read. Save the one "
+                "that it was trained with beside it, by tokenizer.save_pretrained(folder); or give token ids only, to "
+                "srt.wrap(hf_model, None, name=...)."
+            )
+        return found
 
     def load(
         self, options: Options, fetch_weights: Callable[[], None] | None = None

@@ -18,6 +18,15 @@ DTYPES = {
 }
 
 
+def dtype_name(dtype: Any) -> Any:
+    """The name of a number format, whether it is given as a name or as torch has it; anything else as it is.
+
+    Args:
+        dtype: Such as ``"bfloat16"`` or ``torch.bfloat16``.
+    """
+    return str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype
+
+
 def weight_fingerprint(hf: nn.Module) -> str:
     """SHA-256 (first 16 digits) over the name, shape and up to 4,096 evenly spaced values of every weight tensor.
 

@@ -14,3 +14,7 @@ from srtoolkit.panels.slice.panel import SliceExplorer
 from srtoolkit.panels.training import TrainingPanel
 
 __all__ = ["InterpolationPanel", "ModelPicker", "Panel", "RegionMap", "SliceExplorer", "TrainingPanel"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

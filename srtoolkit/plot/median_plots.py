@@ -10,12 +10,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from srtoolkit import reference
+from srtoolkit.plot.colours import Palette, group_colours
 from srtoolkit.plot.style import (
     AXIS_LABELS,
-    PALETTE,
     axes_or_new,
     by_name,
-    colour,
     error_bars,
     logarithmic,
     scale_above_one,
@@ -33,6 +32,7 @@ def medians(
     ax: Axes | None = None,
     label: str | None = None,
     shift: float = 0.0,
+    color: Any = None,
     **line: Any,
 ) -> Axes:
     """Median of a quantity for several settings, its interval thick and its quartiles thin; the paper's Figs. 3c, 4c.
@@ -46,13 +46,16 @@ def medians(
         ax: Where to draw; a new figure by default.
         label: What the line is called in the legend.
         shift: Points by which to draw to the right of the settings, so that two lines do not hide each other.
+        color: As matplotlib takes it; by default the next of the Axes' property cycle, so that a call for each line on
+            the same Axes gives each its own.
         line: Passed to matplotlib.
     """
     rows = _rows(summaries)
     ax, shift = axes_or_new(ax), check_number(shift, "shift")
     middle, q25, q75, low, high = (np.array([float(row[name]) for row in rows]) for name in _COLUMNS)
     numeric = all(isinstance(setting, int | float) for setting in summaries)
-    style = {"fmt": "o-" if numeric else "o", "elinewidth": 0.8, "color": PALETTE[0], "label": label, **line}
+    (color,) = group_colours(ax, [label or ""], color)
+    style = {"fmt": "o-" if numeric else "o", "elinewidth": 0.8, "color": color, "label": label, **line}
     drawn = error_bars(ax, list(summaries), (middle, q25, q75), shift, **style)
     thick = {"fmt": "none", "elinewidth": 3.5, "ecolor": drawn.lines[0].get_color(), "label": "_interval"}
     error_bars(ax, list(summaries), (middle, low, high), shift, **thick)
@@ -70,6 +73,7 @@ def growth(
     ax: Axes | None = None,
     paper: bool = True,
     above_one: bool = False,
+    palette: Palette | None = None,
     **line: Any,
 ) -> Axes:
     """Median of a quantity, as :func:`medians` draws it, against tokens of training, logarithmic; the paper's Fig. 4c.
@@ -79,19 +83,22 @@ def growth(
         ax: Where to draw; a new figure by default.
         paper: Draw the paper's OLMo-1B and OLMo-7B beside, where the quantity is the largest slope, as theirs is.
         above_one: A vertical axis that is logarithmic in what lies above 1; see :func:`scale_above_one`.
+        palette: A palette of seaborn by its name, a list of colours, or a colour for each name; by default the next of
+            the Axes' property cycle.
         line: Passed to matplotlib.
     """
     settings = [*_settings(series, "tokens of training"), 0.0]  # the untrained model has seen 0 tokens
     if not any(settings):
         raise ValueError("growth: no checkpoint has seen any tokens, so there is no axis to draw them on.")
     ax = axes_or_new(ax)
+    colours = group_colours(ax, list(series), line.pop("color", None), palette)
     for index, (label, summaries) in enumerate(series.items()):
         medians(
             summaries,
             "tokens of training",
             ax=ax,
             label=label,
-            **{"color": colour(index), "ms": 4, "shift": 2.5 * index, **line},
+            **{"color": colours[index], "ms": 4, "shift": 2.5 * index, **line},
         )
     if paper := paper and _of_slopes(series):
         digitised = reference.janiak2024()["digitised"]["fig4c_median_max_slope_by_tokens_b"]
@@ -110,6 +117,7 @@ def scaling(
     ax: Axes | None = None,
     paper: bool = True,
     above_one: bool = False,
+    palette: Palette | None = None,
     **line: Any,
 ) -> Axes:
     """Median of a quantity, as :func:`medians` draws it, against the number of parameters; the paper's Fig. 3c.
@@ -119,19 +127,22 @@ def scaling(
         ax: Where to draw; a new figure by default.
         paper: Draw the paper's OLMo and Qwen2 beside, where the quantity is the largest slope, as theirs is.
         above_one: A vertical axis that is logarithmic in what lies above 1; see :func:`scale_above_one`.
+        palette: A palette of seaborn by its name, a list of colours, or a colour for each name; by default the next of
+            the Axes' property cycle.
         line: Passed to matplotlib.
     """
     settings = _settings(series, "parameters")
     if min(settings) <= 0:
         raise ValueError("scaling: a model has no parameters, so there is no place for it on a logarithmic axis.")
     ax = axes_or_new(ax)
+    colours = group_colours(ax, list(series), line.pop("color", None), palette)
     for index, (label, summaries) in enumerate(series.items()):
         medians(
             summaries,
             "parameters",
             ax=ax,
             label=label,
-            **{"color": colour(index), "ms": 5, "shift": 2.5 * index, **line},
+            **{"color": colours[index], "ms": 5, "shift": 2.5 * index, **line},
         )
     if paper := paper and _of_slopes(series):
         models = reference.janiak2024()["models"]

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from srtoolkit.analysis.bootstrap import USUAL, Bootstrap, summarise
-from srtoolkit.plot.style import axes_or_new, by_name, colour, label_ends, nanquartiles, shades
+from srtoolkit.plot.colours import Palette, group_colours, named
+from srtoolkit.plot.style import axes_or_new, by_name, label_ends, nanquartiles, shades
 from srtoolkit.validation import check_names, check_variable
 
 #: The distance of the output from that one point before, by read point.
@@ -27,6 +28,8 @@ def peak_against_calm(
     *,
     ax: Axes | None = None,
     bootstrap: Bootstrap = USUAL,
+    color: Any = None,
+    palette: Palette | None = None,
 ) -> Axes:
     """Largest speed of the output against its mean speed near the path's ends, one dot a pair; even motion has 1 and 1.
 
@@ -37,14 +40,17 @@ def peak_against_calm(
         motions: From :func:`srtoolkit.motion`; one result, or several by name, such as a model's and its nulls'.
         ax: Where to draw; a new figure by default.
         bootstrap: How intervals are made.
+        color: One colour for all, as matplotlib takes it; by default the next ones of the Axes' property cycle.
+        palette: A palette of seaborn by its name, a list of colours, or a colour for each name.
     """
     results = by_name(motions, ("peak", "calm_a", "calm_b", "excluded"), "srtoolkit.motion")
     ax = axes_or_new(ax, (7.2, 5.0))
+    colours = group_colours(ax, list(results), color, palette)
     left, top, bottom = 0.0, 2.0, 1.0
     for index, (name, result) in enumerate(results.items()):
         both = result.assign(calm=(result["calm_a"] + result["calm_b"]) / 2)
         kept = both.isel(pair=np.flatnonzero(~both["excluded"].values.astype(bool)))
-        style: dict[str, Any] = {"marker": MARKERS[index % len(MARKERS)], "color": colour(index)}
+        style: dict[str, Any] = {"marker": MARKERS[index % len(MARKERS)], "color": colours[index]}
         ax.scatter(kept["calm"], kept["peak"], s=13, alpha=0.35, lw=0, zorder=2, **style)
         if not kept.sizes["pair"]:
             ax.plot([], [], ls="", label=f"{name or 'pairs'}: no pairs", **style)
@@ -74,6 +80,10 @@ def speed(
     reads: str = "final_norm",
     ordered: bool = False,
     ax: Axes | None = None,
+    color: Any = None,
+    palette: Palette | None = None,
+    label: str | None = None,
+    band: bool = True,
 ) -> Axes:
     """Speed of the output along its own path, ``|dF / dalpha|`` over its length: median and quartiles over pairs.
 
@@ -86,28 +96,42 @@ def speed(
         ordered: The results have an order, such as checkpoints: colours go from dark to light, and only the first and
             the last have a band of quartiles.
         ax: Where to draw; a new figure by default.
+        color: One colour for all, as matplotlib takes it; by default the next ones of the Axes' property cycle, so that
+            a call for each group on the same Axes gives each its own.
+        palette: A palette of seaborn by its name, a list of colours, or a colour for each name.
+        label: What a single result is called at the end of its line.
+        band: Draw the quartiles.
     """
     (reads,) = check_names(reads, STEPS, "reads")
-    results = by_name(curves, ("alpha", "degenerate", STEPS[reads]), "srtoolkit.interpolate")
+    results = named(by_name(curves, ("alpha", "degenerate", STEPS[reads]), "srtoolkit.interpolate"), label)
     for result in results.values():
         check_variable(result, STEPS[reads], ("pair", "alpha"), "reads")
     ax = axes_or_new(ax)
-    colours = shades(len(results)) if ordered else [colour(index) for index in range(len(results))]
-    ends, top = {}, 1.0
+    in_order = ordered and color is None and palette is None
+    colours = shades(len(results)) if in_order else group_colours(ax, list(results), color, palette)
+    top = 1.0
     for index, (name, result) in enumerate(results.items()):
         low, middle, high = nanquartiles(speeds(result, STEPS[reads]))
         alphas = result["alpha"].values.astype(np.float64)
         places = (alphas[1:] + alphas[:-1]) / 2
-        if not ordered or index in (0, len(results) - 1):
+        if band and (not ordered or index in (0, len(results) - 1)):
             ax.fill_between(places, low, high, color=colours[index], alpha=0.15, lw=0)
             top = max(top, 1.05 * np.nanmax(high, initial=0))
         ax.plot(places, middle, color=colours[index], label=name or None)
-        ends[name] = float(middle[-1]), colours[index]
     ax.axhline(1, color="0.5", lw=0.9, ls=":", zorder=0)
-    ax.set(xlabel="α, from A (0) to B (1)", ylabel="speed of the output\n(median, quartiles)")
+    shown = "median, quartiles" if band else "median"
+    ax.set(xlabel="α, from A (0) to B (1)", ylabel=f"speed of the output\n({shown})")
     ax.set(xlim=(0, 1), ylim=(0, max(top, ax.get_ylim()[1])))  # axes that share a scale have that of both
-    label_ends(ax, {name: end for name, end in ends.items() if name} | {"even motion": (1.0, "0.4")})
+    label_ends(ax, {**_ends_of_lines(ax), "even motion": (1.0, "0.4")})
     return ax
+
+
+def _ends_of_lines(ax: Axes) -> dict[str, tuple[float, Any]]:
+    """Where every named line on the Axes ends, those of earlier calls too, and its colour."""
+    lines = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+    heights = {str(line.get_label()): np.asarray(line.get_ydata(), np.float64)[-1:] for line in lines}
+    colours = {str(line.get_label()): line.get_color() for line in lines}
+    return {name: (float(end[0]), colours[name]) for name, end in heights.items() if end.size}
 
 
 def speeds(curves: xr.Dataset, step: str) -> Float[np.ndarray, "pair step"]:

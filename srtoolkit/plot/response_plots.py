@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from srtoolkit.analysis.responses import SCALES, SHARE, first_boundary
+from srtoolkit.plot.colours import Palette, group_colours, named
 from srtoolkit.plot.style import axes_or_new, by_name, colour, legend, nanquartiles
 from srtoolkit.validation import check_variable
 
@@ -25,7 +27,16 @@ _LABELS = {
 }
 
 
-def response(responses: xr.Dataset | Mapping[str, xr.Dataset], of: str = "distance", *, ax: Axes | None = None) -> Axes:
+def response(
+    responses: xr.Dataset | Mapping[str, xr.Dataset],
+    of: str = "distance",
+    *,
+    ax: Axes | None = None,
+    color: Any = None,
+    palette: Palette | None = None,
+    label: str | None = None,
+    band: bool = True,
+) -> Axes:
     """How far the output moves by the size of the push: median and quartiles over prompts and directions.
 
     Both axes are logarithmic, so that a straight line is a power, and of slope 1 a response in proportion. A dotted
@@ -35,14 +46,21 @@ def response(responses: xr.Dataset | Mapping[str, xr.Dataset], of: str = "distan
         responses: From :func:`srtoolkit.perturb`; one result, or several by name.
         of: The response to draw.
         ax: Where to draw; a new figure by default.
+        color: One colour for all, as matplotlib takes it; by default the next ones of the Axes' property cycle, so that
+            a call for each group on the same Axes gives each its own.
+        palette: A palette of seaborn by its name, a list of colours, or a colour for each name.
+        label: What a single result is called in the legend.
+        band: Draw the quartiles.
     """
-    results = by_name(responses, ("size",), "srtoolkit.perturb")
+    results = named(by_name(responses, ("size",), "srtoolkit.perturb"), label)
     ax = axes_or_new(ax)
+    colours = group_colours(ax, list(results), color, palette)
     for index, (name, result) in enumerate(results.items()):
         values = check_variable(result, of, ("prompt", "direction", "size"), "of").values
         low, middle, high = nanquartiles(values.reshape(-1, values.shape[-1]))
-        ax.fill_between(result["size"], low, high, color=colour(index), alpha=0.18, lw=0)
-        ax.plot(result["size"], middle, color=colour(index), lw=2, label=name or None)
+        if band:
+            ax.fill_between(result["size"], low, high, color=colours[index], alpha=0.18, lw=0)
+        ax.plot(result["size"], middle, color=colours[index], lw=2, label=name or None)
     first = next(iter(results.values()))
     if SCALES.get(of) in first and np.isfinite(first[SCALES[of]]).any():
         half = SHARE * float(np.nanmedian(first[SCALES[of]]))

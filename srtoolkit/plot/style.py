@@ -51,6 +51,9 @@ AXIS_LABELS = {
     "winding": "length of the output's path / distance of its ends",
 }
 
+#: What tells the names at the ends of lines from other texts.
+_END = "_name of a line"
+
 #: Room between two labels at the ends of lines, as a share of the picture's height.
 LABEL_ROOM = 0.065
 
@@ -170,10 +173,14 @@ def logarithmic(ax: Axes, settings: Sequence[float], dense: bool = True) -> None
 def label_ends(ax: Axes, ends: Mapping[str, tuple[float, Any]]) -> None:
     """Names of lines at their right ends, in their colours, moved apart where they would overlap.
 
+    Names that an earlier call has put there are taken away: give those that are to stay again.
+
     Args:
         ax: Where to draw, with its final limits.
         ends: By name, the height at which the line ends, and its colour.
     """
+    for old in [text for text in ax.texts if text.get_label() == _END]:
+        old.remove()
     to_share = ax.transData + ax.transAxes.inverted()
     right = ax.get_xlim()[1]
     heights = {name: float(to_share.transform((right, height))[1]) for name, (height, _) in ends.items()}
@@ -181,7 +188,8 @@ def label_ends(ax: Axes, ends: Mapping[str, tuple[float, Any]]) -> None:
     needed = 1.2 * font_size_in_pixels(ax) / ax.get_window_extent().height  # low axes need more
     places = spread_out([heights[name] for name in ordered], max(LABEL_ROOM, needed))
     for name, place in zip(ordered, places, strict=True):
-        ax.text(1.015, place, name, color=ends[name][1], transform=ax.transAxes, va="center", fontsize="small")
+        beside: dict[str, Any] = {"transform": ax.transAxes, "va": "center", "fontsize": "small", "label": _END}
+        ax.text(1.015, place, name, color=ends[name][1], **beside)
 
 
 def font_size_in_pixels(ax: Axes) -> float:

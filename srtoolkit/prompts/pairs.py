@@ -16,10 +16,11 @@ from torch import Tensor
 from srtoolkit import reference
 from srtoolkit.models.checks import check_model, check_tokens
 from srtoolkit.models.model import Model
+from srtoolkit.prompts import showing
 from srtoolkit.validation import listed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PromptPairs:
     """Pairs of prompts A and B, tokenised for one model. Prompts may differ in length; none is padded.
 
@@ -86,6 +87,19 @@ class PromptPairs:
         both = zip(self.tokens_a, self.tokens_b, strict=True)
         return tuple(len(a) == len(b) and torch.equal(a[:-1], b[:-1]) and not torch.equal(a, b) for a, b in both)
 
+    @property
+    def same_last_token(self) -> tuple[bool, ...]:
+        """For each pair, whether its prompts end in the same token: after an early block their ends are then close."""
+        return tuple(
+            bool(len(a) and len(b) and a[-1] == b[-1]) for a, b in zip(self.tokens_a, self.tokens_b, strict=True)
+        )
+
+    def __repr__(self) -> str:
+        return showing.line(self)
+
+    def _repr_html_(self) -> str:
+        return showing.table(self)
+
     def swapped(self) -> PromptPairs:
         """The same pairs with A and B exchanged: the path then runs in the other prompt's context."""
         sides = (self.tokens_b, self.tokens_a, self.text_b, self.text_a)
@@ -146,9 +160,9 @@ def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPa
         TypeError: ``texts`` is no list of strings.
         ValueError: There are fewer than two prompts, one stands twice, or one is empty or too long.
     """
-    given, texts = texts, [] if isinstance(texts, str) else listed(texts) or []
-    if any(not isinstance(text, str) for text in texts):
-        raise TypeError(f"texts: expected a list of strings, got {str(given)[:200]!r}.")
+    given, texts = texts, listed(texts) or []
+    if isinstance(given, str) or any(not isinstance(text, str) for text in texts):
+        raise TypeError(f"texts: expected a list of strings, got {_described(given)}.")
     if len(texts) < 2 or len(set(texts)) != len(texts):
         raise ValueError(
             f"{len(texts)} prompts, {len(set(texts))} of them different: expected two or more, all different."
@@ -193,6 +207,7 @@ def _from_text(
     model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None, bos: bool, source: str
 ) -> PromptPairs:
     model, bos, given = check_model(model), check_flag(bos, "bos"), pairs
+    _refuse_two_lists(pairs)
     couples = [] if isinstance(pairs, str) else [_couple(pair) for pair in listed(pairs) or []]
     pairs = [couple for couple in couples if couple is not None]
     if not pairs or len(pairs) < len(couples):
@@ -209,6 +224,28 @@ def _from_text(
         check_lengths(model, side)
     text_a, text_b = zip(*pairs, strict=True)
     return PromptPairs(tuple(sides[0]), tuple(sides[1]), text_a, text_b, names, bos, source)
+
+
+def _refuse_two_lists(pairs: Any) -> None:
+    """Refuse all prompts A in one list and all B in another: two of each would be taken for two pairs.
+
+    Pairs as lists in a list, as JSON has them, are left alone.
+    """
+    two = isinstance(pairs, list | tuple) and len(pairs) == 2 and all(isinstance(side, list | tuple) for side in pairs)
+    if not two or any(not isinstance(text, str) for side in pairs for text in side):
+        return
+    lengths = {len(side) for side in pairs}
+    if lengths != {2} or (isinstance(pairs, tuple) and all(isinstance(side, list) for side in pairs)):
+        raise ValueError(
+            f"pairs: expected a list of (A, B), got two lists of {len(pairs[0])} and {len(pairs[1])} texts. "
+            "If these are all prompts A and all prompts B, give list(zip(a, b, strict=True)); if each is a pair, write "
+            "them as tuples: [(a, b), (a, b)]."
+        )
+
+
+def _described(given: Any) -> str:
+    kind = "one text" if isinstance(given, str) else type(given).__name__
+    return f"{kind}: {str(given)[:200]!r}"
 
 
 def _couple(pair: Any) -> tuple[str, str] | None:

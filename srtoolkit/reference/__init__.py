@@ -12,6 +12,10 @@ from srtoolkit.reference.entries import CLAIMS, Criterion, criteria, criterion
 __all__ = ["CLAIMS", "Criterion", "criteria", "criterion", "janiak2024"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 @cache
 def _load() -> str:
     return files("srtoolkit.reference").joinpath("data/janiak2024.json").read_text(encoding="utf-8")

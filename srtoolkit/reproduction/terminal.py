@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from srtoolkit.costs.words import duration, number, size
 from srtoolkit.profiles import Profile
 from srtoolkit.reproduction.page import LEADS, REACH, main_number, measured_on
 from srtoolkit.reproduction.running import Outcome
@@ -44,11 +44,18 @@ def show_plan(console: Console, figures: pd.DataFrame) -> None:
         console: Console to print on.
         figures: From :func:`srtoolkit.reproduction.planning.list_figures`.
     """
-    table = _table("figure", "shows", "on", "measurements", "there")
+    table = _table("figure", "shows", "on", "measured")
     for _, row in figures.iterrows():
-        on = f"[red]{escape(row['error'])}[/red]" if row["error"] else escape(row["models"]) or "configurations"
-        table.add_row(row["figure"], row["shows"], on, str(row["measurements"]), str(row["there"]))
+        on = f"[red]{escape(row['error'])}[/red]" if row["error"] else escape(_few(row["models"])) or "configurations"
+        done = f"{row['there']} of {row['measurements']}" if row["measurements"] else ""
+        table.add_row(row["figure"], row["shows"], on, done)
     console.print(table)
+
+
+def _few(models: str) -> str:
+    """Names of one or two models; of more, the first and how many there are beside it."""
+    names = models.split(", ")
+    return models if len(names) <= 2 else f"{names[0]} and {len(names) - 1} more"
 
 
 def show_costs(console: Console, costs: pd.DataFrame) -> None:
@@ -58,41 +65,26 @@ def show_costs(console: Console, costs: pd.DataFrame) -> None:
         console: Console to print on.
         costs: From :func:`srtoolkit.reproduction.planning.estimate`.
     """
-    table = _table("to be measured", "on", "times", "forward tokens", "FLOP", "memory", "download", "time")
-    for column in table.columns[2:]:
-        column.justify = "right"
+    table = _table("to be measured", "times", "memory", "download", "time")
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
     for _, row in costs.iterrows():
         if row["what"] == "total":
             table.add_section()
-        table.add_row(
-            row["what"], escape(row["model"]), str(row["times"]), f"{row['forward_tokens']:,.0f}",
-            f"{row['flops']:.1e}", f"{row['peak_bytes'] / 2**30:.1f} GiB", _gigabytes(row["download_bytes"]),
-            duration(row["seconds"]),
-        )  # fmt: skip
+        what = f"{row['what']}, {row['model']}" if row["model"] else row["what"]
+        memory, download, seconds = (float(row[name]) for name in ("peak_bytes", "download_bytes", "seconds"))
+        table.add_row(escape(what), str(row["times"]), size(memory), size(download), duration(seconds))
     console.print(table)
+    total = costs.iloc[-1]
+    console.print(
+        f"In all {number(float(total['forward_tokens']))} tokens and {number(float(total['flops']))} operations.",
+        highlight=False,
+    )
     console.print(
         "Measurements that several figures share are made once, and one model is in memory at a time. Times are for "
         "this machine, from measuring it for some seconds; downloads are not in them.",
         highlight=False,
     )
-
-
-def duration(seconds: float) -> str:
-    """A duration in words.
-
-    Args:
-        seconds: The duration in seconds.
-    """
-    if np.isnan(seconds):
-        return ""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count else ""
 
 
 def _table(*columns: str) -> Table:

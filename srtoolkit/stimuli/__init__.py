@@ -6,3 +6,7 @@ from srtoolkit.stimuli.encoders import similarity
 from srtoolkit.stimuli.sets import classes, contrasts, exchanged_verses, last_words, verses
 
 __all__ = ["classes", "contrasts", "exchanged_verses", "last_words", "similarity", "verses"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,3 +4,7 @@ from srtoolkit.toy.boundary_maps import BoundaryMap, ball, cone, half_space, res
 from srtoolkit.toy.feature_maps import FeatureMap, features
 
 __all__ = ["BoundaryMap", "FeatureMap", "ball", "cone", "features", "half_space", "respond", "staircase"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -72,6 +72,30 @@ def test_number_formats(tiny_folder, dtype):
     assert noise < 1e-9 if dtype == "float64" else noise < 0.2
 
 
+def test_a_number_format_may_be_given_as_torch_has_it(tiny_folder):
+    by_name = srt.load_model(str(tiny_folder), dtype="bfloat16")
+    given = srt.load_model(str(tiny_folder), dtype=torch.bfloat16, device=torch.device("cpu"))
+    assert given.dtype == "bfloat16" and given.hf.dtype == torch.bfloat16
+    assert given.fingerprint == by_name.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [("gpu", r"device='gpu': expected 'auto', 'cpu', 'cuda'"), ("cuda:99", r"device='cuda:99': torch .*device='auto'")],
+)
+def test_a_device_that_is_not_there_is_a_sentence_before_anything_is_fetched(monkeypatch, device, words):
+    monkeypatch.setattr("srtoolkit.models.sources.suite.Suite.load", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(ValueError, match=words):
+        srt.load_model("nano-1m", device=device)
+
+
+def test_a_folder_without_a_tokenizer_says_so_at_loading(broken_copy):
+    for file in broken_copy.glob("*token*"):
+        file.unlink()
+    with pytest.raises(ValueError, match=r"there is no tokenizer among its files.*save_pretrained"):
+        srt.load_model(str(broken_copy))
+
+
 def test_device_map_passes_through(tiny_folder):
     assert srt.load_model(str(tiny_folder), device_map="cpu").device.type == "cpu"
     with pytest.raises(ValueError, match="no_such_device"):

@@ -205,6 +205,12 @@ def test_a_notebook_without_kernel_has_the_picture(panel, tmp_path):
     assert Image.open(tmp_path / "it.png").size == (300, 200)
 
 
+def test_a_picture_is_not_saved_under_a_name_that_lies(panel, tmp_path):
+    with pytest.raises(ValueError, match=r"it\.pdf'.*\.png.*srt\.plot"):
+        panel.save(tmp_path / "it.pdf")
+    assert not list(tmp_path.iterdir())
+
+
 def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)))
 

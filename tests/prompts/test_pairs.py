@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import jaxtyping
 import pytest
 
 import srtoolkit as srt
@@ -19,6 +20,14 @@ def reader():
     model = tiny("llama", vocab_size=4096)
     model.tokenizer = load_suite_tokenizer()
     return model
+
+
+@pytest.fixture
+def unchecked():
+    """Shapes are checked while tests run, and not in use: here the call must see what the user gives it."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_a_text_that_starts_with_bos_gets_no_second(reader):
@@ -48,3 +57,37 @@ def test_the_papers_pairs_say_where_more_than_the_last_token_differs(reader):
 def test_pairs_that_differ_earlier_or_not_at_all_are_no_pairs_of_the_last_token(reader):
     texts = [(" a b", " a c"), (" b a", " c a"), (" a", " a"), (" a", " a b"), (" a", " b")]
     assert srt.prompts.from_text(reader, texts).last_token_only == (True, False, False, False, True)
+
+
+def test_pairs_are_shown_in_a_line_and_as_a_table_of_escaped_texts(reader):
+    pairs = srt.from_text(reader, [("<b>a", "x & y in"), ("it is in", "w" * 90 + " in")], labels=["<i>", "two"])
+    assert "\n" not in repr(pairs) and len(repr(pairs)) < 200 and "tensor" not in repr(pairs)
+    assert repr(pairs).startswith("PromptPairs(2 pairs of ") and "'<b>a' to 'x & y in'" in repr(pairs)
+    assert "1 with the same last token" in repr(pairs)
+    table = pairs._repr_html_()
+    assert "<td>&lt;b&gt;a</td><td>x &amp; y in</td>" in table and "<td>&lt;i&gt;</td>" in table and "<b>" not in table
+    assert table.count("same last token") == 2  # of the pair, and in the caption
+    assert "…" + "w" * 57 + " in" in table and "w" * 58 not in table
+    many = srt.sample_pairs(reader, 40, length=5)
+    assert many._repr_html_().count("<tr>") == 1 + 12 + 1 and "and 28 more" in many._repr_html_()
+    assert repr(many[:0]) == f"PromptPairs(0 pairs of no tokens; source: {many.source})"
+
+
+@pytest.mark.parametrize(
+    "two", [(["a", "b", "c"], ["d", "e", "f"]), [["a", "b", "c"], ["d", "e"]], (["a", "b"], ["c", "d"])]
+)
+def test_all_prompts_a_and_all_prompts_b_in_two_lists_are_noticed(reader, unchecked, two):
+    with pytest.raises(ValueError, match=r"got two lists of \d and \d texts.*list\(zip\(a, b"):
+        srt.from_text(reader, two)
+    with pytest.raises(ValueError, match=r"list\(zip\(a, b"):
+        srt.interpolate(reader, two, steps=3)
+
+
+@pytest.mark.parametrize("pairs", [[["a", "b"], ["c", "d"]], [("a", "b"), ("c", "d")], (("a", "b"), ("c", "d"))])
+def test_two_pairs_are_two_pairs(reader, unchecked, pairs):
+    assert srt.from_text(reader, pairs).text_a == ("a", "c")
+
+
+def test_one_text_is_no_list_of_prompts(reader, unchecked):
+    with pytest.raises(TypeError, match="expected a list of strings, got one text: 'one string'"):
+        srt.all_pairs(reader, "one string")

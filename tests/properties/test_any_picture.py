@@ -213,16 +213,14 @@ def test_what_is_no_result_is_refused(name, value):
 
 
 @cases(30)
-@given(odd, st.sampled_from(["paper", "bins", "top", "anchor", "gates", "count"]), planes())
+@given(odd, st.sampled_from(["paper", "color", "palette", "bins", "top", "anchor", "gates", "count"]), planes())
 def test_odd_settings_of_pictures_are_refused_or_drawn(value, setting, picture):
+    line = {"relative_distance": (("pair", "alpha"), [[0, 1.0]]), "degenerate": ("pair", [False])}
+    curve = xr.Dataset(line, {"alpha": [0, 1]})
     call = {
-        "paper": lambda: srt.plot.median_curve(
-            xr.Dataset(
-                {"relative_distance": (("pair", "alpha"), [[0, 1.0]]), "degenerate": ("pair", [False])},
-                {"alpha": [0, 1]},
-            ),
-            paper=value,
-        ),
+        "paper": lambda: srt.plot.median_curve(curve, paper=value),
+        "color": lambda: srt.plot.median_curve(curve, color=value),
+        "palette": lambda: srt.plot.median_curve(curve, palette=value),
         "bins": lambda: srt.plot.slope_histogram(GOOD, bins=value),
         "top": lambda: srt.plot.tokens(picture, repr, top=value),
         "anchor": lambda: srt.plot.margin(picture, value),

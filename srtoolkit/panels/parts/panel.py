@@ -14,6 +14,7 @@ from typing import Any
 import ipywidgets as W
 import xarray as xr
 
+from srtoolkit.files.disk import write_whole
 from srtoolkit.panels.parts.picture import Picture
 from srtoolkit.panels.parts.worker import Job, Worker
 
@@ -109,9 +110,17 @@ class Panel(W.VBox):
         """Write the picture that is shown as a PNG file.
 
         Args:
-            path: Path of the file to write.
+            path: Path of the file to write; it ends in ``.png``.
+
+        Raises:
+            ValueError: The path ends in something else.
         """
-        Path(path).write_bytes(self.png)
+        if Path(path).suffix.lower() != ".png":
+            raise ValueError(
+                f"path={str(path)!r}: the picture of this panel is a PNG; expected a name that ends in .png. "
+                "panel.code() has the calls that make its result, and srt.plot draws it in any format."
+            )
+        write_whole(Path(path), self.png, "save elsewhere")
 
     def submit(self, job: Job, then: Callable[[Any], None], text: str) -> None:
         """Compute in the background, then show the result; a later call replaces this one.
