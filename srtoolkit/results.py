@@ -9,6 +9,7 @@ Axes, everywhere in the project:
 ``context``    a prompt into which points are patched
 ``pos``        position of a token in its prompt; ``_pos`` where prompts differ in length
 ``text``       one text that is embedded
+``alternative``  another token's activation towards which a token's is moved, the nearest first
 ``alpha``      place on the path from A (0) to B (1)
 ``beta``       place across it, in a plane, from the line AB (0) to C (1)
 ``anchor``     A, B or C: a prompt whose activation spans a plane
@@ -42,6 +43,7 @@ Axes, everywhere in the project:
 ``quantity``   name of a summarised measure
 ``resample``   one drawing of the bootstrap; the first may be all pairs as they are
 ``direction``  one direction, or mixture of two, along which an activation is pushed
+``draw``       one random direction of several at a point
 ``size``       how far it is pushed
 ``couple``     two directions that are mixed
 ``inverse``    a value of 1/p that is tried

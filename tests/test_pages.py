@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import time
 from pathlib import Path
@@ -33,6 +34,9 @@ def test_a_pages_python_runs(name, tmp_path, quiet):
     if PAGES[name] in RECIPES:
         assert drawn and drawn <= {path.name for path in tmp_path.glob("*.png")}
         assert taken < 30, f"{taken:.0f} s: a recipe takes ten on a machine that is left alone"
+    for drawn in tmp_path.glob("*.pdf"):
+        assert b"/TrueType" in drawn.read_bytes() or b"/CIDFontType2" in drawn.read_bytes()
+        assert b"/Type3" not in drawn.read_bytes()
     assert not plt.get_fignums()
 
 
@@ -77,6 +81,15 @@ def test_no_python_escapes_by_another_fence():
         fences = len(re.findall(r"^\s*(?:```|~~~)\s*\{?(?:python|py|code)\b", text, re.MULTILINE))
         told = len(code_blocks._FENCE.findall(text))
         assert fences == told, page
+
+
+def test_commands_that_pages_name_are_there():
+    targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split())
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text()
+        assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets, page
+        modules = re.findall(r"python -m ((?:docs|srtoolkit|benchmarks)[\w.]*)", text)
+        assert all(importlib.util.find_spec(name) for name in modules), page
 
 
 def test_the_readme_has_the_outcomes_of_the_stored_notebooks():

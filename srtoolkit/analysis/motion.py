@@ -61,7 +61,8 @@ def motion(
         length: For ``"logits"``: the distance of two predictions, ``"hellinger"``, or ``"jsd"`` for the square root of
             the Jensen-Shannon divergence.
         jump_speed: Speed above which a step is fast, best from :func:`srtoolkit.calibrate_jump`; ``None`` is
-            ``JUMP_SPEED`` (2.0), and for ``"logits"`` ``JUMP_SPEED_PREDICTIONS`` (5.2).
+            ``JUMP_SPEED`` (2.0), and for ``"logits"`` ``JUMP_SPEED_PREDICTIONS`` (5.2), both settled on 50 points. At
+            10 points an eighth of the jumps is missed.
 
     Returns:
         A Dataset with dim ``pair``: ``peak`` (largest speed), ``peak_at`` (its alpha), ``calm_a`` and ``calm_b`` (mean

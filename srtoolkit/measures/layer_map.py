@@ -17,6 +17,7 @@ from srtoolkit.measures.curves import DEGENERATE
 from srtoolkit.measures.dataset import pairs_dataset
 from srtoolkit.measures.paths import Path
 from srtoolkit.measures.progress import reporting
+from srtoolkit.measures.rounding import SHARE, rounding_share, warn_of_rounding
 from srtoolkit.measures.walk import LOGPROB_BYTES, PAIRS_AT_ONCE, Rows, Walk, set_out
 from srtoolkit.models.checks import check_model
 from srtoolkit.models.model import Model
@@ -67,8 +68,9 @@ def layer_map(
 
     Returns:
         A Dataset with dims ``pair``, ``write``, ``read``: ``peak``, and ``peak_at``, the alpha at which it is. They are
-        NaN where the block that is read is not behind the patched one, where outputs are NaN or infinite, and where
-        both ends of a path give the same.
+        NaN where the block that is read is not behind the patched one, where outputs are NaN or infinite, where both
+        ends of a path give the same, and where steps are so small that rounding could explain a good part of the
+        steepest: these are flagged ``rounded``, as :func:`srtoolkit.interpolate` does it.
 
     Raises:
         ValueError: A prompt, block, number of steps or path is not valid, or a block has no part that is asked for.
@@ -80,7 +82,8 @@ def layer_map(
     check_reads(model, [f"{part}.{block}" for block in behind], min(blocks))
     alphas = torch.linspace(0, 1, steps)
     shape = len(pairs), len(blocks), len(behind)
-    found = {name: np.full(shape, np.nan) for name in ("peak", "peak_at")}
+    found: dict[str, Any] = {name: np.full(shape, np.nan) for name in ("peak", "peak_at")}
+    found["rounded"] = np.zeros(shape, dtype=bool)
     each = len(pairs) * steps
     with reporting(progress, each * len(blocks), "layer map") as report:
         for row, block in enumerate(blocks):
@@ -89,7 +92,12 @@ def layer_map(
             for name, values in found.items():
                 values[:, row, block + 1 - behind[0] :] = measured[name]
             warn_of_overflow(model, pairs.tokens_a, measured["undefined"], block)
-    words = {"peak": "largest speed along its own path (even motion has 1)", "peak_at": "alpha of the largest speed"}
+    warn_of_rounding(model, found["rounded"].any(axis=(1, 2)), steps)
+    words = {
+        "peak": "largest speed along its own path (even motion has 1)",
+        "peak_at": "alpha of the largest speed",
+        "rounded": "whether rounding could explain a good part of the steepest step",
+    }
     data = {name: (("pair", "write", "read"), values, {"long_name": words[name]}) for name, values in found.items()}
     about: dict[str, Any] = {"steps": steps, "reads": part, "path": walk.path}
     return pairs_dataset(model, pairs, data, {"write": blocks, "read": behind}, **about)
@@ -123,7 +131,9 @@ def _read_behind(walk: Walk, part: str, progress: Progress) -> Rows:
             model, batch.context, batch.points, layer=walk.layer, reads=names, method=batch.method,
             progress=batch.progress,
         )  # fmt: skip
-        peaks = [_peak(said[name], alphas, torch.finfo(model.hf.dtype).eps) for name in names]
+        peaks = [
+            _peak(said[name], alphas, batch.points, walk, walk.layer + 1 + place) for place, name in enumerate(names)
+        ]
         finite = torch.stack([values.isfinite().flatten(1).all(1) for values in said.values()]).all(0)
         each = {name: torch.stack([peak[name] for peak in peaks], dim=1) for name in peaks[0]}
         found.put(batch.rows, {**each, "undefined": ~finite})
@@ -131,14 +141,30 @@ def _read_behind(walk: Walk, part: str, progress: Progress) -> Rows:
 
 
 def _peak(
-    outputs: Float[Tensor, "pair alpha width"], alphas: Float[np.ndarray, " alpha"], eps: float
-) -> dict[str, Float[Tensor, " pair"]]:
-    """The largest speed of each path and where it is, NaN where its ends are the same or a value is not finite."""
-    steps = outputs.diff(dim=1).norm(dim=-1).double().cpu().numpy()
+    outputs: Float[Tensor, "pair alpha width"],
+    alphas: Float[np.ndarray, " alpha"],
+    points: Float[Tensor, "pair alpha width"],
+    walk: Walk,
+    read: int,
+) -> dict[str, Tensor]:
+    """The largest speed of each path and where it is, NaN where its ends are the same, it is rounded or not finite."""
+    steps = _steps(outputs)
     apart, norm = (outputs[:, -1] - outputs[:, 0]).norm(dim=-1), outputs[:, 0].norm(dim=-1)
     speed = speed_of(alphas, steps)
     steepest = speed.argmax(axis=1)
     places = (alphas[steepest] + alphas[steepest + 1]) / 2
-    moves = (apart > max(DEGENERATE, 10 * eps) * norm).cpu().numpy() & np.isfinite(steps).all(axis=1)
+    tiny = max(DEGENERATE, 10 * torch.finfo(walk.model.hf.dtype).eps)
+    moves = (apart > tiny * norm).cpu().numpy() & np.isfinite(steps).all(axis=1)
+    share = rounding_share(walk.model, walk.layer, _steps(points), _largest(points), steps, _largest(outputs), read)
+    rounded = moves & (share > SHARE)
     peaks = {"peak": speed.max(axis=1), "peak_at": places}
-    return {name: torch.from_numpy(np.where(moves, values, np.nan)) for name, values in peaks.items()}
+    told = {name: torch.from_numpy(np.where(moves & ~rounded, values, np.nan)) for name, values in peaks.items()}
+    return {**told, "rounded": torch.from_numpy(rounded)}
+
+
+def _steps(points: Float[Tensor, "pair alpha width"]) -> Float[np.ndarray, "pair step"]:
+    return points.diff(dim=1).norm(dim=-1).double().cpu().numpy()
+
+
+def _largest(points: Float[Tensor, "pair alpha width"]) -> Float[np.ndarray, " pair"]:
+    return points.norm(dim=-1).amax(dim=1).double().cpu().numpy()

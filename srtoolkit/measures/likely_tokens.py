@@ -10,6 +10,9 @@ from srtoolkit.models.checks import check_model
 from srtoolkit.models.model import Model
 from srtoolkit.validation import check_whole
 
+#: Number of tokens before one from which it is told what it adds to a text.
+_BEFORE = 8
+
 
 def likeliest(
     logits: Float[Tensor, "*point d_vocab"], top: int
@@ -38,6 +41,26 @@ def texts_of(model: Model, tokens: Int[np.ndarray, "*point"]) -> Shaped[np.ndarr
     ids, places = np.unique(tokens, return_inverse=True)
     texts = np.array([model.token_text(token) if token >= 0 else "" for token in ids.tolist()])
     return texts[places].reshape(tokens.shape)
+
+
+def pieces_of(model: Model, tokens: Int[Tensor, " pos"]) -> list[str]:
+    """What each token of a text adds to it; joined they are the text.
+
+    A token alone may lack the space before it, and a letter of several tokens is in the last of them.
+
+    Args:
+        model: The model whose tokenizer is used.
+        tokens: Token ids of the text.
+    """
+    ids, found = tokens.tolist(), []
+    for place in range(len(ids)):
+        start = max(0, place - _BEFORE)
+        before, after = (
+            str(model.tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=False)).rstrip("\ufffd")
+            for end in (place, place + 1)
+        )
+        found.append(after[len(before) :])
+    return found
 
 
 def check_top(model: Model, top: int, least: int = 1) -> int:

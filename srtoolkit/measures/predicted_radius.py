@@ -73,20 +73,39 @@ def predicted_radius(
                 model, context[row], rays.starts[some // k], rays.directions[some // k, some % k], layer=rays.layer,
                 reads=read,
             )  # fmt: skip
-            speed[some] = (_fisher(value, moved) if read == "logits" else moved.norm(dim=-1)).double().cpu()
-    # The Kullback-Leibler divergence grows as half the squared speed, the squared Hellinger distance as an eighth.
-    reach = {"kl": (2 * delta) ** 0.5, "hellinger": 8**0.5 * delta}.get(metric, delta)
+            speed[some] = speed_of(read, value, moved).double().cpu()
     shape = ("prompt", "direction")
     words = {"long_name": "distance at which the output would have moved by delta", "units": "activation units"}
     data = {
-        "predicted_radius": (shape, (reach / speed).reshape(n, k).numpy(), words),
+        "predicted_radius": (shape, (speed_to(metric, delta) / speed).reshape(n, k).numpy(), words),
         "speed": (shape, speed.reshape(n, k).numpy(), {"long_name": "root of the local metric along the direction"}),
     }
     return rays.to_dataset(model, data, delta=delta, metric=metric)
 
 
-def _fisher(logits: Float[Tensor, "row width"], moved: Float[Tensor, "row width"]) -> Float[Tensor, " row"]:
-    """``sqrt(v' (diag(p) - p p') v)``, the standard deviation of ``v`` under the prediction."""
-    p = logits.double().softmax(dim=-1)
-    v = moved.double()
+def speed_to(metric: str, delta: float) -> float:
+    """Speed at which an output that goes on as it starts has moved by ``delta`` after a push of 1.
+
+    The Kullback-Leibler divergence grows as half the squared speed, the squared Hellinger distance as an eighth.
+
+    Args:
+        metric: A name in ``PREDICTED``.
+        delta: How far it is to move.
+    """
+    return {"kl": (2 * delta) ** 0.5, "hellinger": 8**0.5 * delta}.get(metric, delta)
+
+
+def speed_of(read: str, value: Float[Tensor, "row width"], moved: Float[Tensor, "row width"]) -> Float[Tensor, " row"]:
+    """Root of the local metric along a direction: of logits, the derivative's standard deviation under the prediction.
+
+    That is ``sqrt(v' (diag(p) - p p') v)``; of other outputs, the derivative's length.
+
+    Args:
+        read: What was read: ``"logits"``, or anything else.
+        value: The outputs.
+        moved: Their derivatives.
+    """
+    if read != "logits":
+        return moved.norm(dim=-1)
+    p, v = value.double().softmax(dim=-1), moved.double()
     return (p * (v - (p * v).sum(dim=-1, keepdim=True)) ** 2).sum(dim=-1).sqrt()

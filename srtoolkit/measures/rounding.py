@@ -29,6 +29,7 @@ def rounding_share(
     input_norm: Float[np.ndarray, " pair"],
     output_step: Float[np.ndarray, "pair step"],
     output_norm: Float[np.ndarray, " pair"],
+    read: int | None = None,
 ) -> Float[np.ndarray, " pair"]:
     """Share of each pair's steepest output step that rounding could make, root mean square, without unit.
 
@@ -47,9 +48,11 @@ def rounding_share(
         input_norm: Norm of the points.
         output_step: Distance of each output from the one before.
         output_norm: Norm of the outputs.
+        read: Block whose output was read; ``None`` where it is behind the final norm.
     """
     eps = torch.finfo(model.hf.dtype).eps
-    roundings = 2 + 2 * (model.n_layers - 1 - layer)  # of the path, twice in each block behind, of the final norm
+    last = model.n_layers - 1 if read is None else read
+    roundings = 1 + 2 * (last - layer) + (read is None)  # of the path, twice in each block behind, of the final norm
     steepest = np.nan_to_num(output_step).argmax(axis=1)[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         of_path, of_output = (

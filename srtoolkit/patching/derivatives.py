@@ -61,8 +61,10 @@ def directional(
     directions = check_points(model, directions[:, None], len(context), "directions")[:, 0]
     fitting = METHODS["full"].points_that_fit(model, context.shape[1], 1, Readout((reads,), layer))
     found = [
-        _both_ways(model, layer, reads, *part)
-        for part in zip(*(each.split(max(1, fitting // 2)) for each in (context, points, directions)), strict=True)
+        both_ways(model, functools.partial(_run, model, layer, reads, ids), at, way)
+        for ids, at, way in zip(
+            *(each.split(max(1, fitting // 2)) for each in (context, points, directions)), strict=True
+        )
     ]
     values, derivatives = (torch.cat(parts) for parts in zip(*found, strict=True))
     wide = torch.promote_types(values.dtype, torch.float32)
@@ -109,39 +111,53 @@ def gradient(
     return found
 
 
-def _both_ways(model: Model, layer: int, reads: str, *row: Tensor) -> tuple[Tensor, Tensor]:
-    """Forward mode; where some operation of the family has no formula for it, backwards twice."""
+def both_ways(
+    model: Model,
+    output: Callable[[Callable[[], Tensor]], Tensor],
+    points: Float[Tensor, "*point d_model"],
+    directions: Float[Tensor, "*point d_model"],
+) -> tuple[Tensor, Tensor]:
+    """Output at points and its derivative along directions, by forward mode.
+
+    Where some operation of the family has no formula for that, the derivative is taken backwards twice.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        output: Gives the output, of a function that gives the points as they enter the model.
+        points: The points.
+        directions: A direction for each.
+    """
     # The others have neither; PyTorch compiles its formulas on first use, by a way of its own that it calls deprecated.
     with model.lock, sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         try:
-            return _forwards(model, layer, reads, *row)
+            return _forwards(output, points, directions)
         except (NotImplementedError, RuntimeError) as error:
             if "forward" not in str(error).lower():
                 raise
-        return _backwards_twice(model, layer, reads, *row)
+        return _backwards_twice(output, points, directions)
 
 
 def _forwards(
-    model: Model, layer: int, reads: str, context: Tensor, points: Tensor, directions: Tensor
+    output: Callable[[Callable[[], Tensor]], Tensor], points: Tensor, directions: Tensor
 ) -> tuple[Tensor, Tensor]:
     with torch.no_grad(), forward_ad.dual_level():
-        output = _run(model, layer, reads, context, lambda: forward_ad.make_dual(points, directions))
-        value, derivative = forward_ad.unpack_dual(output)
+        found = output(lambda: forward_ad.make_dual(points, directions))
+        value, derivative = forward_ad.unpack_dual(found)
         return value.clone(), torch.zeros_like(value) if derivative is None else derivative.clone()
 
 
 def _backwards_twice(
-    model: Model, layer: int, reads: str, context: Tensor, points: Tensor, directions: Tensor
+    output: Callable[[Callable[[], Tensor]], Tensor], points: Tensor, directions: Tensor
 ) -> tuple[Tensor, Tensor]:
     """``J u`` as the derivative of ``J' w`` by ``w``, along ``u``."""
     with torch.enable_grad():
         at = points.detach().requires_grad_()
-        output = _run(model, layer, reads, context, lambda: at)
-        weights = torch.zeros_like(output, requires_grad=True)
-        (back,) = torch.autograd.grad(output, at, weights, create_graph=True)
+        found = output(lambda: at)
+        weights = torch.zeros_like(found, requires_grad=True)
+        (back,) = torch.autograd.grad(found, at, weights, create_graph=True)
         (derivative,) = torch.autograd.grad(back, weights, directions)
-    return output.detach(), derivative
+    return found.detach(), derivative
 
 
 def _itself(point: Tensor) -> Tensor:
@@ -150,24 +166,42 @@ def _itself(point: Tensor) -> Tensor:
 
 def _run(model: Model, layer: int, reads: str, context: Tensor, point: Callable[[], Tensor]) -> Tensor:
     """What is read at the last position, with a point put in that may carry derivatives."""
+
+    def put_in(stream: Tensor) -> Tensor:
+        return torch.cat([stream[:, :-1].detach(), point()[:, None].to(stream.device)], dim=1)
+
+    return run_hooked(model, layer, reads, {"input_ids": context, "use_cache": False}, put_in)[:, -1]
+
+
+def run_hooked(
+    model: Model, layer: int, reads: str, inputs: dict[str, Any], put_in: Callable[[Tensor], Tensor]
+) -> Float[Tensor, "row pos width"]:
+    """What is read at all positions of a pass, by plain hooks, with what is put in after a block.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`.
+        layer: Block whose output is replaced.
+        reads: ``"resid"``, ``"final_norm"`` or ``"logits"``.
+        inputs: Arguments of the model's forward pass.
+        put_in: Gives the residual stream that takes the place of the block's own; either may carry derivatives.
+    """
     blocks, seen = model.hf.get_submodule(model.anatomy.blocks), dict[str, Tensor]()
 
-    def put_in(_: Any, __: Any, output: Any) -> Any:
-        stream = output if isinstance(output, Tensor) else output[0]
-        changed = torch.cat([stream[:, :-1].detach(), point()[:, None].to(stream.device)], dim=1)
+    def change(_: Any, __: Any, output: Any) -> Any:
+        changed = put_in(output if isinstance(output, Tensor) else output[0])
         return changed if isinstance(output, Tensor) else (changed, *output[1:])
 
     def read(_: Any, __: Any, output: Any) -> None:
-        seen["read"] = (output if isinstance(output, Tensor) else output[0])[:, -1]
+        seen["read"] = output if isinstance(output, Tensor) else output[0]
 
     base = model.hf.get_submodule(model.anatomy.base)
-    handles = [blocks[layer].register_forward_hook(put_in)]
+    handles = [blocks[layer].register_forward_hook(change)]
     if reads != "logits":
         handles.append((blocks[-1] if reads == "resid" else base).register_forward_hook(read))
     root = model.hf if reads == "logits" else base
     try:
-        out = root(input_ids=context, use_cache=False)
+        out = root(**inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return out.logits[:, -1] if reads == "logits" else seen["read"]
+    return out.logits if reads == "logits" else seen["read"]

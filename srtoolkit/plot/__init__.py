@@ -13,16 +13,19 @@ from srtoolkit.plot.layer_plots import layer_map
 from srtoolkit.plot.median_plots import growth, medians, scaling
 from srtoolkit.plot.motion_plots import peak_against_calm, speed
 from srtoolkit.plot.plane_frame import ANCHOR_COLOURS, REGION_COLOURS
+from srtoolkit.plot.radius_plots import radii
 from srtoolkit.plot.region_plots import dendrogram, prompt_map, tokens_around_jump
 from srtoolkit.plot.response_plots import contour, response
 from srtoolkit.plot.slice_plots import margin, plane, plane_strip, regions, tokens
 from srtoolkit.plot.style import PALETTE, SIZE, notebook_style, scale_above_one
+from srtoolkit.plot.text_pages import TextPicture, text
 
 __all__ = [
     "ANCHOR_COLOURS",
     "PALETTE",
     "REGION_COLOURS",
     "SIZE",
+    "TextPicture",
     "contour",
     "curves",
     "decomposition",
@@ -45,6 +48,7 @@ __all__ = [
     "plane",
     "plane_strip",
     "prompt_map",
+    "radii",
     "regions",
     "response",
     "scale_above_one",
@@ -52,6 +56,7 @@ __all__ = [
     "slope_against",
     "slope_histogram",
     "speed",
+    "text",
     "tokens",
     "tokens_around_jump",
 ]

@@ -99,3 +99,13 @@ def test_permuted_paths_seldom_jump(seed):
     curves = srt.interpolate(srt.null_model(model, "permuted", seed=seed), pairs, reads="final_norm")
     moved = srt.motion(curves)
     assert float((moved.peak > JUMP_SPEED).mean()) <= 0.1 and float((moved.jumps > 0).mean()) <= 0.07
+
+
+def test_jumps_hardly_depend_on_the_number_of_points():
+    model = srt.load_model("nano-1m")
+    pairs = srt.sample_pairs(model, 100, seed=100)
+    few, usual, many = (
+        float((srt.motion(srt.interpolate(model, pairs, steps=steps, reads="final_norm")).jumps > 0).mean())
+        for steps in (25, 50, 200)
+    )
+    assert few <= usual <= many <= few + 0.06 and 0.4 < usual < 0.7

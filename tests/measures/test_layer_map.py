@@ -53,6 +53,22 @@ def test_one_pass_a_patched_block_reads_all_behind_it(text_model):
     assert len(passes) == 3
 
 
+def test_peaks_that_rounding_made_are_flagged_and_left_out(caplog):
+    """Random weights move evenly: in half precision what is far from that, and not flagged, is wrong."""
+    model, half = (srt.load_model("nano-1m", init="random", dtype=dtype) for dtype in ("float32", "bfloat16"))
+    pairs = srt.sample_pairs(model, 4)
+    even = srt.layer_map(model, pairs, steps=200, writes=[0, 5])
+    assert float(even.peak.max()) < 1.15 and not even.rounded.any()
+    stairs = srt.layer_map(half, pairs, steps=200, writes=[0, 5])
+    behind = even.peak.notnull()
+    assert (stairs.rounded == behind).all() and stairs.peak.isnull().all()
+    assert "4 of 4 pairs" in caplog.text and "dtype='float32'" in caplog.text
+    few = srt.layer_map(half, pairs, steps=5, writes=[0, 5])
+    assert not few.rounded.any() and float(few.peak.max()) < 1.15
+    flagged = srt.interpolate(half, pairs, steps=200, reads="resid").rounded
+    assert (stairs.rounded.sel(write=0, read=model.n_layers - 1) == flagged).all()
+
+
 def test_a_pair_whose_ends_are_one_has_no_peak(text_model):
     found = srt.layer_map(text_model, [("same", "same"), PAIRS[0]], steps=5)
     assert np.isnan(found.peak[0]).all() and np.isfinite(found.peak[1].sel(write=0)).all()

@@ -79,6 +79,8 @@ def test_the_share_is_that_of_the_steepest_step(text_model):
     found = rounding_share(text_model, 0, input_step, np.array([2.0]), output_step, np.array([3.0]))
     r_in, r_out = (0.3003 * 2**-23 * norm / step for norm, step in ((2, 0.1), (3, 0.5)))
     assert found[0] == pytest.approx((8 * (r_in**2 + r_out**2) / 2) ** 0.5, rel=1e-3)
+    after_two = rounding_share(text_model, 0, input_step, np.array([2.0]), output_step, np.array([3.0]), read=2)
+    assert after_two[0] == pytest.approx((5 * (r_in**2 + r_out**2) / 2) ** 0.5, rel=1e-3)
 
 
 def test_one_warning_says_how_many_and_what_to_do(caplog):

@@ -27,6 +27,10 @@ FLOORS = {
     "08_predictions": (2, 4),
     "09_explorer": (5, 10),
     "10_directions": (3, 6),
+    "11_boundaries": (2, 5),
+    "12_text": (1, 4),
+    "13_mechanism": (5, 7),
+    "14_regions": (2, 5),
 }
 
 

@@ -23,6 +23,7 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 NOT_ABOUT_TRAINING = {
     "emerge-untrained": "it says what a model without training does",
     "directions-random": "it is a control: random directions have no features to follow in any model",
+    "text-predicted": "derivatives describe any smooth network, and so rank the tokens of a text in any",
     "similar-same-token": "pairs that share their last token start close together in any model with these embeddings",
 }
 

@@ -31,6 +31,22 @@ WAYS = srt.directions.rows(torch.eye(32)[:2])
 MAP = srt.toy.features(2, 32, 2.0)
 RESPONSE = srt.toy.respond(MAP, MAP.draw(2, 1), srt.directions.mixtures(MAP.directions), [0.1, 0.5, 5])
 
+MAPPED = xr.Dataset(
+    {
+        name: ("pos", np.random.default_rng(number).normal(size=30))
+        for number, name in enumerate(("boundary", "surprisal", "entropy", "norm"))
+    }
+).assign(token=("pos", np.arange(30)))
+RADII = xr.Dataset(
+    {name: (("prompt", "direction"), np.ones((2, 1))) for name in ("radius", "predicted_radius")},
+    {"text": ("prompt", ["a", "b"])},
+)
+
+
+def a_map(**setting):
+    """A text's map with one setting of its own."""
+    return srt.text_map(model_of(), "ab", **{"among": 20, "alternatives": 1, **setting})
+
 
 def whole(value, low, high=10**9):
     """Whether a value is a whole number of a range, whoever made it."""
@@ -153,6 +169,16 @@ SETTINGS = {
         lambda v: srt.count_gate_flips(model_of(), PAIRS, steps=2, blocks=v),
         lambda v: (isinstance(v, str) and v == "all") or _blocks(v),
     ),
+    "count_regions last_token": (
+        lambda v: srt.count_regions(model_of(), PAIRS, steps=2, last_token=v),
+        lambda v: isinstance(v, str) and v in ("any", "different"),
+    ),
+    "count_regions level": (lambda v: srt.count_regions(model_of(), PAIRS, steps=2, level=v), share),
+    "count_regions layer": (lambda v: srt.count_regions(model_of(), PAIRS, steps=2, layer=v), lambda v: whole(v, 0, 3)),
+    "count_regions model": (lambda v: srt.count_regions(v, PAIRS), never),
+    "count_unseen level": (lambda v: srt.count_unseen([0, 0, 1], v), share),
+    "effective_regions moved": (lambda v: srt.effective_regions(v), never),
+    "region_labels moved": (lambda v: srt.region_labels(v), never),
     "continuation alphas": (lambda v: srt.continuation(model_of(), PAIRS, alphas=v, tokens=1), lambda v: _numbers(v)),
     "continuation tokens": (lambda v: srt.continuation(model_of(), PAIRS, tokens=v), lambda v: whole(v, 1, 254)),
     "continuation temperature": (
@@ -167,6 +193,24 @@ SETTINGS = {
         lambda v: srt.continuation(model_of(), PAIRS, tokens=1, position=v),
         lambda v: whole(v, -2, 1),
     ),
+    "freeze what": (lambda v: srt.freeze(model_of(), PAIRS, steps=2, what=v), same("mlp")),
+    "freeze at": (lambda v: srt.freeze(model_of(), PAIRS, steps=2, at=v), same("middle")),
+    "freeze blocks": (
+        lambda v: srt.freeze(model_of(), PAIRS, steps=2, blocks=v),
+        lambda v: v is None or _different(v, 1, 3),
+    ),
+    "freeze layer": (lambda v: srt.freeze(model_of(), PAIRS, steps=2, layer=v), lambda v: whole(v, 0, 2)),
+    "freeze steps": (lambda v: srt.freeze(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
+    "freeze reads": (lambda v: srt.freeze(model_of(), PAIRS, steps=2, reads=v), same("final_norm")),
+    "freeze model": (lambda v: srt.freeze(v, PAIRS), never),
+    "noise_growth steps": (lambda v: srt.noise_growth(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
+    "noise_growth draws": (lambda v: srt.noise_growth(model_of(), PAIRS, steps=2, draws=v), lambda v: whole(v, 1)),
+    "noise_growth size": (
+        lambda v: srt.noise_growth(model_of(), PAIRS, steps=2, size=v),
+        lambda v: real(v, 1e-6, 1e3),
+    ),
+    "noise_growth seed": (lambda v: srt.noise_growth(model_of(), PAIRS, steps=2, seed=v), lambda v: whole(v, 0)),
+    "noise_growth layer": (lambda v: srt.noise_growth(model_of(), PAIRS, steps=2, layer=v), lambda v: whole(v, 0, 2)),
     "layer_map steps": (lambda v: srt.layer_map(model_of(), PAIRS, steps=v), lambda v: whole(v, 2)),
     "layer_map writes": (
         lambda v: srt.layer_map(model_of(), PAIRS, steps=2, writes=v),
@@ -225,10 +269,38 @@ SETTINGS = {
         lambda v: whole(v, -2, 1),
     ),
     "patch reads": (lambda v: srt.patch(model_of(), TOKENS, POINTS, reads=v), same("final_norm")),
+    "patch held": (lambda v: srt.patch(model_of(), TOKENS, POINTS, held=v), lambda v: v is None),
     "patch method": (lambda v: srt.patch(model_of(), TOKENS, POINTS, method=v), same("auto")),
     "output_spread pairs": (lambda v: srt.output_spread(model_of(), v), never),
     "text_loss model": (lambda v: srt.text_loss(v, PAIRS), never),
     "text_loss pairs": (lambda v: srt.text_loss(model_of(), v), never),
+    "text_map model": (lambda v: srt.text_map(v, "ab"), never),
+    "text_map text": (
+        lambda v: srt.text_map(model_of(), v, among=20, alternatives=1),
+        lambda v: _prompts([v]) and len(model_of().tokenize(v)) > 1,
+    ),
+    "text_map delta": (lambda v: a_map(delta=v), lambda v: real(v, 1e-300, 1e308)),
+    "text_map metric": (lambda v: a_map(metric=v), lambda v: isinstance(v, str) and v in ("kl", "hellinger", "l2")),
+    "text_map layer": (lambda v: a_map(layer=v), lambda v: whole(v, 0, 3)),
+    "text_map alternatives": (lambda v: a_map(alternatives=v, among=60), lambda v: whole(v, 1, 10)),
+    "text_map among": (lambda v: a_map(among=v), lambda v: whole(v, 1, 10**5)),
+    "text_map seed": (lambda v: a_map(seed=v), seed),
+    "text_map tolerance": (lambda v: a_map(tolerance=v), share),
+    "text_map shuffle": (lambda v: a_map(shuffle=v), lambda v: v is None or whole(v, 0, 2**63 - 1)),
+    "shortfall radii": (lambda v: srt.shortfall(v), never),
+    "shortfall over": (lambda v: srt.shortfall(RADII, v), lambda v: v is None),
+    "shortfall bootstrap": (lambda v: srt.shortfall(RADII, bootstrap=v), never),
+    "text_correlation result": (lambda v: srt.text_correlation(v), never),
+    "text_correlation x": (
+        lambda v: srt.text_correlation(MAPPED, v),
+        lambda v: same("norm")(v) or same("surprisal")(v),
+    ),
+    "text_correlation of": (lambda v: srt.text_correlation(MAPPED, of=v), lambda v: same("norm")(v)),
+    "text_correlation given": (
+        lambda v: srt.text_correlation(MAPPED, given=v),
+        lambda v: _listed(list(v) if isinstance(v, dict) else v) == [],
+    ),
+    "text_correlation bootstrap": (lambda v: srt.text_correlation(MAPPED, bootstrap=v), never),
     "surprisal model": (lambda v: srt.surprisal(v, ["ab"]), never),
     "surprisal prompts": (lambda v: srt.surprisal(model_of(), v), never),
     "surprisal bos": (lambda v: srt.surprisal(model_of(), ["ab"], bos=v), lambda v: isinstance(v, bool)),

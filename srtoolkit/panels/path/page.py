@@ -15,6 +15,7 @@ import xarray as xr
 from srtoolkit.files.disk import write_text
 from srtoolkit.panels.path.story import facts_of, tell
 from srtoolkit.plot.style import by_name
+from srtoolkit.plot.text_pages import text
 
 _PLACE = files("srtoolkit.panels.path")
 
@@ -24,31 +25,44 @@ def explorer(
     path: str | Path,
     *,
     shuffled: xr.Dataset | Mapping[str, xr.Dataset] | None = None,
-    title: str = "From one prompt to another",
+    title: str | None = None,
 ) -> Path:
-    """Write a page on which one drags along paths: a curve for each pair, its motion, and what the model would say.
+    """Write a page on which one drags along paths, or reads the map of a text.
+
+    Of paths it shows a curve for each pair, its motion, and what the model would say; of a text, each token's distance
+    from its boundary as a colour, and all its numbers under the pointer.
 
     The page is one file that opens anywhere, needs no kernel, and asks nothing of any server.
 
     Args:
         results: From :func:`srtoolkit.interpolate` with ``top=50``; one result, or several by name. Every pair gets a
-            button.
+            button. Or one result of :func:`srtoolkit.text_map`.
         path: Path of the file to write.
         shuffled: The same of a model of shuffled weights (:func:`srtoolkit.null_model`), for comparison on request.
-        title: Heading of the page.
+        title: Heading of the page; by default, it says what is shown.
 
     Returns:
         The path of the file.
 
     Raises:
         TypeError: A result is no Dataset.
-        ValueError: A result was measured without ``top``, or ``shuffled`` holds other pairs.
+        ValueError: A result was measured without ``top``, or ``shuffled`` holds other pairs, or goes with a text.
         DiskError: The disk is full, or the file cannot be written.
     """
+    if isinstance(results, xr.Dataset) and "predicted_boundary" in results:
+        return _write_text(results, Path(path), shuffled, title)
     named = by_name(results, ("text_a", "text_b"), "srtoolkit.interpolate with top=50")
     nulls = by_name(shuffled, ("text_a", "step"), "srtoolkit.interpolate") if shuffled is not None else {}
     stories = [story for name, result in named.items() for story in _stories(name, result, nulls.get(name))]
-    return write_page(stories, path, title)
+    return write_page(stories, path, "From one prompt to another" if title is None else title)
+
+
+def _write_text(result: xr.Dataset, file: Path, shuffled: Any, title: str | None) -> Path:
+    """The page of a text's map."""
+    if shuffled is not None:
+        raise ValueError("shuffled: goes with paths; write the map of the shuffled model as a page of its own.")
+    write_text(file, text(result).page("How far each token is from its boundary" if title is None else title))
+    return file
 
 
 def write_page(stories: Sequence[Mapping[str, Any]], path: str | Path, title: str) -> Path:
@@ -74,9 +88,9 @@ def write_page(stories: Sequence[Mapping[str, Any]], path: str | Path, title: st
         "STORIES": json.dumps(list(stories), allow_nan=False).replace("<", "\\u003c"),  # no text may end the script
     }
     # In one go: a prompt may hold the name of a place, too.
-    text = re.sub(r"\{\{(TITLE|STYLE|SCRIPT|STORIES)\}\}", lambda found: parts[found[1]], page)
+    filled = re.sub(r"\{\{(TITLE|STYLE|SCRIPT|STORIES)\}\}", lambda found: parts[found[1]], page)
     file = Path(path)
-    write_text(file, text)
+    write_text(file, filled)
     return file
 
 
