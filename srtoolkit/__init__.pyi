@@ -29,6 +29,7 @@ from .analysis.predictions import (
     ratio_at_equal_output,
     token_change_at,
 )
+from .analysis.region_counts import count_unseen, effective_regions, region_labels
 from .analysis.regions import (
     cluster,
     map_prompts,
@@ -53,15 +54,18 @@ from .measures.baselines import path_cosine, token_distance
 from .measures.boundary import boundary
 from .measures.continuation import continuation
 from .measures.curves import interpolate
+from .measures.freezing import freeze
 from .measures.gate_flips import count_gate_flips, locate_gate_flips
 from .measures.layer_map import layer_map
 from .measures.loss import surprisal, text_loss
 from .measures.noise import noise_floor, output_spread
+from .measures.noise_growth import noise_growth
 from .measures.perturb import perturb
 from .measures.planes import lay_out
 from .measures.predicted_radius import predicted_radius
 from .measures.predictions import divergence, next_tokens
 from .measures.radius import radius
+from .measures.region_count import count_regions
 from .measures.slice_predictions import line_on_plane, slice_predictions
 from .measures.slices import slice_gates, slice_plane
 from .measures.text_map import text_map
@@ -121,17 +125,21 @@ __all__ = [
     "contrast",
     "correlation",
     "count_gate_flips",
+    "count_regions",
+    "count_unseen",
     "decompose",
     "directions",
     "divergence",
     "divergence_at_equal_output",
     "divergence_by_region",
+    "effective_regions",
     "equivalent",
     "estimate_cost",
     "exact_trend",
     "explorer",
     "first_boundary",
     "frame_effects",
+    "freeze",
     "from_text",
     "interpolate",
     "interquartile_range",
@@ -148,6 +156,7 @@ __all__ = [
     "motion",
     "next_tokens",
     "noise_floor",
+    "noise_growth",
     "null_model",
     "null_threshold",
     "output_spread",
@@ -170,6 +179,7 @@ __all__ = [
     "ratio_at_equal_output",
     "reference",
     "region_graph",
+    "region_labels",
     "same_place",
     "sample_pairs",
     "save",

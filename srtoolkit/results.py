@@ -43,6 +43,7 @@ Axes, everywhere in the project:
 ``quantity``   name of a summarised measure
 ``resample``   one drawing of the bootstrap; the first may be all pairs as they are
 ``direction``  one direction, or mixture of two, along which an activation is pushed
+``draw``       one random direction of several at a point
 ``size``       how far it is pushed
 ``couple``     two directions that are mixed
 ``inverse``    a value of 1/p that is tried

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,20 +10,19 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 from jaxtyping import Bool, Float
-from torch import Tensor
 
 from srtoolkit.measures.adaptive_curves import Rule, check_rule, pairs_at_once, run_adaptive
 from srtoolkit.measures.along_path import SUFFIXES, PointTable
+from srtoolkit.measures.even_curves import run_even
 from srtoolkit.measures.likely_tokens import check_top, texts_of
 from srtoolkit.measures.notes import note_of
 from srtoolkit.measures.own_outputs import check_end, own_outputs
 from srtoolkit.measures.paths import PATHS, Path
 from srtoolkit.measures.rounding import SHARE, rounding_share, warn_of_rounding
-from srtoolkit.measures.walk import Batch, Rows, Walk, points_held, set_out
+from srtoolkit.measures.walk import Rows, Walk, set_out
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress, named
 from srtoolkit.patching.methods import METHODS
-from srtoolkit.patching.patch import patch
 from srtoolkit.prompts.pairs import PromptPairs, check_flag
 from srtoolkit.validation import check_names, check_whole
 
@@ -173,50 +171,22 @@ def interpolate(
             own = own_outputs(walk, batch, reads) if own_b else None
             table = PointTable(*batch.points.shape[:2], top=top, jsd_steps=jsd_steps)
             if rule is None:
-                _run_all(model, batch, walk.layer, reads, table, own)
+                run_even(model, batch, walk.layer, reads, table, own)
             else:
                 run_adaptive(model, batch, walk.layer, reads, table, own, rule)
             found.put(batch.rows, table)
-    return _to_dataset(walk, found, reads, rule)
+    return curves_dataset(walk, found, reads, rule)
 
 
-def _run_all(
-    model: Model,
-    batch: Batch,
-    layer: int,
-    reads: tuple[str, ...],
-    table: PointTable,
-    own: list[dict[str, Float[Tensor, "1 _width"]]] | None,
-) -> None:
-    """Enter every measure at every point of some pairs.
+def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule | None = None) -> xr.Dataset:
+    """The measured values with relative distances, flags and provenance.
 
-    A path too long for the log-probabilities at hand is cut, and each cut is run together with both ends and the point
-    before it: a measure compares outputs of one batch only, so ``d(0)`` is exactly 0.
+    Args:
+        walk: The paths.
+        found: What was measured on them.
+        reads: Outputs that were read.
+        rule: Which points ran; ``None`` where all did.
     """
-    points, steps = batch.points, batch.points.shape[1]
-    at_once = max(4, points_held(model)) if "logits" in reads else steps + 1
-    cuts = torch.arange(1, steps - 1).split(max(1, at_once - 3)) or (torch.arange(0),)
-    wanted = tuple("logprobs" if read == "logits" else read for read in reads)
-    table["input_step"] = F.pad(points.diff(dim=1).norm(dim=-1), (1, 0))
-    for number, cut in enumerate(cuts):
-        before = cut[:1] - 1 if number else cut[:0]
-        order = torch.cat([torch.tensor([0, steps - 1]), before, cut])
-        found = patch(
-            model, batch.context, points[:, order], layer=layer, reads=wanted, method=batch.method,
-            position=batch.position, progress=functools.partial(_of_all_cuts, batch.progress, number, len(cuts)),
-        )  # fmt: skip
-        for pair in range(len(points)):
-            of_pair = {read: value[pair] for read, value in found.items()}
-            table.enter(pair, of_pair, order, None if own is None else own[pair])
-
-
-def _of_all_cuts(progress: Progress, number: int, cuts: int, done: int, total: int) -> None:
-    """The progress of one cut as that of the whole path."""
-    progress(number * total + done, cuts * total)
-
-
-def _to_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule | None) -> xr.Dataset:
-    """The measured values with relative distances, flags and provenance."""
     n, variables = len(walk.pairs), dict[str, Any]()
     threshold = max(DEGENERATE, 10 * torch.finfo(walk.model.hf.dtype).eps)
     degenerate = np.zeros(n, dtype=bool)

@@ -23,7 +23,17 @@ from srtoolkit.models.weights import DTYPES, digest
 WORKS = (
     *("capture", "patch", "interpolate", "count_gate_flips", "locate_gate_flips", "layer_map", "continuation"),
     *("lay_out", "slice_plane", "slice_gates", "slice_predictions", "line_on_plane"),
-    *("next_tokens", "divergence", "noise_floor", "output_spread", "path_cosine", "perturb", "radius"),
+    *(
+        "next_tokens",
+        "divergence",
+        "count_regions",
+        "noise_floor",
+        "noise_growth",
+        "output_spread",
+        "path_cosine",
+        "perturb",
+        "radius",
+    ),
 )
 
 #: What nnsight calls the rehearsal: the block is packed for the server, unpacked without what a server lacks, run here.

@@ -49,10 +49,12 @@ def trace(
         if not skip:
             blocks[layer].output = _with_point(blocks[layer].output, points, -1 - readout.behind)
         for look in looks:
+            if look.held is not None:
+                look.modules[0].output = _holding(look.modules[0].output, look.held, rows, at)
             if look.names:
                 read = _in_rows(_resid(look.modules[0].output), rows)[:, at].to(points.device)
                 found.update({name: read.clone() for name in look.names})
-            else:
+            elif look.held is None:
                 gates[look.block] = _of_block([gate.input for gate in look.modules], points, at)
                 if GATES not in reads:  # so that never more than one block's pre-activations are held
                     gates[look.block] = gates[look.block] > 0
@@ -74,31 +76,37 @@ class Look(NamedTuple):
         block: Index of the block.
         stage: Place in the order in which a block computes.
         names: Read points that are the output there; none where the inputs of activation functions are read.
-        modules: nnsight's view of the modules: one whose output is read, or the activation functions.
+        modules: nnsight's view of the modules: one whose output is read or held, or the activation functions.
+        held: What the module's output is held at, one row for each context of the batch.
     """
 
     block: int
     stage: int
     names: tuple[str, ...]
     modules: list[Any]
+    held: Tensor | None = None
 
 
 def looks_inside(model: Model, readout: Readout) -> list[Look]:
-    """What is read inside the blocks, in the order in which it is computed: a trace meets modules in no other.
+    """What is read and held inside the blocks, in the order in which it is computed: a trace meets modules in no other.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        readout: What is read.
+        readout: What is read and held.
     """
     blocks = model.nn.get(model.anatomy.blocks)
+    held = {(site.block, site.path): values for site, values in readout.held}
     after_all = [Site("resid", model.n_layers - 1, "")] if "resid" in readout.reads else []
     names: dict[tuple[int, str], tuple[str, ...]] = {}
+    stages: dict[tuple[int, str], int] = {}
     for site in (*readout.sites, *after_all):
         names[site.block, site.path] = (*names.get((site.block, site.path), ()), site.name)
+    for site in (*readout.sites, *after_all, *(hold.site for hold in readout.held)):
+        stages[site.block, site.path] = {"attn": 0, "mlp": 2, "resid": 3}[site.name.partition(".")[0]]
     looks = []
-    for (block, path), some in names.items():
-        stage = {"attn": 0, "mlp": 2, "resid": 3}[some[0].partition(".")[0]]
-        looks.append(Look(block, stage, some, [blocks[block].get(path) if path else blocks[block]]))
+    for (block, path), stage in stages.items():
+        modules = [blocks[block].get(path) if path else blocks[block]]
+        looks.append(Look(block, stage, names.get((block, path), ()), modules, held.get((block, path))))
     for block in readout.blocks:
         looks.append(Look(block, 1, (), [blocks[block].get(gate.path) for gate in model.inside[block].gates]))
     return sorted(looks, key=lambda look: look[:2])
@@ -147,6 +155,15 @@ def _with_point(
     """A block's output with a point put in: a copy, for the block may have kept the output for a later one."""
     changed = _resid(output).clone()
     changed[:, position] = points[:, 0]
+    return changed if isinstance(output, Tensor) else (changed, *output[1:])
+
+
+def _holding(output: Any, values: Tensor, rows: int, at: slice) -> Any:
+    """A part's output with some positions of every row held: a copy, in the shape and form that it had."""
+    own = _resid(output)
+    changed = _in_rows(own, rows).clone()
+    changed[:, at] = values.repeat_interleave(rows // len(values), dim=0)[:, None].to(changed)
+    changed = changed.reshape(own.shape)
     return changed if isinstance(output, Tensor) else (changed, *output[1:])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
 import torch
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from srtoolkit.models.checks import check_gates, check_layer, check_points, check_position, check_tokens
 from srtoolkit.models.model import Model
-from srtoolkit.models.ndif import check_method
+from srtoolkit.models.ndif import check_here, check_method
 from srtoolkit.patching.batches import Progress, named
 from srtoolkit.patching.by_name import run_named
 from srtoolkit.patching.choice import Chosen, choose_method, run_chosen
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.passes import stream
-from srtoolkit.patching.reads import GATES, OPEN_GATES, Readout, Reads, check_reads
+from srtoolkit.patching.reads import GATES, OPEN_GATES, Hold, Readout, Reads, check_reads
 from srtoolkit.patching.remote_passes import capture_there, patch_there
 from srtoolkit.validation import check_names, check_whole, former_spellings, listed
 
@@ -60,6 +60,7 @@ def patch(
     read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
+    held: Mapping[str, Float[Tensor, "context _width"]] | None = None,
     reduce: None = None,
     progress: Progress | None = None,
 ) -> Shaped[Tensor, "context point width"]: ...
@@ -77,6 +78,7 @@ def patch(
     read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
+    held: Mapping[str, Float[Tensor, "context _width"]] | None = None,
     reduce: Callable[[Reads], Reads] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Shaped[Tensor, "context point _width"]]: ...
@@ -94,6 +96,7 @@ def patch(
     read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
+    held: Mapping[str, Float[Tensor, "context _width"]] | None = None,
     reduce: Callable[[Reads], Reads],
     progress: Progress | None = None,
 ) -> dict[str, Shaped[Tensor, "context point _width"]]: ...
@@ -112,6 +115,7 @@ def patch(
     read_position: int = -1,
     method: str = "auto",
     blocks: Sequence[int] | None = None,
+    held: Mapping[str, Float[Tensor, "context _width"]] | None = None,
     reduce: Callable[[Reads], Reads] | None = None,
     progress: Progress | None = None,
 ) -> Shaped[Tensor, "context point width"] | dict[str, Shaped[Tensor, "context point _width"]]:
@@ -137,6 +141,9 @@ def patch(
             those of ``"auto"`` are. A model that runs remotely takes ``"auto"`` and ``"full"`` only.
         blocks: Blocks whose gates are read, in the order in which they come back; where ``None``, all blocks after
             ``layer``.
+        held: What parts of blocks behind ``layer`` add to the stream at the patched position, instead of what they
+            compute there: by read point (``"attn.7"``, ``"mlp.7"``), one row for each context. It needs a model that
+            runs here, and to be read where it is patched.
         reduce: Function that shrinks what each batch has read before it is kept, such as logits over 50,000 tokens to
             the largest. It takes and returns a dict of tensors ``[row, point, width]``, and must treat each point by
             itself.
@@ -148,14 +155,15 @@ def patch(
         read point where ``reads`` is a tuple; the dict that ``reduce`` returns, where it is given.
 
     Raises:
-        ValueError: The tokens, points, block, positions or read point do not suit the model, or the method cannot run
-            it, or gives something else than whole prompts do.
+        ValueError: The tokens, points, block, positions, read point or held parts do not suit the model, or the method
+            cannot run it, or gives something else than whole prompts do.
         RemoteError: The method cannot run remotely, or the server cannot be reached.
     """
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
     wanted, sites = check_reads(model, reads, layer)
     context, behind = _up_to_read(model, context, layer, position, read_position)
     readout = Readout(wanted, layer, _blocks_read(model, layer, wanted, blocks), sites, behind)
+    readout = readout._replace(held=_holds(model, held, layer, len(context), behind))
     by_choice = isinstance(method, Chosen)
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     check_method(model, method)
@@ -194,6 +202,25 @@ def _up_to_read(
             f"of {model.name}, is seen by no later token; read at the same position, or put it in earlier."
         )
     return context[:, : read + 1], read - patched
+
+
+def _holds(model: Model, held: Mapping[str, Tensor] | None, layer: int, contexts: int, behind: int) -> tuple[Hold, ...]:
+    """The parts that are held, after a check that they are behind the patch and have a row for each context."""
+    if held is None:
+        return ()
+    check_here(model, "held")
+    if not isinstance(held, Mapping) or not held:
+        raise ValueError(f"held={str(held)[:100]}: expected values by read point, such as {{'mlp.{layer + 1}': ...}}.")
+    if behind:
+        raise ValueError("held: parts are held at the patched position, so read there: leave read_position out.")
+    _, sites = check_reads(model, list(held), layer)
+    parts = [site for site in sites if site.path]
+    if len(parts) < len(held):
+        raise ValueError(f"held={list(held)}: only what attention or an MLP adds can be held, as 'attn.3' or 'mlp.3'.")
+    for name, values in held.items():
+        row_each = values[:, None] if isinstance(values, Tensor) and values.ndim == 2 else values
+        check_points(model, row_each, contexts, f"held[{name!r}]")
+    return tuple(Hold(site, held[site.name].to(model.device)) for site in parts)
 
 
 def _blocks_read(model: Model, layer: int, reads: tuple[str, ...], blocks: Sequence[int] | None) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.models.model import Model
@@ -46,6 +47,18 @@ class Site(NamedTuple):
     path: str
 
 
+class Hold(NamedTuple):
+    """What a part of a block adds to the stream at the patched position, instead of what it computes there.
+
+    Attributes:
+        site: Where the part's output is.
+        values: What it adds instead, one row for each context.
+    """
+
+    site: Site
+    values: Float[Tensor, "context _width"]
+
+
 class Readout(NamedTuple):
     """What to read in a patched forward pass.
 
@@ -56,6 +69,7 @@ class Readout(NamedTuple):
         sites: Where the read points of single blocks are.
         behind: Number of tokens of a context behind the patched one. They run again for every point, and what is read
             is read at the last of them.
+        held: Outputs of parts that are held, one row for each context of a call, or of a batch.
     """
 
     reads: tuple[str, ...]
@@ -63,6 +77,15 @@ class Readout(NamedTuple):
     blocks: tuple[int, ...] = ()
     sites: tuple[Site, ...] = ()
     behind: int = 0
+    held: tuple[Hold, ...] = ()
+
+    def of_rows(self, rows: Int[Tensor, " row"]) -> Readout:
+        """The same for the rows of a batch.
+
+        Args:
+            rows: Index of each row's context.
+        """
+        return self._replace(held=tuple(Hold(site, values[rows]) for site, values in self.held))
 
 
 def check_reads(model: Model, reads: str | Iterable[str], layer: int) -> tuple[tuple[str, ...], tuple[Site, ...]]:

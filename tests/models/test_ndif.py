@@ -40,6 +40,7 @@ CALLS = {
     "slice_predictions": lambda model: srt.slice_predictions(model, TRIPLE, resolution=3, top=2),
     "all_pairs": lambda model: srt.all_pairs(model, TRIPLE),
     "capture": lambda model: srt.capture(model, tokens(), layer=1, position=1),
+    "count_regions": lambda model: np.array(srt.count_regions(model, PAIRS, steps=5)),
     "count_gate_flips": lambda model: srt.count_gate_flips(model, PAIRS, steps=7, blocks=[1, 3]),
     "divergence": lambda model: srt.divergence(model, PAIRS, lags=(1, 3), steps=6),
     "from_text": lambda model: srt.from_text(model, PAIRS),
@@ -49,6 +50,7 @@ CALLS = {
     "locate_gate_flips": lambda model: srt.locate_gate_flips(model, PAIRS[:1], 2, steps=5, halvings=2),
     "next_tokens": lambda model: srt.next_tokens(model, PAIRS[:2], top=3),
     "noise_floor": lambda model: srt.noise_floor(model, PAIRS[:1], neighbours=3),
+    "noise_growth": lambda model: srt.noise_growth(model, PAIRS, steps=3, draws=2, size=0.5),
     "output_spread": lambda model: srt.output_spread(model, PAIRS),
     "paper_pairs": srt.paper_pairs,
     "path_cosine": lambda model: srt.path_cosine(model, PAIRS, PAIRS[::-1]),
@@ -64,6 +66,7 @@ CALLS = {
 REFUSALS = {
     "text_loss": lambda model: srt.text_loss(model, PAIRS),
     "boundary": lambda model: srt.boundary(model, PAIRS),
+    "freeze": lambda model: srt.freeze(model, PAIRS),
     "predicted_radius": lambda model: srt.predicted_radius(model, TRIPLE, points()[:, :2], delta=0.01),
     "surprisal": lambda model: srt.surprisal(model, TRIPLE),
     "token_distance": lambda model: srt.token_distance(model, PAIRS),

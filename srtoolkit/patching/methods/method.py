@@ -196,7 +196,7 @@ class Method(ABC):
         run = self.start(model, context, readout.behind)
 
         def run_batch(rows: Tensor, some: Tensor) -> Reads:
-            found = derive(run(Batch(rows, context[rows], some, readout)), readout.reads)
+            found = derive(run(Batch(rows, context[rows], some, readout.of_rows(rows))), readout.reads)
             return found if reduce is None else reduce(found)
 
         def shrink() -> None:
