@@ -40,7 +40,7 @@ CALLS = {
     "slice_predictions": lambda model: srt.slice_predictions(model, TRIPLE, resolution=3, top=2),
     "all_pairs": lambda model: srt.all_pairs(model, TRIPLE),
     "capture": lambda model: srt.capture(model, tokens(), layer=1, position=1),
-    "count_regions": lambda model: np.array(srt.count_regions(model, PAIRS, steps=5)),
+    "count_regions": lambda model: torch.tensor(srt.count_regions(model, PAIRS, steps=5)),
     "count_gate_flips": lambda model: srt.count_gate_flips(model, PAIRS, steps=7, blocks=[1, 3]),
     "divergence": lambda model: srt.divergence(model, PAIRS, lags=(1, 3), steps=6),
     "from_text": lambda model: srt.from_text(model, PAIRS),
