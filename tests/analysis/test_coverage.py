@@ -1,6 +1,7 @@
 """How often intervals hold the truth, in simulated data whose truth is known.
 
-Every public interval is here, but those of ``NOT_SO_FAR``. Intervals of 95% are to cover 0.93 to 0.97, or what their docstring says; the simulation
+Every public interval is here, but those of ``NOT_SO_FAR``. Intervals of 95% are to cover 0.93 to 0.97, or what their
+docstring says; the simulation
 itself is off by a hundredth or so, which the bounds allow for.
 """
 
