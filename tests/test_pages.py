@@ -9,8 +9,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+import typer
 
 from docs import code_blocks, readme, verdicts
+from srtoolkit.__main__ import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in code_blocks.pages()}
@@ -84,12 +86,14 @@ def test_no_python_escapes_by_another_fence():
 
 
 def test_commands_that_pages_name_are_there():
+    commands = set(typer.main.get_command(app).commands)
     targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split())
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         text = page.read_text()
         assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets, page
         modules = re.findall(r"python -m ((?:docs|srtoolkit|benchmarks)[\w.]*)", text)
         assert all(importlib.util.find_spec(name) for name in modules), page
+        assert set(re.findall(r"(?:^|`)srt ([a-z]+)", text, re.MULTILINE)) <= commands, page
 
 
 def test_the_readme_has_the_outcomes_of_the_stored_notebooks():
