@@ -1,4 +1,4 @@
-# make run    from nothing: install, execute every notebook in order, write build/report/ and build/claims.json
+# make run    from nothing: install, execute every notebook, two at a time, write build/report/ and build/claims.json
 # make test   from nothing: install, lint, types, every test, every notebook compared with its stored outputs
 # make check  the inner loop, under two minutes: lint, types, and the tests that need no large model, browser or notebook,
 #             for four families and a tenth of the property cases; ROOM=measures runs those of tests/measures
@@ -24,7 +24,7 @@ TEST_ENVIRONMENT := SRT_PROFILE=quick TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TRANSFORME
 .PHONY: run site test test-all check lint types quick-tests lab clean save-notebooks
 
 run: $(INSTALLED)
-	$(BIN)/python -m srtoolkit.report run
+	$(BIN)/python -m srtoolkit.report run --workers $(WORKERS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -150,3 +150,27 @@ def test_verdicts_without_criteria_are_not_taken_for_such(tmp_path):
     made = nbformat.v4.new_output("display_data", {"application/vnd.srtoolkit.verdicts+json": [{"claim": "It holds"}]})
     cell = new_code_cell("card", outputs=[made], execution_count=1)
     assert not list(report.claims_of(new_notebook(cells=[cell]), "00.ipynb"))
+
+
+@pytest.mark.slow
+def test_several_at_a_time_give_the_report_of_one_at_a_time(here):
+    """Each waits until the other has begun, so that one after the other they would never end."""
+    meet = (
+        "import pathlib, time\npathlib.Path('../begun-{}').touch()\nlimit = time.monotonic() + 60\n"
+        "while not pathlib.Path('../begun-{}').exists():\n    assert time.monotonic() < limit\n    time.sleep(0.1)"
+    )
+    told = "import os\nprint('threads', os.environ.get('OMP_NUM_THREADS'))"
+    notebook(here / "notebooks", "00_first.ipynb", meet.format(0, 1), "import time\ntime.sleep(2)", CLAIM, told)
+    notebook(here / "notebooks", "01_second.ipynb", meet.format(1, 0), CARD, "1 / 0")
+    assert report.main(["run", "--workers", "2"]) == 1
+    claims = json.loads((here / "build/claims.json").read_text())
+    assert [claim["notebook"] for claim in claims] == ["00_first.ipynb", "01_second.ipynb", "01_second.ipynb"]
+    pages = {path.name: path.read_text() for path in (here / "build/report").glob("*.html")}
+    assert re.search(r"threads \d", pages["00_first.html"]) and "ZeroDivisionError" in pages["01_second.html"]
+
+
+def test_a_number_of_workers_below_one_is_refused(here, capsys):
+    notebook(here / "notebooks", "00_first.ipynb", "1")
+    with pytest.raises(SystemExit):
+        report.main(["run", "--workers", "0"])
+    assert "--workers 0: expected 1 or more" in capsys.readouterr().err

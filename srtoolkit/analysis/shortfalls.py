@@ -17,8 +17,8 @@ def shortfall(radii: xr.Dataset, over: xr.Dataset | None = None, *, bootstrap: B
     """Median over prompts of predicted over bisected radius, without unit; 1 where derivatives at a point say it all.
 
     Of each prompt, the geometric mean over its directions. Above 1 the output moves sooner than its derivatives say, as
-    where a boundary lies on the way. Directions along which a radius is infinite are left out. In simulations of 12 to 60 prompts, 95% intervals
-    cover 0.93 to 0.94.
+    where a boundary lies on the way. Directions along which a radius is infinite are left out. In simulations of 12 to
+    60 prompts, 95% intervals cover 0.93 to 0.94.
 
     Args:
         radii: ``srt.radius(…).merge(srt.predicted_radius(…))``, for the same prompts and directions.

@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter
 
 from srtoolkit import plot
 from srtoolkit.analysis.colours import slice_colours
+from srtoolkit.analysis.motion import motion
 from srtoolkit.analysis.sharpness import max_slope, width_10_90
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.planes import ANCHORS
@@ -149,7 +150,7 @@ class TrainingPanel(Panel):
             curve.set_ylim(np.nanmin(values) - 0.05, np.nanmax(values) + 0.05)
             plot.plane(result.isel(model=index), colours.isel(model=index), ax=plane, legend=False)
             prompts = [f"{anchor}: {drawable(text, 120)}" for anchor, text in zip(ANCHORS, texts(result), strict=True)]
-            heading = f"{self.name} at {label(result, index)}: {curve_words}; {slice_words}"
+            heading = f"{self.name} at {label(result, index)}: {curve_words}\n{slice_words}"
             self._picture.figure.text(0.01, 0.985, "\n".join([heading, *prompts]), va="top", fontsize=9)
             names = ", ".join(
                 f"{anchor} “{shorten(text)}”" for anchor, text in zip(ANCHORS, texts(result), strict=True)
@@ -171,9 +172,11 @@ parts = []
 for revision in tokens:
     model = srt.load_model({self.name!r}, revision=revision)
     where = {{"layer": {settings["layer"]}, "reads": "final_norm"}}
-    curve = srt.interpolate(model, [tuple(prompts[:2])], steps={settings["steps"]}, **where)["relative_distance"][0]
+    curves = srt.interpolate(model, [tuple(prompts[:2])], steps={settings["steps"]}, **where)
+    moved, curve = srt.motion(curves), curves["relative_distance"][0]
+    moved = {{name: moved[name].item() for name in {_MOTION}}}
     plane = srt.slice_plane(model, prompts, resolution={settings["resolution"]}, **where)
-    parts.append(plane.assign(relative_distance=curve.drop_vars({_OF_THE_PAIR}).rename(alpha="along")))
+    parts.append(plane.assign(relative_distance=curve.drop_vars({_OF_THE_PAIR}).rename(alpha="along"), **moved))
 options = {_JOIN}
 result = xr.concat(parts, "model", **options).assign_coords(model=list(tokens), tokens=("model", list(tokens.values())))
 colours = srt.slice_colours(result)
@@ -181,6 +184,7 @@ colours = srt.slice_colours(result)
 
 
 _OF_THE_PAIR = ["pair", "text_a", "text_b"]
+_MOTION = ["peak", "jumps"]
 
 # What differs between checkpoints gets their dimension; xarray is told how, since its defaults are about to change.
 _JOIN: dict[str, Any] = {
@@ -212,7 +216,8 @@ def measure(
         progress: Called after each batch of points; what it raises ends the measurement.
 
     Returns:
-        The Dataset of :func:`srtoolkit.slice_plane`, with ``relative_distance`` over ``along``, the path's alpha.
+        The Dataset of :func:`srtoolkit.slice_plane`, with ``relative_distance`` over ``along``, the path's alpha, and
+        ``peak`` and ``jumps`` of the path by :func:`srtoolkit.motion`.
     """
     for name, text in zip(ANCHORS, prompts, strict=True):
         check_tokens(model, model.tokenize(text)[None], f"prompt {name}")
@@ -220,7 +225,8 @@ def measure(
     curves = interpolate(model, [(prompts[0], prompts[1])], steps=steps, **where)
     plane = slice_plane(model, prompts, resolution=resolution, **where)
     curve = curves["relative_distance"][0].drop_vars(_OF_THE_PAIR).rename(alpha="along")
-    return plane.assign(relative_distance=curve)
+    moved = motion(curves)
+    return plane.assign(relative_distance=curve, **{name: moved[name].item() for name in _MOTION})
 
 
 def join(parts: Sequence[xr.Dataset], tokens: Mapping[str, float]) -> xr.Dataset:
@@ -264,7 +270,9 @@ def describe(result: xr.Dataset, index: int) -> tuple[str, str]:
     along, values = result["along"].values, result["relative_distance"].values[index]
     if np.isfinite(values).all():
         width = float(width_10_90(along, values[None])[0])
-        curve = f"max slope {float(max_slope(along, values[None])[0]):.2f}, width {width:.2f}"
+        peak, jumps = (float(result[name].values[index]) for name in _MOTION)
+        moved = f"peak speed {peak:.2f} (even motion has 1), {jumps:.0f} jump{'s' * (jumps != 1)}"
+        curve = f"{moved}; max slope {float(max_slope(along, values[None])[0]):.2f}, width {width:.2f}"
     else:
         curve = "A and B give the same output, so there is no curve"
     region = result["region"].values[index]

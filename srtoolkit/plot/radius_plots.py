@@ -57,5 +57,5 @@ def radii(results: xr.Dataset | Mapping[str, xr.Dataset], *, ax: Axes | None = N
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
     if any(pairs):
-        ax.legend(frameon=False, fontsize="small", loc="lower right")
+        ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, 0.93))
     return ax

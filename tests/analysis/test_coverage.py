@@ -183,6 +183,37 @@ def boundary_ratio(rng, how):
     )
 
 
+def shortfall(rng, how):
+    """Two directions each of twelve prompts, towards places of two kinds."""
+    shape, ones = ("prompt", "direction"), np.ones((12, 2))
+    two = [rng.lognormal(mean, 0.4, (12, 2)) for mean in (0.2, 0.0)]
+    text = {"text": ("prompt", np.arange(12).astype(str))}
+    radii = [xr.Dataset({"radius": (shape, ones), "predicted_radius": (shape, one)}, text) for one in two]
+    return srt.shortfall(*radii, **how)
+
+
+#: How often tokens stand in a text: the first most, the n-th an n-th as often.
+OF_TOKENS = 1 / np.arange(1, 201)
+
+
+def text_data(rng, n, share):
+    """Tokens of a text; a share of each variable's variance is the token's own."""
+    token = rng.choice(200, n, p=OF_TOKENS / OF_TOKENS.sum())
+
+    def drawn():
+        return np.sqrt(share) * rng.normal(size=200)[token] + np.sqrt(1 - share) * rng.normal(size=n)
+
+    entropy = drawn()
+    surprisal = 0.6 * entropy + 0.8 * drawn()
+    boundary = -0.3 * surprisal + 0.5 * entropy + 0.8 * drawn()
+    values = {"entropy": entropy, "surprisal": surprisal, "boundary": boundary, "token": token}
+    return xr.Dataset({name: ("pos", one) for name, one in values.items()})
+
+
+def text_correlation(rng, how):
+    return srt.text_correlation(text_data(rng, 150, 0.3), **how)
+
+
 def exponent(rng, how):
     """Sixteen prompts and six directions, each of which shifts the exponent a little."""
     first, angles, sizes = np.arange(6), np.arange(16) * np.pi / 8, np.geomspace(0.02, 20, 60)
@@ -277,6 +308,12 @@ def true_partial_correlation():
     return float(np.corrcoef(left)[0, 1])
 
 
+def true_text_correlation():
+    """That of a text without end; the tokens' own share does not matter to it."""
+    few = srt.Bootstrap(resamples=1)
+    return srt.text_correlation(text_data(np.random.default_rng(0), 100_000, 0.0), bootstrap=few).value
+
+
 def true_excess():
     rng = np.random.default_rng(9)
     ((x, y),) = places(rng, 400_000)
@@ -311,6 +348,8 @@ CASES = [
     (equal_output, np.exp(0.2), 0.93, 0.97),
     (equal_output_of_seeds, np.exp(0.2), 0.97, 0.99),
     (boundary_ratio, np.exp(0.2), 0.93, 0.97),
+    (shortfall, np.exp(0.2), 0.93, 0.97),
+    (text_correlation, true_text_correlation(), 0.93, 0.97),
     (exponent, 1 / 3, 0.91, 0.95),
     (frame_effects, 1.5, 0.93, 0.97),
     (within_frame, 0.8, 0.95, 0.98),

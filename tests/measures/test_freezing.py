@@ -97,6 +97,17 @@ def test_a_curve_is_that_of_plain_hooks(text_model, what, at, blocks):
     assert found.attrs["frozen_blocks"] == ", ".join(map(str, sorted(blocks or [1, 2, 3])))
 
 
+def test_each_batch_holds_the_values_of_its_own_contexts(text_model, monkeypatch):
+    ids = torch.stack([text_model.tokenize(text) for text in ("one", "two", "six")])
+    points = srt.capture(text_model, ids.flip(0))[:, None]
+    held = {"mlp.2": srt.patch(text_model, ids, points, reads="mlp.2")[:, 0].flip(0)}
+    together = srt.patch(text_model, ids, points, held=held, method="full")
+    monkeypatch.setattr("srtoolkit.patching.batches.CPU_TOKENS", 3)  # one prompt in a batch
+    alone = srt.patch(text_model, ids, points, held=held, method="full")
+    assert torch.allclose(alone, together, atol=1e-5)
+    assert (together - srt.patch(text_model, ids, points)).abs().max() > 1e-2
+
+
 def test_what_is_held_at_an_end_leaves_that_end_where_it_was(text_model):
     whole = srt.interpolate(text_model, PAIRS, steps=5, top=1)
     held = srt.freeze(text_model, PAIRS, at="a", steps=5)

@@ -27,9 +27,9 @@ def test_growth_over_all_blocks_is_the_root_mean_square_of_derivatives(text_mode
             )  # fmt: skip
             grown = float(out[1].norm(dim=-1).square().mean().sqrt())
             row = found.isel(pair=pair, alpha=place)
-            assert float(row.growth.prod()) == pytest.approx(grown, rel=0.02)
+            assert float(row.growth.prod()) == pytest.approx(grown, rel=2e-3)
             norms = float(out[0][0].norm() / point.norm())
-            assert float(row.relative[-1]) == pytest.approx(grown / norms, rel=0.02)
+            assert float(row.relative[-1]) == pytest.approx(grown / norms, rel=2e-3)
 
 
 def test_blocks_that_add_nothing_keep_a_disturbance_as_it_is(text_model):
@@ -44,10 +44,10 @@ def test_blocks_that_add_nothing_keep_a_disturbance_as_it_is(text_model):
 
 
 def test_directions_do_not_depend_on_the_batch_and_a_still_pair_has_none(text_model):
-    found = srt.noise_growth(text_model, [*PAIRS, ("same", "same")], steps=3)
+    found = srt.noise_growth(text_model, [*PAIRS, ("same", "same"), ("the cow saw", "the hen hid")], steps=3)
     alone = srt.noise_growth(text_model, PAIRS[:1], steps=3)
     np.testing.assert_allclose(found.growth[0], alone.growth[0], rtol=1e-3)
-    assert found.excluded.values.tolist() == [False, False, False, True]
+    assert found.excluded.values.tolist() == [False, False, False, True, False]
     assert np.isnan(found.growth[3]).all() and np.isfinite(found.growth[:3]).all()
     with pytest.raises(ValueError, match="layer=3 is the last block"):
         srt.noise_growth(text_model, PAIRS, layer=3)

@@ -29,8 +29,8 @@ FLOORS = {
     "10_directions": (3, 6),
     "11_boundaries": (2, 5),
     "12_text": (1, 4),
-    "13_mechanism": (5, 7),
-    "14_regions": (2, 5),
+    "13_mechanism": (4, 7),
+    "14_regions": (2, 7),
 }
 
 

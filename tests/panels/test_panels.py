@@ -498,6 +498,12 @@ def test_the_slider_and_play_show_each_checkpoint(training):
         assert training.checkpoint.index == index and revision in training.alt
         slope = np.diff(training.result.relative_distance[index]).max() / np.diff(alphas)[0]
         assert f"max slope {slope:.2f}" in training.alt
+        moved = srt.motion(
+            srt.interpolate(
+                srt.load_model("nano-0.4m", revision=revision), [("the king of", "a house by the")], steps=12
+            )
+        )
+        assert f"peak speed {moved.peak.item():.2f} (even motion has 1), {moved.jumps.item():.0f} jump" in training.alt
         seen.add(training.png)
     assert len(seen) == training.result.sizes["model"] == training.play.max + 1
     training.checkpoint.index = 0
