@@ -77,6 +77,7 @@ docs/api/index
 :hidden:
 :caption: What was found
 docs/claims
+docs/beyond
 docs/verdicts
 docs/paper
 docs/notebooks

@@ -1,4 +1,4 @@
-"""What the page of claims says in numbers is what the stored notebooks found.
+"""What the pages of claims and of findings beyond them say in numbers is what the stored notebooks found.
 
 A mark, ``<!-- number: exist-peak -->``, stands behind the numbers of a verdict: its value and the ends of its interval
 as "low to high", and perhaps the null's value as "permuted 0.99". They lie between the mark and the one before it.
@@ -13,11 +13,17 @@ import pytest
 import srtoolkit as srt
 from docs import verdicts as page
 
-TEXT = " ".join((page.ROOT / "docs" / "claims.md").read_text(encoding="utf-8").split())
 NUMBER = r"-?\d+(?:,\d{3})*(?:\.\d+)?%?"
 
-#: The text in front of every mark, by the criterion that it names.
-BEFORE = {name: text for text, name in re.findall(r"(.*?)<!-- number: ([\w-]+) -->", TEXT)}
+
+def marked(name):
+    """The text in front of every mark of a page, by the criterion that it names."""
+    text = " ".join((page.ROOT / "docs" / name).read_text(encoding="utf-8").split())
+    return {name: text for text, name in re.findall(r"(.*?)<!-- number: ([\w-]+) -->", text)}
+
+
+CLAIMS, BEYOND = marked("claims.md"), marked("beyond.md")
+BEFORE = CLAIMS | BEYOND
 
 
 def verdicts_of(name):
@@ -53,4 +59,8 @@ def test_numbers_are_those_of_the_stored_verdicts(name):
 
 def test_every_criterion_of_the_papers_claims_has_its_number():
     asked = {name for name, entry in srt.reference.criteria().items() if entry.of != "beyond" and not entry.pending}
-    assert set(BEFORE) == asked
+    assert set(CLAIMS) == asked
+
+
+def test_other_findings_are_not_the_papers_claims():
+    assert BEYOND and not set(BEYOND) & set(CLAIMS)
