@@ -37,7 +37,7 @@ AXIS_LABELS = {
     "top_probability": "probability of the top token",
     "max_slope": "largest slope of d(α) / d(1)",
     "jump_at": "α of the steepest step",
-    "width_10_90": "width of the jump, 10% to 90% (α)",
+    "width_10_90": "width of the rise, 10% to 90% (α)",
     "plateau_fraction": "share of the path on a plateau",
     "jumps": "number of jumps",
     "input_distance": "|A − B|, L2",
