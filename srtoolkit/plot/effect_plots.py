@@ -43,7 +43,7 @@ def estimates(
     unknown = sorted({*nulls, *map(str, n or {})} - set(found))
     if unknown:
         raise ValueError(f"null and n name {unknown}, which rows lack; expected names among {list(found)}.")
-    ax = axes_or_new(ax, (SIZE[0], 0.6 + 0.4 * len(found)))
+    ax = axes_or_new(ax, (SIZE[0], 0.6 + 0.4 * (len(found) + bool(nulls))))
     ax.use_sticky_edges = False  # bands keep off the frame
     for index, (name, row) in enumerate(found.items()):
         if name in nulls:
@@ -61,7 +61,8 @@ def estimates(
     ax.margins(y=0.2 / max(1, len(found)) + 0.05)
     ax.set_xlabel(xlabel)
     if nulls:
-        ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1))
+        ax.set_ylim(len(found) + 0.1, None)  # a row for the legend, where nothing can be under it
+        ax.legend(frameon=False, fontsize="small", loc="lower left")
     return ax
 
 

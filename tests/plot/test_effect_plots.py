@@ -45,6 +45,10 @@ def test_estimates_have_their_null_and_their_number():
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((0.8, 1.1))
     assert band.get_y() < 0 < band.get_y() + band.get_height() < 0.5  # of the first row
     assert ax.get_xlim()[0] < 0.8
+    ax.set_title("How often two places lie near each other")
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert not any(legend.overlaps(one.get_window_extent()) for one in (ax.title, *ax.patches, *ax.lines))
     with pytest.raises(ValueError, match="verse"):
         plot.estimates(rows, "ratio", null={"verse": Estimate(1, 1, 1)})
 
