@@ -57,11 +57,9 @@ def estimates(
         ax.axvline(none, color="0.6", lw=0.8, zorder=0)
     counts = {str(name): f"  (n = {number:,})" for name, number in (n or {}).items()}
     ax.set_yticks(range(len(found)), [name + counts.get(name, "") for name in found])
-    ax.invert_yaxis()
-    ax.margins(y=0.2 / max(1, len(found)) + 0.05)
-    ax.set_xlabel(xlabel)
+    room = 0.6 if nulls else 0.0  # for the legend, where nothing can be under it
+    ax.set(xlabel=xlabel, ylim=(len(found) - 0.5 + room, -0.5))
     if nulls:
-        ax.set_ylim(len(found) + 0.1, None)  # a row for the legend, where nothing can be under it
         ax.legend(frameon=False, fontsize="small", loc="lower left")
     return ax
 

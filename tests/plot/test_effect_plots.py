@@ -53,6 +53,14 @@ def test_estimates_have_their_null_and_their_number():
         plot.estimates(rows, "ratio", null={"verse": Estimate(1, 1, 1)})
 
 
+def test_estimates_side_by_side_go_from_top_to_bottom():
+    rows = {"first": Estimate(2.0, 1.6, 2.4), "second": Estimate(1.1, 0.9, 1.3)}
+    for ax in plt.subplots(1, 2, sharey=True)[1]:
+        plot.estimates(rows, "ratio", null=rows, ax=ax)
+    bottom, top = ax.get_ylim()
+    assert top < 0 and bottom > 1
+
+
 @pytest.mark.parametrize("settings", [(0, 2e6, 4e6), ("a", "b", "c")])
 def test_both_parts_and_their_sum_have_intervals(settings):
     ax = plot.decomposition(dict.fromkeys(settings, ROW), "tokens")
