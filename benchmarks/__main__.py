@@ -22,7 +22,7 @@ from benchmarks.contestants import WAYS, PlainHooks, Srtoolkit, TransformerLens
 from benchmarks.memory import peak
 from benchmarks.roofline import MatrixProducts
 from benchmarks.timing import contestants, measure, running
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 
 KINDS = ("curves", "slice", "gates", "points", "pairs", "layers", "length", "memory", "profile")
 ROOT = Path(__file__).parents[1]
@@ -93,8 +93,8 @@ def parse() -> argparse.Namespace:
 
 def folder_of(model: srt.Model, scratch: Path) -> Path:
     """The model's files, which all ways load for themselves."""
-    if model.name in smollm2.PACKAGED:
-        return Path(smollm2.packaged_directory(model.name))
+    if model.name in packaged.PACKAGED:
+        return Path(packaged.packaged_directory(model.name))
     model.hf.save_pretrained(scratch)
     model.tokenizer.save_pretrained(scratch)
     return scratch

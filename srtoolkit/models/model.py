@@ -181,12 +181,13 @@ class Model:
                 holds a NUL or half a character.
         """
         if not isinstance(text, str):
-            raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}")
+            turns = "; turns of a conversation need srt.from_text(..., chat=True)" if isinstance(text, list) else ""
+            raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}{turns}")
         if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
             raise ValueError(
                 f"a prompt holds a NUL or half a character, which results cannot keep: {text[:200]!r}; replace it."
             )
-        self._check_tokenizer()
+        self.check_tokenizer()
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         if bos and self.tokenizer.bos_token_id is None:
             raise ValueError(f"{self.name}: bos=True, but the tokenizer has no BOS token; use bos=False.")
@@ -208,10 +209,15 @@ class Model:
         Raises:
             ValueError: The model has no tokenizer.
         """
-        self._check_tokenizer()
+        self.check_tokenizer()
         return str(self.tokenizer.decode([int(token)], clean_up_tokenization_spaces=False))
 
-    def _check_tokenizer(self) -> None:
+    def check_tokenizer(self) -> None:
+        """Refuse a model that reads no text.
+
+        Raises:
+            ValueError: The model has no tokenizer.
+        """
         if self.tokenizer is None:
             raise ValueError(
                 f"{self.name} was given without a tokenizer, so it has token ids and no text; "

@@ -25,8 +25,10 @@ class Options:
         trust_remote_code: Whether Python files that the model brings along may run.
         placement: On which devices the weights go.
         allow_missing: Whether weights that the checkpoint lacks may be drawn from ``seed``.
+        accept_terms: Whether the terms of use are accepted that the weights may have.
 
     Raises:
+        TypeError: ``accept_terms`` is neither ``True`` nor ``False``: no other value accepts anything.
         ValueError: ``init`` or ``dtype`` is unknown.
     """
 
@@ -36,8 +38,11 @@ class Options:
     trust_remote_code: bool = False
     placement: Placement = field(default_factory=Placement)
     allow_missing: bool = False
+    accept_terms: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.accept_terms, bool):
+            raise TypeError(f"accept_terms={self.accept_terms!r}: expected one of True and False.")
         if self.init not in INITS:
             raise ValueError(f"init={self.init!r} is not one of {INITS}.")
         if self.dtype not in DTYPES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from srtoolkit import reference
 from srtoolkit.models.checks import check_model, check_tokens
 from srtoolkit.models.model import Model
+from srtoolkit.prompts import chat as chats
 from srtoolkit.prompts import showing
 from srtoolkit.validation import listed
 
@@ -131,21 +132,38 @@ def paper_pairs(model: Model, bos: bool = False) -> PromptPairs:
 
 
 def from_text(
-    model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None = None, bos: bool = False
+    model: Model,
+    pairs: Sequence[tuple[str | chats.Turns, str | chats.Turns]],
+    labels: Sequence[str] | None = None,
+    bos: bool = False,
+    chat: bool = False,
 ) -> PromptPairs:
-    """Pairs of prompts from your own texts, of any lengths.
+    """Pairs of prompts from your own texts, of any lengths; or from conversations, in the model's own chat format.
 
     Args:
         model: The model whose tokenizer is used.
         pairs: The texts (A, B) of each pair. Most tokenizers want a leading space before the first word.
         labels: A name for each pair; by default its number.
         bos: Start every prompt with the tokenizer's BOS token.
+        chat: Put every prompt into the frame that the tokenizer's chat template writes; text and token ids of the
+            pairs, and of every result, are those with the frame. A prompt is a text, which is the user's turn, or a
+            list of turns ``{"role": "user", "content": "..."}``. After the user's turn the frame asks for an answer;
+            where the last turn is the assistant's, it is the beginning of one, and the prompt ends there. A BOS token
+            that the template writes gets no second by ``bos``.
 
     Raises:
-        ValueError: There are no pairs, a prompt is empty or too long, or labels are not one for each pair and all
-            different.
+        TypeError: A prompt is no text, nor turns where ``chat`` is true.
+        ValueError: There are no pairs, a prompt is empty or too long, labels are not one for each pair and all
+            different, or the tokenizer has no chat format that takes these turns.
     """
-    return _from_text(model, pairs, labels, bos, "user")
+    if not check_flag(chat, "chat"):
+        return _from_text(model, pairs, labels, bos, "user")
+    model, bos, couples = check_model(model), check_flag(bos, "bos"), _couples(pairs)
+    framed = [(chats.frame(model, a, bos), chats.frame(model, b, bos)) for a, b in couples]
+    source = f"user, in the tokenizer's chat format {chats.format_name(model)}"
+    found = _from_text(model, framed, labels, False, source)
+    first = {int(ids[0]) for ids in (*found.tokens_a, *found.tokens_b)}
+    return replace(found, bos=first == {model.tokenizer.bos_token_id})
 
 
 def all_pairs(model: Model, texts: Sequence[str], bos: bool = False) -> PromptPairs:
@@ -204,14 +222,9 @@ def by_length(prompts: Iterable[Int[Tensor, " _pos"]]) -> Iterator[tuple[list[in
 
 
 def _from_text(
-    model: Model, pairs: Sequence[tuple[str, str]], labels: Sequence[str] | None, bos: bool, source: str
+    model: Model, pairs: Sequence[tuple[Any, Any]], labels: Sequence[str] | None, bos: bool, source: str
 ) -> PromptPairs:
-    model, bos, given = check_model(model), check_flag(bos, "bos"), pairs
-    _refuse_two_lists(pairs)
-    couples = [] if isinstance(pairs, str) else [_couple(pair) for pair in listed(pairs) or []]
-    pairs = [couple for couple in couples if couple is not None]
-    if not pairs or len(pairs) < len(couples):
-        raise ValueError(f"expected a non-empty list of (text, text) pairs, got {str(given)[:200]!r}.")
+    model, bos, pairs = check_model(model), check_flag(bos, "bos"), _couples(pairs)
     if labels is None:
         labels = [str(index) for index in range(len(pairs))]
     names = tuple([] if isinstance(labels, str) else listed(labels) or [])
@@ -224,6 +237,16 @@ def _from_text(
         check_lengths(model, side)
     text_a, text_b = zip(*pairs, strict=True)
     return PromptPairs(tuple(sides[0]), tuple(sides[1]), text_a, text_b, names, bos, source)
+
+
+def _couples(pairs: Any) -> list[tuple[Any, Any]]:
+    """Pairs as a list of tuples, whatever these hold."""
+    _refuse_two_lists(pairs)
+    couples = [] if isinstance(pairs, str) else [_couple(pair) for pair in listed(pairs) or []]
+    found = [couple for couple in couples if couple is not None]
+    if not found or len(found) < len(couples):
+        raise ValueError(f"expected a non-empty list of (text, text) pairs, got {str(pairs)[:200]!r}.")
+    return found
 
 
 def _refuse_two_lists(pairs: Any) -> None:
@@ -248,7 +271,7 @@ def _described(given: Any) -> str:
     return f"{kind}: {str(given)[:200]!r}"
 
 
-def _couple(pair: Any) -> tuple[str, str] | None:
+def _couple(pair: Any) -> tuple[Any, Any] | None:
     """``pair`` as a tuple of two, whatever these are; ``None`` for anything else."""
     both = None if isinstance(pair, str | bytes | dict | set) else listed(pair)
     return (both[0], both[1]) if both is not None and len(both) == 2 else None

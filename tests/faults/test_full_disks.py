@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 
 import numpy as np
@@ -16,7 +17,7 @@ from checkpoints_on_disk import save_tiny
 from disk_faults import full_disk
 from srtoolkit import report
 from srtoolkit.files.disk import CacheError, DiskError
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 from srtoolkit.suite import configuration, training
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]
@@ -102,7 +103,7 @@ def test_a_conversion_that_finds_no_room_leaves_nothing(disk, room, packaged_tin
 
 def test_what_a_conversion_needs_is_said_beforehand(packaged_tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("SRT_CACHE", str(tmp_path))
-    monkeypatch.setattr(smollm2, "_WHEEL", 10**15)
+    monkeypatch.setitem(packaged.PACKAGED, "tiny", dataclasses.replace(packaged_tiny, beside=10**15))
     with pytest.raises(CacheError, match=r"takes 1,000,000,001\.0 MB, .* free in .*SRT_CACHE"):
         srt.load_model("tiny")
     assert files(tmp_path) == []

@@ -25,10 +25,10 @@ import dataclasses, json, pathlib, sys
 import numpy as np, xarray as xr
 import srtoolkit as srt
 from srtoolkit import report
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 
 me, folder = int(sys.stdin.readline()), pathlib.Path(sys.stdin.readline().strip())
-smollm2.PACKAGED["tiny"] = smollm2.PackagedModel(**json.loads(sys.stdin.readline()))
+packaged.PACKAGED["tiny"] = packaged.PackagedModel(**json.loads(sys.stdin.readline()))
 print("ready", flush=True)
 sys.stdin.readline()
 for turn in range(25):

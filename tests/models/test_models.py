@@ -16,7 +16,7 @@ import srtoolkit as srt
 from checkpoints_on_disk import edit_config, save_tiny
 from families import tiny
 from srtoolkit.files.verified import damage
-from srtoolkit.models.smollm2 import packaged_directory
+from srtoolkit.models.packaged import packaged_directory
 
 
 def test_a_folder_loads_with_what_was_saved(tiny_folder, text_model):

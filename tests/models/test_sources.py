@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 from srtoolkit.models.sources import find_source, known_sources
 from srtoolkit.models.sources.folder import Folder
 from srtoolkit.models.sources.hub import Hub
@@ -65,7 +65,7 @@ def test_what_the_packaged_model_downloads_and_takes(smollm2, monkeypatch, tmp_p
 
 
 def _directory():
-    return smollm2.packaged_directory("smollm2-135m")
+    return packaged.packaged_directory("smollm2-135m")
 
 
 def test_sources_of_one_version_refuse_a_revision_and_have_no_checkpoints(tiny_folder):

@@ -31,6 +31,7 @@ FLOORS = {
     "12_text": (1, 4),
     "13_mechanism": (4, 7),
     "14_regions": (2, 7),
+    "15_gemma": (2, 5),
 }
 
 

@@ -22,6 +22,7 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 #: Criteria that are not about what training makes, and why permuted weights may meet them.
 NOT_ABOUT_TRAINING = {
     "emerge-untrained": "it says what a model without training does",
+    "exception-there": "it says that jumps are missing, as they are where nothing was learned",
     "directions-random": "it is a control: random directions have no features to follow in any model",
     "text-predicted": "derivatives describe any smooth network, and so rank the tokens of a text in any",
     "similar-same-token": "pairs that share their last token start close together in any model with these embeddings",

@@ -407,6 +407,10 @@ SETTINGS = {
     "toy.features n": (lambda v: srt.toy.features(v, 4), lambda v: whole(v, 1, 10**5)),
     "toy.features p": (lambda v: srt.toy.features(2, 4, v), lambda v: real(v, 1, 100)),
     "from_text bos": (lambda v: srt.from_text(model_of(), PAIRS, bos=v), lambda v: isinstance(v, bool)),
+    "from_text chat": (
+        lambda v: srt.from_text(model_of(), PAIRS, chat=v),
+        lambda v: isinstance(v, bool) and not v,  # its tokenizer has no chat format
+    ),
     "random_direction seed": (lambda v: paths.random_direction(seed=v), seed),
     "random_direction base": (lambda v: paths.random_direction(base=v), never),
     "random_direction like": (lambda v: paths.random_direction(v), lambda v: v is None),

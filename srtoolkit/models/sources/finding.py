@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from srtoolkit.models.hub import cache
-from srtoolkit.models.smollm2 import PACKAGED
+from srtoolkit.models.packaged import PACKAGED
 from srtoolkit.models.sources import paper
 from srtoolkit.models.sources.folder import Folder
 from srtoolkit.models.sources.hub import Hub

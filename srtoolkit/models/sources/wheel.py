@@ -1,4 +1,4 @@
-"""A model that a package on the Python package index carries."""
+"""A model that packages on the Python package index carry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig
 
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 from srtoolkit.models.options import Options
 from srtoolkit.models.pretrained import Files
 from srtoolkit.models.sources.source import Loaded, Size, Source
@@ -15,14 +15,14 @@ from srtoolkit.models.sources.source import Loaded, Size, Source
 
 @dataclass(frozen=True)
 class Wheel(Source):
-    """A model of :data:`srtoolkit.models.smollm2.PACKAGED`, fetched with pip and converted where it is not here yet."""
+    """A model of :data:`srtoolkit.models.packaged.PACKAGED`, fetched with pip where it is not here yet."""
 
     hashed: ClassVar[bool] = True
 
     @property
-    def entry(self) -> smollm2.PackagedModel:
+    def entry(self) -> packaged.PackagedModel:
         """What is known of the model."""
-        return smollm2.PACKAGED[self.name]
+        return packaged.PACKAGED[self.name]
 
     @property
     def family(self) -> str:
@@ -34,10 +34,10 @@ class Wheel(Source):
 
     @property
     def origin(self) -> str:
-        return f"PyPI wheel {self.entry.requirement}"
+        return f"PyPI wheel {self.entry.requirements}"
 
     def works_offline(self) -> bool:
-        return smollm2.is_cached(self.name)
+        return packaged.is_cached(self.name)
 
     def known_configuration(self) -> Any:
         return AutoConfig.for_model(**self.entry.architecture) if self.entry.architecture else None
@@ -52,7 +52,7 @@ class Wheel(Source):
 
     def load(self, revision: str | None, options: Options) -> Loaded:
         self._refuse_revision(revision)
-        return Loaded(*self._files(options.trust_remote_code).load(options))
+        return Loaded(*self._files(options.trust_remote_code, options.accept_terms).load(options))
 
-    def _files(self, code: bool = False) -> Files:
-        return Files(self.name, repr(self.name), str(smollm2.packaged_directory(self.name)), code)
+    def _files(self, code: bool = False, accept_terms: bool = False) -> Files:
+        return Files(self.name, repr(self.name), str(packaged.packaged_directory(self.name, accept_terms)), code)

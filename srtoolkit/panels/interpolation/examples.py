@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from srtoolkit.models.model import Model
 from srtoolkit.panels.interpolation.random_pairs import LENGTH
+from srtoolkit.prompts.pairs import from_text
 from srtoolkit.prompts.sampling import sample_pairs
 
 #: Pairs by what they show in SmolLM2-135M after block 0; other models may differ.
@@ -41,12 +42,5 @@ def chat_pair(model: Model) -> tuple[str, str]:
     Raises:
         ValueError: The model has no chat format.
     """
-    if getattr(model.tokenizer, "chat_template", None) is None:
-        raise ValueError(f"{model.name} has no chat format; choose a model that was trained to chat, as smollm2-135m.")
-    one, other = (
-        model.tokenizer.apply_chat_template(
-            [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
-        )
-        for question in QUESTIONS
-    )
-    return str(one), str(other)
+    asked = from_text(model, [QUESTIONS], chat=True)
+    return asked.text_a[0], asked.text_b[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from srtoolkit.measures.curves import interpolate
-from srtoolkit.models import smollm2
+from srtoolkit.models import packaged
 from srtoolkit.models.loading import load_model
 from srtoolkit.models.nulls import null_model
 from srtoolkit.panels.interpolation.examples import EXAMPLES
@@ -21,7 +21,7 @@ TOP = 50
 
 def model_for_demo() -> str:
     """Name of the best model that is on this machine already; nothing is downloaded for a demonstration."""
-    return FETCHED if smollm2.is_cached(FETCHED) else CARRIED
+    return FETCHED if packaged.is_cached(FETCHED) else CARRIED
 
 
 def write_demo(path: Path, name: str) -> Path:
