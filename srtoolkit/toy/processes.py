@@ -1,8 +1,8 @@
 """Hidden Markov processes whose belief states are known exactly: Mess3 and RRXOR, of Shai et al. 2024.
 
 Somebody who sees the symbols and knows the process has a belief: a probability for each hidden state. Every symbol
-moves it by Bayes' rule, and all that can be predicted follows from it. RRXOR's beliefs are finitely many; Mess3's fill a
-fractal.
+moves it by Bayes' rule, and all that can be predicted follows from it. RRXOR's beliefs are finitely many; Mess3's fill
+a fractal.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Process:
         """
         tokens = np.asarray(tokens)
         if tokens.ndim != 2 or not np.isin(tokens, range(len(self.symbols))).all():
-            raise ValueError(f"tokens: expected words [word, pos] of ids below {len(self.symbols)}, as {self.name} has.")
+            raise ValueError(
+                f"tokens: expected words [word, pos] of ids below {len(self.symbols)}, as {self.name} has."
+            )
         belief, found = np.tile(self.stationary, (len(tokens), 1)), []
         for column in tokens.T:
             joint = np.einsum("wi,wij->wj", belief, self.transitions[column])
@@ -90,7 +92,7 @@ class Process:
         for word, state in enumerate(starts.tolist()):
             emitted = []
             for chance in rng.random(length).tolist():
-                symbol, state = divmod(bisect(happens[state], chance), states)  # noqa: PLW2901
+                symbol, state = divmod(bisect(happens[state], chance), states)
                 emitted.append(symbol)
             found[word] = emitted
         return found
@@ -167,8 +169,8 @@ def process(name: str) -> Process:
     Raises:
         ValueError: There is no such process.
     """
-    (name,) = check_names(name, tuple(_MADE), "name")
-    return _MADE[name]()
+    (name,) = check_names(name, tuple(PROCESSES), "name")
+    return PROCESSES[name]()
 
 
 def _mess3(alpha: float = 0.85, x: float = 0.05) -> Process:
@@ -189,4 +191,5 @@ def _rrxor() -> Process:
     return Process("rrxor", "01", transitions)
 
 
-_MADE = {"mess3": _mess3, "rrxor": _rrxor}
+#: Makes each process, by its name.
+PROCESSES = {"mess3": _mess3, "rrxor": _rrxor}
