@@ -18,6 +18,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from srtoolkit.files import disk, hashes, verified
 from srtoolkit.models.model import Model
+from srtoolkit.models.nulls import null_model
+from srtoolkit.models.options import INITS, NULLS
 from srtoolkit.models.wrapping import as_model
 from srtoolkit.prompts.pairs import PromptPairs, from_text
 from srtoolkit.suite.shipped import initial_model
@@ -182,21 +184,23 @@ def hmm(name: str, *, init: str = "pretrained", seed: int = 0) -> HiddenMarkov:
 
     Args:
         name: ``"rrxor"`` (two random bits and their exclusive or: 36 belief states) or ``"mess3"`` (a continuum).
-        init: ``"pretrained"``, or ``"random"`` for weights as before training. For others see
-            :func:`srtoolkit.null_model`.
-        seed: Seed of random weights.
+        init: ``"pretrained"``; ``"random"`` for weights as before training, which began with seed 0; or a kind of
+            :func:`srtoolkit.null_model`, such as ``"permuted"``.
+        seed: Seed of what ``init`` draws.
 
     Raises:
         ValueError: There is no such process or kind of weights.
         CacheError: The weight file is missing, or is not the one that this release carries.
     """
     source = process(name)
-    (init,), seed = check_names(init, ("pretrained", "random"), "init"), check_whole(seed, "seed", 0, 2**63 - 1)
+    (init,), seed = check_names(init, INITS, "init"), check_whole(seed, "seed", 0, 2**63 - 1)
     hf = initial_model(configuration(source.name), seed)
-    if init == "pretrained":
+    if init != "random":
         missing, unexpected = hf.load_state_dict(_weights(source.name), strict=False)
         assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
-    return HiddenMarkov(source, as_model(hf, _tokenizer(source), name=f"hmm-{source.name}", init=init, seed=seed))
+    kind = "random" if init == "random" else "pretrained"
+    model = as_model(hf, _tokenizer(source), name=f"hmm-{source.name}", init=kind, seed=seed)
+    return HiddenMarkov(source, null_model(model, init, seed) if init in NULLS else model)
 
 
 def _couples(labels: list[int], same: bool) -> list[tuple[int, int]]:

