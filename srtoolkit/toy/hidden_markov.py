@@ -47,7 +47,7 @@ class HiddenMarkov:
     process: Process
     model: Model
 
-    def texts(self, tokens: Int[np.ndarray, "word pos"]) -> list[str]:
+    def texts(self, tokens: Int[np.ndarray, "prompt pos"]) -> list[str]:
         """Words as texts.
 
         Args:
@@ -96,21 +96,15 @@ class HiddenMarkov:
         """
         words, _ = self.process.words(check_whole(length, "length", 1, 10))
         true = self.process.beliefs(words)[:, -1]
-        order = np.random.default_rng(check_whole(seed, "seed")).permutation(len(words))
-        fitted, tested = np.array_split(order, 2)
-        found = []
-        for ends in self._last_positions(words):
-            ends = np.column_stack([ends, np.ones(len(ends))])
-            weights = np.linalg.lstsq(ends[fitted], true[fitted], rcond=None)[0]
-            rest = ((true[tested] - ends[tested] @ weights) ** 2).sum()
-            found.append(1 - rest / ((true[tested] - true[tested].mean(0)) ** 2).sum())
+        fitted, tested = np.array_split(np.random.default_rng(check_whole(seed, "seed")).permutation(len(words)), 2)
+        found = [_r2(ends[fitted], true[fitted], ends[tested], true[tested]) for ends in self._last_positions(words)]
         about = {
             "long_name": "share of the variance of belief states that is read off linearly",
             **self.model.provenance(),
         }
         return xr.DataArray(found, {"layer": np.arange(len(found))}, ("layer",), "r2", about)
 
-    def _last_positions(self, words: Int[np.ndarray, "word pos"]) -> list[Float[np.ndarray, "word d_model"]]:
+    def _last_positions(self, words: Int[np.ndarray, "prompt pos"]) -> list[Float[np.ndarray, "prompt d_model"]]:
         """The residual stream at the last position after every block but the last."""
         parts = [
             [
@@ -201,6 +195,23 @@ def hmm(name: str, *, init: str = "pretrained", seed: int = 0) -> HiddenMarkov:
     kind = "random" if init == "random" else "pretrained"
     model = as_model(hf, _tokenizer(source), name=f"hmm-{source.name}", init=kind, seed=seed)
     return HiddenMarkov(source, null_model(model, init, seed) if init in NULLS else model)
+
+
+def _r2(
+    x: Float[np.ndarray, "prompt d_model"],
+    y: Float[np.ndarray, "prompt state"],
+    new_x: Float[np.ndarray, "other d_model"],
+    new_y: Float[np.ndarray, "other state"],
+) -> float:
+    """Share of the variance of new values that least squares on others explains.
+
+    Activations after an early block differ in few directions. What is left in the others is rounding of float32, which
+    the fit must not use.
+    """
+    rounding = np.finfo(np.float32).eps * max(x.shape)
+    weights = np.linalg.lstsq(x - x.mean(0), y - y.mean(0), rcond=rounding)[0]
+    rest = new_y - y.mean(0) - (new_x - x.mean(0)) @ weights
+    return float(1 - (rest**2).sum() / ((new_y - new_y.mean(0)) ** 2).sum())
 
 
 def _couples(labels: list[int], same: bool) -> list[tuple[int, int]]:

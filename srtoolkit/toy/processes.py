@@ -42,7 +42,7 @@ class Process:
         conditions = np.vstack([moves.T - np.eye(len(moves)), np.ones(len(moves))])
         return np.linalg.lstsq(conditions, np.r_[np.zeros(len(moves)), 1.0], rcond=None)[0]
 
-    def beliefs(self, tokens: Int[np.ndarray, "word pos"]) -> Float[np.ndarray, "word pos state"]:
+    def beliefs(self, tokens: Int[np.ndarray, "prompt pos"]) -> Float[np.ndarray, "prompt pos state"]:
         """Probability of each hidden state after each symbol, given all symbols up to it.
 
         Args:
@@ -66,7 +66,7 @@ class Process:
             found.append(belief)
         return np.stack(found, axis=1) if found else np.empty((*tokens.shape, len(self.stationary)))
 
-    def predictions(self, beliefs: Float[np.ndarray, "*word state"]) -> Float[np.ndarray, "*word symbol"]:
+    def predictions(self, beliefs: Float[np.ndarray, "*prompt state"]) -> Float[np.ndarray, "*prompt symbol"]:
         """Probability of each next symbol, given beliefs.
 
         Args:
@@ -74,7 +74,7 @@ class Process:
         """
         return beliefs @ self.transitions.sum(2).T
 
-    def sample(self, n: int, length: int, *, seed: int = 0) -> Int[np.ndarray, "word pos"]:
+    def sample(self, n: int, length: int, *, seed: int = 0) -> Int[np.ndarray, "prompt pos"]:
         """Words as the process emits them, each from a start of its own.
 
         Args:
@@ -97,7 +97,7 @@ class Process:
             found[word] = emitted
         return found
 
-    def words(self, length: int) -> tuple[Int[np.ndarray, "word pos"], Float[np.ndarray, " word"]]:
+    def words(self, length: int) -> tuple[Int[np.ndarray, "prompt pos"], Float[np.ndarray, " prompt"]]:
         """Every word that the process can emit, and its probability.
 
         Args:
@@ -143,7 +143,7 @@ class Process:
                 raise ValueError(f"{self.name} has more than {MANY} belief states: they are a continuum.")
         return found
 
-    def belief_labels(self, tokens: Int[np.ndarray, "word pos"]) -> Int[np.ndarray, " word"]:
+    def belief_labels(self, tokens: Int[np.ndarray, "prompt pos"]) -> Int[np.ndarray, " prompt"]:
         """Number of the belief state that each word leads to, in :meth:`belief_states`.
 
         Args:

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
@@ -63,9 +64,12 @@ def test_beliefs_are_read_off_as_by_a_regression_on_captured_activations(name):
     assert found.sizes["layer"] == toy.model.n_layers - 1
     for layer in (0, 2):
         ends = srt.capture(toy.model, torch.tensor(words), layer=layer).double().numpy()
-        said = LinearRegression().fit(ends[fitted], true[fitted]).predict(ends[tested])
+        main = PCA().fit(ends[fitted])
+        main = PCA(int((main.singular_values_ > 1e-4 * main.singular_values_[0]).sum())).fit(ends[fitted])
+        seen, unseen = main.transform(ends[fitted]), main.transform(ends[tested])
+        said = LinearRegression().fit(seen, true[fitted]).predict(unseen)
         expected = r2_score(true[tested], said, multioutput="variance_weighted")
-        assert float(found.sel(layer=layer)) == pytest.approx(expected, abs=2e-3)
+        assert float(found.sel(layer=layer)) == pytest.approx(expected, abs=5e-3)
 
 
 @pytest.mark.parametrize("states", ["same", "different"])
