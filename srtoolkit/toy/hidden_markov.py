@@ -92,7 +92,7 @@ class HiddenMarkov:
             seed: Seed of the halves.
 
         Returns:
-            Dim ``layer``: every block but the last.
+            Dim ``read``: every block but the last.
         """
         words, _ = self.process.words(check_whole(length, "length", 1, 10))
         true = self.process.beliefs(words)[:, -1]
@@ -102,7 +102,7 @@ class HiddenMarkov:
             "long_name": "share of the variance of belief states that is read off linearly",
             **self.model.provenance(),
         }
-        return xr.DataArray(found, {"layer": np.arange(len(found))}, ("layer",), "r2", about)
+        return xr.DataArray(found, {"read": np.arange(len(found))}, ("read",), "r2", about)
 
     def _last_positions(self, words: Int[np.ndarray, "prompt pos"]) -> list[Float[np.ndarray, "prompt d_model"]]:
         """The residual stream at the last position after every block but the last."""

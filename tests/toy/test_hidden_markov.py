@@ -61,7 +61,7 @@ def test_beliefs_are_read_off_as_by_a_regression_on_captured_activations(name):
     true = toy.process.beliefs(words)[:, -1]
     fitted, tested = np.array_split(np.random.default_rng(0).permutation(len(words)), 2)
     found = toy.belief_fits(length)
-    assert found.sizes["layer"] == toy.model.n_layers - 1
+    assert found.sizes["read"] == toy.model.n_layers - 1
     for layer in (0, 2):
         ends = srt.capture(toy.model, torch.tensor(words), layer=layer).double().numpy()
         main = PCA().fit(ends[fitted])
@@ -69,7 +69,7 @@ def test_beliefs_are_read_off_as_by_a_regression_on_captured_activations(name):
         seen, unseen = main.transform(ends[fitted]), main.transform(ends[tested])
         said = LinearRegression().fit(seen, true[fitted]).predict(unseen)
         expected = r2_score(true[tested], said, multioutput="variance_weighted")
-        assert float(found.sel(layer=layer)) == pytest.approx(expected, abs=5e-3)
+        assert float(found.sel(read=layer)) == pytest.approx(expected, abs=5e-3)
 
 
 @pytest.mark.parametrize("states", ["same", "different"])
