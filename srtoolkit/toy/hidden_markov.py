@@ -174,7 +174,9 @@ class HiddenMarkov:
 def hmm(name: str, *, init: str = "pretrained", seed: int = 0) -> HiddenMarkov:
     """A small transformer trained on a hidden Markov process, and the process: what it has to know is known exactly.
 
-    Four blocks of width 64, trained by this project on words of 11 symbols, as Shai et al. 2024 (arXiv 2405.15943) did.
+    Four blocks of width 64, trained by this project on words of 11 symbols, as Shai et al. 2024 (arXiv 2405.15943) did:
+    8,000 steps of 64 words, AdamW, one run each, on the CPU. Of what can be learned beyond the frequencies of symbols,
+    RRXOR's model misses 4% (predictions after 1 to 10 symbols) and that of Mess3 1% (after 1 to 8); see ``losses``.
 
     Args:
         name: ``"rrxor"`` (two random bits and their exclusive or: 36 belief states) or ``"mess3"`` (a continuum).
