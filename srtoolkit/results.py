@@ -49,6 +49,9 @@ Axes, everywhere in the project:
 ``inverse``    a value of 1/p that is tried
 ``feature``    one feature of a map whose truth is known
 ``boundary``   one boundary of such a map
+``symbol``     one symbol that a hidden Markov process emits
+``state``      one of its hidden states
+``belief``     one belief that its words lead to: a probability for each hidden state
 ``crossing``   one place where a path crosses a boundary; the first is 1
 ``bracket``    one interval in which something changes
 ``ran``        one point of a path that was run, where not all of them were

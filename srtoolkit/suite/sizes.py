@@ -38,6 +38,7 @@ class Configuration:
         checkpoints: Steps at which training measures the held-out loss and keeps the weights.
         shipped: Those of ``checkpoints`` that the package carries. Step 0 needs no file: it is drawn from the seed.
         order_seed: Seed of the order of the data, where several runs see the same order; ``None`` to use ``seed``.
+        vocabulary: Number of token ids.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Configuration:
     checkpoints: tuple[int, ...]
     shipped: tuple[int, ...]
     order_seed: int | None = None
+    vocabulary: int = VOCABULARY
 
     @property
     def tokens_per_step(self) -> int:
@@ -67,7 +69,7 @@ class Configuration:
     def parameters(self) -> int:
         """Number of parameters, the tied embedding counted once."""
         block = 4 * self.width**2 + 3 * self.width * self.mlp_width + 2 * self.width
-        return VOCABULARY * self.width + self.blocks * block + self.width
+        return self.vocabulary * self.width + self.blocks * block + self.width
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of the update after a step.
@@ -82,7 +84,7 @@ class Configuration:
     def architecture(self) -> transformers.LlamaConfig:
         """The model's transformers configuration."""
         return transformers.LlamaConfig(
-            vocab_size=VOCABULARY,
+            vocab_size=self.vocabulary,
             hidden_size=self.width,
             intermediate_size=self.mlp_width,
             num_hidden_layers=self.blocks,
@@ -100,11 +102,16 @@ class Configuration:
 def sizes() -> tuple[Configuration, ...]:
     """The configurations in ``configs``, smallest first."""
     paths = (path for path in (files("srtoolkit.suite") / "configs").iterdir() if path.name.endswith(".json"))
-    found = (_parse(path.read_text()) for path in paths)
+    found = (parse(path.read_text()) for path in paths)
     return tuple(sorted(found, key=lambda one: (one.parameters, one.name)))
 
 
-def _parse(text: str) -> Configuration:
+def parse(text: str) -> Configuration:
+    """A configuration as its JSON file has it.
+
+    Args:
+        text: Content of the file.
+    """
     entries: dict[str, Any] = json.loads(text)
     lists = {key: tuple(value) for key, value in entries.items() if isinstance(value, list)}
     return Configuration(**{**entries, **lists})

@@ -406,6 +406,9 @@ SETTINGS = {
     "mixture_exponent over": (lambda v: srt.mixture_exponent(RESPONSE, at=1.0, over=v, bootstrap=FEW), same("prompts")),
     "toy.features n": (lambda v: srt.toy.features(v, 4), lambda v: whole(v, 1, 10**5)),
     "toy.features p": (lambda v: srt.toy.features(2, 4, v), lambda v: real(v, 1, 100)),
+    "toy.hmm name": (lambda v: srt.toy.hmm(v, init="random"), same("rrxor")),
+    "toy.hmm init": (lambda v: srt.toy.hmm("rrxor", init=v), same("pretrained")),
+    "toy.hmm seed": (lambda v: srt.toy.hmm("rrxor", init="random", seed=v), lambda v: whole(v, 0, 2**63 - 1)),
     "from_text bos": (lambda v: srt.from_text(model_of(), PAIRS, bos=v), lambda v: isinstance(v, bool)),
     "from_text chat": (
         lambda v: srt.from_text(model_of(), PAIRS, chat=v),
