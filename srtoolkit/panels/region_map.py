@@ -75,6 +75,8 @@ class RegionMap(ModelPanel):
         ValueError: The numbers of prompts and classes differ.
     """
 
+    rows = ("pair",)
+
     def __init__(
         self,
         model: Model | str | None = None,
