@@ -132,9 +132,9 @@ class InterpolationPanel(ModelPanel):
         self._measured, self.result, self._written = measured, measured.result, {}
         self.alpha.stale = False
         self._redraw()
-        self._compare()
+        self._compare_with_random()
 
-    def _compare(self) -> None:
+    def _compare_with_random(self) -> None:
         """Measure the random pairs that this one is compared with, where they are not known."""
         assert self._measured is not None
         measured, result = self._measured, self._measured.result
@@ -159,7 +159,7 @@ class InterpolationPanel(ModelPanel):
 
         def show(found: dict[int, str]) -> None:
             self._add_written(measured, found)
-            self._compare()  # this job may have taken the place of that one
+            self._compare_with_random()  # this job may have taken the place of that one
 
         where = float(measured.result["alpha"].values[index])
         self.submit(job, show, f"writing on from alpha {where:.2f} with {measured.model.name}")
