@@ -4,6 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const EDGE = 26; // room around the dots, in CSS pixels, as all that follows
 const HEIGHT = 380;
+const WIDE = 6.7; // of a letter, more or less
 
 // The shapes that matplotlib calls by these letters.
 const SHAPES = {
@@ -52,6 +53,24 @@ function places(dots, width) {
   return dots.map(({ x, y }) => [across(x), down(y)]);
 }
 
+// Where each dot's word stands: beside it, on the side where it covers the fewest words and dots so far.
+function beside(dots, where, width) {
+  const taken = where.map(([x, y]) => [x - 6, y - 6, x + 6, y + 6]);
+  const covered = ([left, top, right, bottom]) =>
+    taken.filter((box) => left < box[2] && box[0] < right && top < box[3] && box[1] < bottom).length +
+    (left < 0 || right > width ? 100 : 0);
+  return dots.map(({ word }, index) => {
+    const [x, y] = where[index];
+    const long = WIDE * word.length;
+    const choices = [[9, -4], [-9 - long, -4], [9, 13], [-9 - long, 13], [-long / 2, -11], [-long / 2, 21]];
+    const boxes = choices.map(([dx, dy]) => [x + dx, y + dy - 10, x + dx + long, y + dy + 2]);
+    const bad = boxes.map(covered);
+    const best = bad.indexOf(Math.min(...bad));
+    taken.push(boxes[best]);
+    return choices[best];
+  });
+}
+
 function line(figure, [x1, y1], [x2, y2], className) {
   return svg(figure, "line", { x1, y1, x2, y2, class: className });
 }
@@ -66,6 +85,7 @@ function drawMap(figure, model, at, pick) {
   const [dots, picked] = [model.get("dots"), model.get("picked")];
   const width = sized(figure);
   const where = places(dots, width);
+  const words = beside(dots, where, width);
   const edges = model.get("edges").map(([from, to, tree]) => {
     const drawn = line(figure, where[from], where[to], `srt-map-edge ${tree ? "" : "srt-map-far"}`);
     return [drawn, from, to];
@@ -78,8 +98,7 @@ function drawMap(figure, model, at, pick) {
     const [x, y] = where[index];
     const group = svg(figure, "g", { transform: `translate(${x},${y})` });
     shape(group, dot, "srt-map-dot");
-    const side = x > width / 2 ? { x: -9, "text-anchor": "end" } : { x: 9 };
-    svg(group, "text", { ...side, y: -4 }, dot.word);
+    svg(group, "text", { x: words[index][0], y: words[index][1] }, dot.word);
     const hit = svg(group, "circle", { r: 12, class: "srt-map-hit", "data-dot": index });
     hit.addEventListener("pointerenter", () => {
       for (const [drawn, from, to] of edges) drawn.classList.toggle("srt-map-near", from === index || to === index);

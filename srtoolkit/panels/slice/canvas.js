@@ -164,7 +164,7 @@ function drawLine(place, model) {
   svg(figure, "polyline", { points, class: "srt-slice-line" });
   svg(figure, "text", { x: left, y: height - 6 }, model.get("context"));
   svg(figure, "text", { x: width - 6, y: height - 6, "text-anchor": "end" }, "pinned point");
-  svg(figure, "text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle" }, "distance of the output on the way");
+  svg(figure, "text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle" }, "distance of the output");
 }
 
 function showLegend(legend, model) {
