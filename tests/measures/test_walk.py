@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import srtoolkit as srt
 from srtoolkit.measures.paths import name_of
@@ -24,7 +25,10 @@ CALLS = {
     "next_tokens": (lambda model, **more: srt.next_tokens(model, PAIRS, alphas=(0, 0.5, 1), **more), 12),
     "divergence": (lambda model, **more: srt.divergence(model, PAIRS, steps=6, **more), 24),
     "count_gate_flips": (lambda model, **more: srt.count_gate_flips(model, PAIRS, steps=5, **more), 20),
-    "count_regions": (lambda model, **more: srt.count_regions(model, PAIRS, steps=5, **more), 20),
+    "count_regions": (
+        lambda model, **more: xr.Dataset(srt.count_regions(model, PAIRS, steps=5, **more)._asdict()),
+        20,
+    ),
     "continuation": (lambda model, **more: srt.continuation(model, PAIRS, tokens=2, **more), 20),
     "layer_map": (lambda model, **more: srt.layer_map(model, PAIRS, steps=5, **more), 60),
     "freeze": (lambda model, **more: srt.freeze(model, PAIRS, steps=5, **more), 20),
