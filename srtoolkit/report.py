@@ -286,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"))
     parser.add_argument("--build", type=Path, default=Path("build"))
     parser.add_argument("--workers", type=int, default=1, help="how many notebooks run at a time; 1 by default")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)  # options may stand before names
     if given.workers < 1:
         parser.error(f"--workers {given.workers}: expected 1 or more")
     names = tuple(given.names) or ("",)

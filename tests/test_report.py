@@ -97,7 +97,7 @@ def test_code_that_only_draws_is_folded_away():
 def test_notebooks_are_chosen_by_the_first_letters_of_their_names(here, capsys):
     notebook(here / "notebooks", "00_first.ipynb", CLAIM)
     notebook(here / "notebooks", "01_second.ipynb", "1 / 0")
-    assert report.main(["run", "00"]) == 0
+    assert report.main(["run", "--build", "build", "00"]) == 0  # options before names or behind them
     assert "01_second" not in capsys.readouterr().out
     with pytest.raises(SystemExit):
         report.main(["save", "02", "03"])
