@@ -143,6 +143,19 @@ def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
         path: Path of the file to write.
         instead: What to do where there is no room, for the error message.
     """
+    disk.write_whole(path, content_of(dataset), instead)
+    return path
+
+
+def content_of(dataset: xr.Dataset) -> bytes:
+    """What :func:`save` writes into a file.
+
+    Args:
+        dataset: Any result of this package.
+
+    Raises:
+        TypeError: ``dataset`` is no Dataset, or holds something that netCDF cannot.
+    """
     _check_storable(dataset)
     sums = {
         name: {"fletcher32": True}  # so that a bit that turned is found on reading
@@ -153,8 +166,7 @@ def write(dataset: xr.Dataset, path: Path, instead: str) -> Path:
     # In memory first: HDF5 takes the process with it when a disk refuses what it writes.
     with _without_a_cluster():
         content = marked.to_netcdf(engine="h5netcdf", invalid_netcdf=False, encoding=sums)
-    disk.write_whole(path, _sealed(bytes(content)), instead)
-    return path
+    return _sealed(bytes(content))
 
 
 def _sealed(content: bytes) -> bytes:

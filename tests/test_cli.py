@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import srtoolkit
 from srtoolkit.__main__ import app
+from srtoolkit.panels.path.demo import write_demo
 from srtoolkit.reproduction.figures import JANIAK2024, find_figures
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,12 @@ def test_a_plan_without_measurements_writes_nothing(tmp_path):
 def test_a_demonstration_is_a_page_and_nothing_else(tmp_path):
     status, said = run("demo", "--to", str(tmp_path / "page.pdf"))
     assert status == 2 and "expected a name that ends in .html" in said and not list(tmp_path.iterdir())
+
+
+def test_a_demonstration_shows_no_bars(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    assert write_demo(tmp_path / "page.html", "nano-0.4m").stat().st_size > 10_000
+    assert "".join(capsys.readouterr()) == ""
 
 
 def test_notebooks_are_copied_once_and_again_only_if_nobody_changed_them(tmp_path):

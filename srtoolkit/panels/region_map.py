@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import ipywidgets as W
 import numpy as np
 import xarray as xr
-from matplotlib.collections import LineCollection
 
 from srtoolkit.analysis.jumps import JUMP_SPEED
 from srtoolkit.analysis.motion import motion
 from srtoolkit.analysis.regions import map_prompts, region_graph
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.models.model import Model
+from srtoolkit.panels.map.still import still
+from srtoolkit.panels.map.story import dots, edges, heading, near
+from srtoolkit.panels.map.typed import UNNAMED, from_lines, to_lines
+from srtoolkit.panels.map.widget import MapPicture
 from srtoolkit.panels.parts.model_and_block import ModelPanel
 from srtoolkit.panels.parts.picker import load_call
-from srtoolkit.panels.parts.picture import DRAWING, Picture
-from srtoolkit.panels.parts.text import drawable, shorten
+from srtoolkit.panels.parts.picture import DRAWING
+from srtoolkit.panels.parts.text import shorten
 from srtoolkit.panels.parts.worker import JobProgress
-from srtoolkit.plot.region_plots import MARKERS
-from srtoolkit.plot.slice_plots import TOKEN_COLOURS
 from srtoolkit.prompts.pairs import all_pairs
 from srtoolkit.stimuli import sets
 
@@ -33,15 +35,23 @@ FRAMES = 3
 _CURVES = ("relative_distance", "step", "distance", "distance_b")
 
 _WIDE = {"description_width": "70px"}
-_LONE = (0.7, 0.7, 0.7)
-_NEUTRAL = (0.25, 0.25, 0.25)
+
+
+class _Found(NamedTuple):
+    """Prompts with their classes, what was measured of them, and the call that loads the model."""
+
+    texts: list[str]
+    classes: list[str]
+    result: xr.Dataset
+    call: str
 
 
 class RegionMap(ModelPanel):
-    """A map of prompts, with an edge where no jump lies between two of them, and the curve of the path that is picked.
+    """A map of prompts, with a line where no jump lies between two of them, and the curve of the path that is picked.
 
     Every path between two prompts is measured once for a model and block. Moving the threshold, or picking prompts,
-    measures nothing.
+    measures nothing. Pointing at a prompt shows its text and all its lines; without, each group's shortest tree is
+    drawn. A click takes a prompt as the path's new end.
 
     Args:
         model: From :func:`srtoolkit.load_model`, or the name of a model; a small packaged model by default.
@@ -54,14 +64,18 @@ class RegionMap(ModelPanel):
         threshold: Speed above which an output jumps; :func:`srtoolkit.calibrate_jump` finds one for a model.
 
     Attributes:
+        prompts: Control of the prompts, one a line; ``text | class`` names its class.
         start: Control of the prompt at which the shown path starts.
         end: Control of the prompt at which the shown path ends.
         colour: Control of the meaning of the dots' colours: ``"class"`` or ``"component"``.
         threshold: Control of the speed along its own path above which an output jumps.
+        map: The picture.
 
     Raises:
         ValueError: The numbers of prompts and classes differ.
     """
+
+    rows = ("pair",)
 
     def __init__(
         self,
@@ -77,38 +91,53 @@ class RegionMap(ModelPanel):
         if prompts is None:
             shipped = sets.classes().query("frame < @FRAMES")
             prompts, classes = shipped["text"].tolist(), shipped["label"].tolist()
-        self.texts, self.classes = list(prompts), list(classes or ["prompt"] * len(prompts))
+        self.texts, self.classes = list(prompts), list(classes or [UNNAMED] * len(prompts))
         if len(self.classes) != len(self.texts):
             raise ValueError(f"{len(self.texts)} prompts and {len(self.classes)} classes: expected one each.")
         super().__init__("Map of regions", model, layer)
-        self._steps = steps
-        options = [(f"{shorten(text, 50)} ({kind})", index) for index, (text, kind) in enumerate(self._rows())]
+        self._steps, self._code = steps, ""
         box = {"style": _WIDE, "layout": W.Layout(width="340px")}
-        self.start = W.Dropdown(options=options, value=0, description="from", **box)
-        self.end = W.Dropdown(options=options, value=len(options) - 1, description="to", **box)
+        self.start = W.Dropdown(description="from", **box)
+        self.end = W.Dropdown(description="to", **box)
         self.colour = W.Dropdown(options=["class", "component"], description="colour by", style=_WIDE)
         self.threshold = W.FloatSlider(
             threshold, min=1, max=max(12, threshold), step=0.1, description="threshold", **box
         )
-        self._picture = Picture(9.8, 5.1)
-        self._axes = self._picture.figure.subplots(1, 2, width_ratios=(1.25, 1))
-        self._picture.figure.subplots_adjust(0.065, 0.1, 0.985, 0.77, wspace=0.2)
-        wrapped = W.Layout(flex_flow="row wrap")
-        rows = [W.HBox(pair, layout=wrapped) for pair in ((self.start, self.end), (self.colour, self.threshold))]
-        measured = [] if curves is not None else [self.picker, self.layer]
-        self.arrange([*measured, *rows], [self._picture])
+        self.prompts = W.Textarea(
+            to_lines(self.texts, self.classes), description="prompts", rows=6, continuous_update=False, style=_WIDE,
+            placeholder="one a line; to name its class: text | class", layout=W.Layout(width="98%"),
+        )  # fmt: skip
+        self.map = MapPicture()
+        self._offer()
+        self.arrange([], [self.map], self._controls(measured=curves is None))
         for control in (self.start, self.end):
             self.follow(control, self._move)
-        self.follow(self.threshold, self._regroup)
+        self.follow(self.map, self._clicked, "picked")
+        self.follow(self.threshold, self._redraw)
         self.follow(self.colour, self._redraw)
-        self._code = ""
+        self.follow(self.prompts, self.request)
         if curves is None:
             self.begin()
         else:
-            self.submit(lambda _: self._place(curves), self._show, "placing the prompts")
+            texts, names = self.texts, self.classes
+            self.submit(lambda _: self._place(texts, names, curves), self._show, "placing the prompts")
 
-    def _rows(self) -> list[tuple[str, str]]:
-        return list(zip(self.texts, self.classes, strict=True))
+    def _controls(self, measured: bool) -> list[W.Widget]:
+        """What stands below the picture; prompts, model and block only where the panel measures them itself."""
+        wrapped = W.Layout(flex_flow="row wrap")
+        rows = [W.HBox(pair, layout=wrapped) for pair in ((self.start, self.end), (self.colour, self.threshold))]
+        if not measured:
+            return rows
+        titles = ("prompts: type or paste them, one a line; text | class names a class", "model and block")
+        return [*rows, W.Accordion([self.prompts, W.VBox([self.picker, self.layer])], titles=titles)]
+
+    def _offer(self) -> None:
+        """Offer the prompts as ends of a path, the first and the last at first."""
+        rows = enumerate(zip(self.texts, self.classes, strict=True))
+        options = [(f"{shorten(text, 50)} ({kind})", index) for index, (text, kind) in rows]
+        for control, value in ((self.start, 0), (self.end, len(options) - 1)):
+            control.options = options
+            control.value = value
 
     def ask(self, model: Model) -> None:
         """Submit the job that measures the paths between all prompts.
@@ -116,143 +145,132 @@ class RegionMap(ModelPanel):
         Args:
             model: The model to measure.
         """
-        layer = self.layer.value
+        layer, (texts, classes) = self.layer.value, from_lines(self.prompts.value)
 
-        def job(progress: JobProgress) -> tuple[xr.Dataset, str]:
-            pairs = all_pairs(model, self.texts)
+        def job(progress: JobProgress) -> _Found:
             settings = {"layer": layer, "steps": self._steps, "reads": "final_norm"}
-            curves = interpolate(model, pairs, **settings, progress=progress)
-            return self._place(curves, load_call(model))
+            curves = interpolate(model, all_pairs(model, texts), **settings, progress=progress)
+            return self._place(texts, classes, curves, load_call(model))
 
-        self.submit(job, self._show, f"measuring {len(self.texts) * (len(self.texts) - 1) // 2} paths on {model.name}")
+        self.submit(job, self._show, f"measuring {len(texts) * (len(texts) - 1) // 2} paths on {model.name}")
 
-    def _place(self, curves: xr.Dataset, call: str = "") -> tuple[xr.Dataset, str]:
+    def _place(self, texts: list[str], classes: list[str], curves: xr.Dataset, call: str = "") -> _Found:
         """The curves with everything about the prompts that does not depend on the threshold."""
         moved = motion(curves, jump_speed=self.threshold.value)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "map_prompts: stress")  # the picture says it
             places = map_prompts(moved)
-        known = dict(self._rows())
+        known = dict(zip(texts, classes, strict=True))
         missing = [text for text in places["text"].values if text not in known]
         if missing or places.sizes["prompt"] != len(known):
             raise ValueError(
                 f"the curves are of {places.sizes['prompt']} prompts, {len(missing)} of them not among the "
                 f"{len(known)} given; both must be the same, as srt.all_pairs makes them."
             )
-        classes = ("prompt", [known[text] for text in places["text"].values])
+        names = ("prompt", [known[text] for text in places["text"].values])
         kept = {name: curves[name] for name in _CURVES}
-        return moved.assign(kept).assign(place=places, classes=classes), call
+        return _Found(texts, classes, moved.assign(kept).assign(place=places, classes=names), call)
 
-    def _show(self, found: tuple[xr.Dataset, str]) -> None:
-        self.result, self._code = found
+    def _show(self, found: _Found) -> None:
+        other = (found.texts, found.classes) != (self.texts, self.classes)
+        self.texts, self.classes, self.result, self._code = found
+        if other:
+            with self.held():
+                self._offer()
         self._redraw()
 
     def _redraw(self) -> None:
-        """Draw the map anew, for new places or another meaning of colour."""
-        if self.result is None:
-            return
-        places, classes = self.result["place"], self.result["classes"].values
-        with DRAWING:
-            map_, curve = self._axes
-            for ax in self._axes:
-                ax.clear()
-            for old in (*self._picture.figure.texts, *self._picture.figure.legends):
-                old.remove()
-            self._edges = LineCollection([], colors="k", lw=0.8, alpha=0.13)
-            map_.add_collection(self._edges)
-            self._dots = {}
-            for index, name in enumerate(dict.fromkeys(classes)):
-                members = np.flatnonzero(classes == name)
-                style = {"marker": MARKERS[index % len(MARKERS)], "s": 42, "lw": 0, "label": drawable(name, 24)}
-                by_class = self.colour.value == "class"
-                colour = TOKEN_COLOURS[index % len(TOKEN_COLOURS)] if by_class else _NEUTRAL
-                dots = map_.scatter(*places.values[members].T, color=colour, **style)
-                self._dots[name] = (members, dots)
-            for text, place in zip(places["text"].values, places.values, strict=True):
-                word = drawable((text.split() or [text])[-1], 14)
-                map_.annotate(word, place, xytext=(4, 4), textcoords="offset points", fontsize=7.5)
-            fit = f"stress {places.attrs['stress']:.2f}, a {places.attrs['fit']} fit"
-            map_.set(xlabel=f"distances on the map: log of the peak speed ({fit})", ylabel="log of the peak speed")
-            map_.set_aspect("equal", "datalim")
-            map_.margins(0.12)
-            where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.06, 0.775), "borderaxespad": 0}
-            self._picture.figure.legend(handles=map_.collections[1:], fontsize=8, frameon=False, ncols=9, **where)
-            (self._ring,) = map_.plot([0, 1], [0, 1], "o--", ms=13, mfc="none", color="k", lw=1)
-            alphas = self.result["alpha"].values
-            curve.plot([0, 1], [0, 1], ":", color="0.5", label="a straight line")
-            (self._line,) = curve.plot(alphas, alphas, color="k", label="path picked")
-            low, high = (f(self.result["relative_distance"].values) for f in (np.nanmin, np.nanmax))
-            curve.set(xlim=(0, 1), ylim=(low - 0.05, high + 0.05), ylabel="relative distance d(α) / d(1)")
-            curve.set_xlabel("α, from A (0) to B (1)")
-            curve.legend(frameon=False, loc="upper left")
-            self._heading = self._picture.figure.text(0.01, 0.985, "", va="top", fontsize=9.5)
-            self._group()
-            self._pick()
-            dots = [dots for _, dots in self._dots.values()]
-            self._picture.draw(self._alt, [self._edges, *dots, self._ring, self._line, self._heading])
-
-    def _regroup(self) -> None:
-        """Edges and components at another threshold."""
+        """Tell the page all anew, for new places, another threshold or another meaning of colour."""
         if self.result is not None:
-            with DRAWING:
+            with self.map.hold_sync():
                 self._group()
                 self._pick()
-                self._picture.move(self._alt)
 
     def _move(self) -> None:
         """Another path."""
-        if self.result is not None:
-            with DRAWING:
+        if self.result is not None and not self._held:
+            with self.map.hold_sync():
                 self._pick()
-                self._picture.move(self._alt)
+
+    def _clicked(self) -> None:
+        """The page picked two dots, which are in the order of the map."""
+        if self.result is None:
+            return
+        texts = self.result["place"]["text"].values
+        with self.held():
+            self.start.value, self.end.value = (self.texts.index(str(texts[dot])) for dot in self.map.picked)
+        self._move()
 
     def _group(self) -> None:
+        """Dots, lines and words at this threshold and with this meaning of colour."""
         assert self.result is not None
         moved = motion(self.result, jump_speed=self.threshold.value)
         graph = region_graph(moved)
-        component, edge = graph["component"].values, graph["edge"].values
+        component = graph["component"].values
         self.result = moved.assign({name: self.result[name] for name in (*_CURVES, "place", "classes")})
         self.result = self.result.assign(component=("prompt", component))
-        places = self.result["place"].values
-        self._edges.set_segments([places[[a, b]] for a, b in zip(*np.nonzero(np.triu(edge)), strict=True)])
-        if self.colour.value == "component":
-            sizes = np.bincount(component)
-            palette = [
-                TOKEN_COLOURS[place % len(TOKEN_COLOURS)] if size > 1 else _LONE for place, size in enumerate(sizes)
-            ]
-            for members, dots in self._dots.values():
-                dots.set_facecolor([palette[component[member]] for member in members])
-        count = int(graph["components"])
-        self._words = (
-            f"{len(component)} prompts on {self.result.attrs['model']}, after block {self.result.attrs['layer']}; "
-            f"at threshold {self.threshold.value:.1f}, {count} component{'s' * (count > 1)}, the largest of "
-            f"{int(graph['largest'])}; {float(graph['density']):.0%} of pairs without a jump"
-        )
+        self.map.dots = dots(self.result, by_class=self.colour.value == "class")
+        self.map.edges = edges(self.result, graph["edge"].values)
+        self.map.heading = heading(self.result, graph, self.threshold.value)
+        self.map.near = near(self.result)
 
     def _pick(self) -> None:
         """Ring two prompts, and draw the path between them as it was measured."""
         assert self.result is not None
         texts = list(self.result["place"]["text"].values)
-        ends = [texts.index(self.texts[control.value]) for control in (self.start, self.end)]
-        self._ring.set_data(*self.result["place"].values[ends].T)
-        text_a, text_b = self.result["text_a"].values, self.result["text_b"].values
-        wanted = {texts[end] for end in ends}
-        found = np.flatnonzero([{a, b} == wanted for a, b in zip(text_a, text_b, strict=True)])
-        if not len(found):
-            self._line.set_data([], [])
-            words, names = "pick two different prompts to see the path between them", ["", ""]
+        self.map.picked = [texts.index(self.texts[control.value]) for control in (self.start, self.end)]
+        pair, (a, b) = self._pair()
+        values = self.result["relative_distance"].values
+        low, high = (f(values[np.isfinite(values)], initial=edge) for f, edge in ((np.min, 0.0), (np.max, 1.0)))
+        shown = [] if pair is None or not np.isfinite(values[pair]).all() else values[pair].tolist()
+        alphas = self.result["alpha"].values.tolist()
+        self.map.curve = {"alpha": alphas, "values": shown, "low": float(low) - 0.05, "high": float(high) + 0.05}
+        if pair is None:
+            words = picked = "pick two different prompts to see the path between them"
         else:
-            pair = int(found[0])
-            self._line.set_data(self.result["alpha"].values, self.result["relative_distance"].values[pair])
-            names = [str(text_a[pair]), str(text_b[pair])]
             peak, jumps = (float(self.result[name].values[pair]) for name in ("peak", "jumps"))
             words = "both give the same output, so there is no curve"
             if np.isfinite(peak):
                 words = f"peak speed {peak:.2f}, {jumps:.0f} jump{'s' * (jumps != 1)}"
-        shown = [drawable(name, 110) for name in names]
-        self._heading.set_text(f"{drawable(self._words, 200)}\nA: {shown[0]}\nB: {shown[1]}\n{words}")
-        picked = f"From “{shorten(names[0])}” to “{shorten(names[1])}”: {words}." if len(found) else f"{words}."
-        self._alt = f"{self._words[0].upper()}{self._words[1:]}. {picked}"
+            picked = f"From “{shorten(a)}” to “{shorten(b)}”: {words}"
+        self.map.path = f"{picked[0].upper()}{picked[1:]}."
+        self.map.label = f"{self.map.heading[0].upper()}{self.map.heading[1:]}. {picked}."
+
+    def _pair(self) -> tuple[int | None, tuple[str, str]]:
+        """Index and texts of the pair whose path is picked; A is the one in whose context it was measured."""
+        assert self.result is not None
+        wanted = {self.texts[control.value] for control in (self.start, self.end)}
+        text_a, text_b = self.result["text_a"].values, self.result["text_b"].values
+        found = np.flatnonzero([{a, b} == wanted for a, b in zip(text_a, text_b, strict=True)])
+        if not len(found):
+            return None, ("", "")
+        return int(found[0]), (str(text_a[found[0]]), str(text_b[found[0]]))
+
+    @property
+    def alt(self) -> str:
+        """The alternative text of what is shown, in words and numbers."""
+        return self.map.label or "nothing to show yet"
+
+    @property
+    def summary(self) -> str:
+        """What was measured; the picture itself says what was found."""
+        return self.map.heading or self.alt
+
+    @property
+    def png(self) -> bytes:
+        """The picture that is shown, as the content of a PNG file."""
+        return self.picture_as("png")
+
+    def picture_as(self, form: str) -> bytes:
+        """The map and the curve of the path that is picked, as the content of a file.
+
+        Args:
+            form: ``"png"``, ``"svg"`` or ``"pdf"``.
+        """
+        file = io.BytesIO()
+        with self.lock, DRAWING:
+            still(self.map).savefig(file, format=form)
+        return file.getvalue()
 
     def code(self) -> str:
         """The library calls that make ``result``; where ``curves`` were given, those that follow them."""

@@ -56,6 +56,8 @@ class TrainingPanel(Panel):
         ValueError: There are not three prompts.
     """
 
+    rows = ("model", "along")
+
     def __init__(
         self,
         name: str = "nano-1m",
@@ -157,6 +159,17 @@ class TrainingPanel(Panel):
             )
             where = f"{self.name} at {label(result, index)}, after block {self._settings['layer']}, {names}"
             return self._picture.frame(f"{where}: {curve_words}; {slice_words}.")
+
+    def picture_as(self, form: str) -> bytes:
+        """The picture of the checkpoint that is shown, as the content of a file.
+
+        Args:
+            form: ``"png"``, ``"svg"`` or ``"pdf"``.
+        """
+        with self.lock, DRAWING:
+            if self.result is not None:
+                self._draw(self.result, slice_colours(self.result), self.checkpoint.index)
+            return self._picture.file(form)
 
     def code(self) -> str:
         """The library calls that make ``result``."""

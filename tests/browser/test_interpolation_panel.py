@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -279,3 +280,48 @@ def test_cancel_keeps_the_picture_dimmed(notebook, figure):
 def test_code_gives_what_is_shown(notebook, figure):
     notebook.kernel("again = {}\nexec(panel.code(), again)")
     assert notebook.value("again['result'].equals(panel.result)")
+
+
+def test_what_it_would_write_from_the_point(notebook, figure):
+    place = lambda: notebook.labelled("prompt B").bounding_box()["y"]  # noqa: E731
+    at_first = place()
+    notebook.click("what it would write from here")
+    notebook.settle()
+    text = notebook.value("list(panel.alpha.story['texts'].values())")[0]
+    expect(notebook.page.locator(".srt-path-text")).to_have_text(f"“{text}”".replace("\n", "⏎"))
+    expect(figure.locator(".srt-path-written")).to_have_count(1)
+    assert place() == at_first
+    figure.focus()
+    notebook.page.keyboard.press("Home")
+    expect(notebook.page.locator(".srt-path-say").first).to_contain_text("is known at α 0.49")
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf", "csv", "nc", "html"])
+def test_what_is_shown_is_downloaded(notebook, figure, form):
+    name = {"csv": "data, CSV", "nc": "data, netCDF", "html": "page"}.get(form, form.upper())
+    with notebook.page.expect_download() as arriving:
+        notebook.page.locator(".srt-foot").get_by_role("button", name=name, exact=True).click()
+    assert arriving.value.suggested_filename == f"from-prompt-a-to-prompt-b.{form}"
+    content = arriving.value.path().read_bytes()
+    known = notebook.value(f"__import__('base64').b64encode(panel.export({form!r})).decode()")
+    if form in ("svg", "pdf"):  # these have their date in them
+        assert content[:8] == base64.b64decode(known)[:8] and abs(len(content) - len(base64.b64decode(known))) < 200
+    else:
+        assert content == base64.b64decode(known)
+
+
+def test_the_code_is_copied(notebook, figure):
+    notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    notebook.page.locator(".srt-foot").get_by_role("button", name="copy code").click()
+    expect(notebook.page.locator(".srt-foot").get_by_role("button", name="copied")).to_have_count(1)
+    assert notebook.page.evaluate("() => navigator.clipboard.readText()") == notebook.value("panel.code()")
+
+
+def test_where_the_clipboard_is_closed_the_code_is_shown(notebook, figure):
+    notebook.page.context.clear_permissions()
+    notebook.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('closed')); }")
+    notebook.page.locator(".srt-foot").get_by_role("button", name="copy code").click()
+    field = notebook.page.locator(".srt-foot-code")
+    expect(field).to_have_value(notebook.value("panel.code()"))
+    notebook.page.locator(".srt-foot-dialog").get_by_role("button", name="close").click()
+    expect(field).to_be_hidden()

@@ -45,6 +45,18 @@ def test_dragging_and_keys_go_through_the_checkpoints(notebook):
     assert len(pictures) == 4
 
 
+def test_the_readout_is_whole_and_the_slider_has_a_name(notebook):
+    slider = notebook.labelled("checkpoint")
+    readout = slider.locator(".widget-readout")
+    assert readout.inner_text() == notebook.value("panel.checkpoint.label")
+    assert readout.evaluate("one => one.scrollWidth <= one.clientWidth + 1")
+    inside = notebook.page.locator(".srt-panel").first.bounding_box()
+    box = readout.bounding_box()
+    assert box["x"] + box["width"] <= inside["x"] + inside["width"]
+    assert slider.locator(".noUi-handle").get_attribute("aria-label") == "checkpoint"
+    expect(notebook.page.get_by_role("slider", name="checkpoint")).to_have_count(1)
+
+
 def test_playing_shows_every_checkpoint(notebook):
     notebook.press("checkpoint", "Home")
     assert check(notebook) == 0

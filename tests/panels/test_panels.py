@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
+import itertools
 import json
 import re
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import xarray as xr
 from PIL import Image
+from scipy.sparse.csgraph import connected_components
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
@@ -21,6 +28,8 @@ from srtoolkit.panels.interpolation import random_pairs
 from srtoolkit.panels.interpolation.examples import EXAMPLES
 from srtoolkit.panels.interpolation.pair import METRICS, measure
 from srtoolkit.panels.interpolation.panel import InterpolationPanel
+from srtoolkit.panels.map.still import still
+from srtoolkit.panels.map.typed import from_lines, to_lines
 from srtoolkit.panels.parts.picker import ModelPicker, load_call, shared_model
 from srtoolkit.panels.parts.text import tokens_of
 from srtoolkit.panels.parts.worker import CancelledError
@@ -179,8 +188,98 @@ def test_a_picture_is_saved_as_its_name_says(panel, tmp_path, suffix, starts):
 
 
 def test_a_picture_is_not_saved_under_a_name_that_lies(panel, tmp_path):
-    with pytest.raises(ValueError, match=r"\.jpg'.*\.png, \.svg, \.pdf, \.html"):
+    with pytest.raises(ValueError, match=r"\.jpg'.*\.png, \.svg, \.pdf, \.csv, \.nc, \.html"):
         panel.save(tmp_path / "path.jpg")
+
+
+def test_data_of_a_path_is_its_curve_and_all_of_the_result(panel, tmp_path):
+    panel.save(tmp_path / "path.csv")
+    panel.save(tmp_path / "path.nc")
+    rows = pd.read_csv(tmp_path / "path.csv")
+    assert len(rows) == 20 and set(rows["model"]) == {"nano-0.4m"}
+    np.testing.assert_allclose(rows["relative_distance"], panel.result.relative_distance[0], rtol=1e-5)
+    xr.testing.assert_identical(srt.load(tmp_path / "path.nc")["probability"], panel.result["probability"])
+
+
+# --- what it would write
+
+
+def written_by_hooks(model, prompt, other, alpha, tokens=20):
+    """Greedy text after prompt A, the point in place of the output of block 0 at its last token, by plain hooks."""
+    ids, width = model.tokenize(prompt)[None], model.tokenize(prompt).numel()
+    captured = []
+    block = model.hf.model.layers[0]
+    hook = block.register_forward_hook(lambda _, __, out: captured.append(out[0] if isinstance(out, tuple) else out))
+    with torch.no_grad():
+        for text in (prompt, other):
+            model.hf(input_ids=model.tokenize(text)[None])
+        hook.remove()
+        a, b = (found[0, -1].clone() for found in captured)
+
+        def put(_, __, out):
+            stream = out[0] if isinstance(out, tuple) else out
+            stream[:, width - 1] = a + alpha * (b - a)
+
+        hook = block.register_forward_hook(put)
+        for _ in range(tokens):
+            likeliest = model.hf(input_ids=ids, use_cache=False).logits[0, -1].argmax()
+            ids = torch.cat([ids, likeliest[None, None]], 1)
+        hook.remove()
+    return model.tokenizer.decode(ids[0, width:])
+
+
+def test_what_it_would_write_is_computed_on_request_for_the_point_that_is_shown(model, panel, n_predicted):
+    assert "texts" not in panel.alpha.story
+    for alpha, index in ((0.31, 6), (1.0, 19)):
+        panel.alpha.value = alpha
+        panel.write.click()
+        settled(panel)
+        text = written_by_hooks(model, "the king of", "a house by the", panel.result.alpha.values[index].item())
+        assert panel.alpha.story["texts"][str(index)] == text
+        assert f"From here it writes “{text}" in panel.alt
+    n_predicted.clear()
+    panel.write.click()  # it is known
+    panel.alpha.value = 0.5
+    assert settled(panel) and not n_predicted and "it writes" not in panel.alt
+    assert set(panel.alpha.story["texts"]) == {"6", "19"}
+    found = {}
+    exec(panel.code(), found)
+    assert found["written"].text.values[0].tolist() == list(panel.alpha.story["texts"].values())
+
+
+def test_what_was_written_goes_with_the_prompts(panel):
+    panel.write.click()
+    settled(panel)
+    panel.prompt_a.value = "the sea"
+    settled(panel)
+    assert "texts" not in panel.alpha.story and "it writes" not in panel.alt and "written" not in panel.code()
+
+
+def test_a_text_that_comes_too_late_is_not_shown(model, panel):
+    """The prompts change while the model writes: the text is of a path that nobody sees any more."""
+    with model.lock:
+        panel.write.click()
+        panel.prompt_a.value = "the sea"
+    settled(panel)
+    assert panel.result.text_a.item() == "the sea" and "texts" not in panel.alpha.story
+
+
+def test_the_random_pairs_are_measured_though_one_asked_for_a_text_meanwhile(model):
+    with model.lock:
+        panel = InterpolationPanel(model, "the king of", "a house by the", steps=11)
+    while panel.result is None:
+        time.sleep(0.001)
+    panel.write.click()
+    assert "random pairs" in settled(panel).alt and panel.alpha.story["texts"]
+
+
+def test_the_page_has_texts_where_they_are_asked_for(panel, tmp_path):
+    page = panel.to_html(tmp_path / "page.html", written=3).read_text(encoding="utf-8")
+    assert set(panel.alpha.story["texts"]) == {"0", "10", "19"}
+    for text in panel.alpha.story["texts"].values():
+        assert json.dumps(text).replace("<", "\\u003c") in page
+    with pytest.raises(ValueError, match="written"):
+        panel.to_html(tmp_path / "page.html", written=-1)
 
 
 def test_twenty_rapid_prompts_end_with_the_last(model, panel):
@@ -522,6 +621,25 @@ def test_colours_of_all_checkpoints_have_one_scale(training):
         assert training.png == frame.png
 
 
+def test_training_is_saved_as_it_is_shown(training, tmp_path):
+    training.checkpoint.index = 0
+    for form in training.forms:
+        training.save(tmp_path / f"it.{form}")
+    first, last = (training.result["model"].values[place] for place in (0, -1))
+    assert f"at {first}" in svg_text(tmp_path / "it.svg") and f"at {last}" not in svg_text(tmp_path / "it.svg")
+    rows = pd.read_csv(tmp_path / "it.csv").set_index(["model", "along"])["relative_distance"]
+    assert len(rows) == training.result["relative_distance"].size
+    np.testing.assert_allclose(rows.loc[first], training.result.relative_distance[0], rtol=1e-5)
+    assert srt.load(tmp_path / "it.nc").sizes == training.result.sizes
+    training.checkpoint.index = 1
+    assert training.png != Path(tmp_path / "it.png").read_bytes()
+
+
+def svg_text(path):
+    """The texts of an SVG that matplotlib drew as paths: it notes each in a comment."""
+    return html.unescape(" ".join(re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"))))
+
+
 def test_code_of_training(training):
     found = {}
     exec(training.code(), found)
@@ -607,16 +725,21 @@ def test_picking_two_prompts_shows_their_path(map_, monkeypatch):
         assert f"peak speed {float(map_.result.peak[pair]):.2f}, " in map_.alt
         assert {map_.result.text_a.values[pair], map_.result.text_b.values[pair]} == {PROMPTS[start], PROMPTS[end]}
         assert f"From “{map_.result.text_a.values[pair]}” to “{map_.result.text_b.values[pair]}”" in map_.alt
-        np.testing.assert_array_equal(map_._line.get_ydata(), map_.result.relative_distance.values[pair])
+        np.testing.assert_array_equal(map_.map.curve["values"], map_.result.relative_distance.values[pair])
+        assert {map_.map.dots[dot]["text"] for dot in map_.map.picked} == {PROMPTS[start], PROMPTS[end]}
     map_.end.value = map_.start.value
-    assert "two different prompts" in map_.alt and map_.error is None
+    assert "two different prompts" in map_.alt and map_.error is None and map_.map.curve["values"] == []
+    map_.map.picked = [1, 3]  # as a click in the page does
+    texts = [map_.map.dots[dot]["text"] for dot in (1, 3)]
+    assert [PROMPTS[control.value] for control in (map_.start, map_.end)] == texts
+    assert all(text in map_.alt for text in texts)
 
 
 def test_colour_by_component(map_):
     by_class = pixels(map_)
     map_.colour.value = "component"
     map_.threshold.value = 1.2
-    colours = {tuple(colour) for _, dots in map_._dots.values() for colour in dots.get_facecolor()}
+    colours = {dot["colour"] for dot in map_.map.dots}
     sizes = np.bincount(map_.result["component"].values)
     assert len(colours) == (sizes > 1).sum() + (sizes == 1).any()
     moved = pixels(map_)
@@ -625,10 +748,72 @@ def test_colour_by_component(map_):
     assert (pixels(map_) == moved).all() and (moved != by_class).any()
 
 
+def test_dots_are_where_the_map_is_and_lines_where_no_jump_lies(map_):
+    map_.threshold.value = 1.5
+    for dot, place, text in zip(
+        map_.map.dots, map_.result["place"].values, map_.result["place"].text.values, strict=True
+    ):
+        assert (dot["x"], dot["y"]) == tuple(place) and dot["text"] == text
+        assert dot["name"] == CLASSES[PROMPTS.index(text)] and text.endswith(dot["word"])
+    graph = srt.region_graph(srt.motion(map_.result, jump_speed=1.5))
+    drawn = {(a, b) for a, b, _ in map_.map.edges}
+    assert drawn == {(a, b) for a, b in itertools.combinations(range(5), 2) if graph["edge"].values[a, b]}
+    tree = np.zeros((5, 5))
+    for a, b, in_tree in map_.map.edges:
+        tree[a, b] = in_tree
+    joined, _ = connected_components(tree, directed=False)  # as few lines as join what is one component
+    assert joined == int(graph.components) and tree.sum() == 5 - joined
+
+
+def test_prompts_are_typed_or_pasted(model, map_):
+    assert map_.prompts.value.splitlines()[:3] == ["the king of | crown", "the queen of | crown", "one two | number"]
+    map_.prompts.value = "a | b | c\n\nthe sea\tpasted\n leading space\ntwo⏎lines | x"
+    settled(map_)
+    assert map_.texts == ["a | b", "the sea", " leading space", "two\nlines"]
+    assert map_.classes == ["c", "pasted", "prompt", "x"]
+    moved = srt.motion(srt.interpolate(model, srt.all_pairs(model, map_.texts), steps=12))
+    np.testing.assert_allclose(map_.result["peak"], moved["peak"], rtol=1e-4)
+    assert [map_.texts[control.value] for control in (map_.start, map_.end)] == ["a | b", "two\nlines"]
+    assert len(map_.start.options) == 4 == len(map_.map.dots) and "“a | b” to “two⏎lines”" in map_.alt
+    assert from_lines(to_lines(map_.texts, map_.classes)) == (map_.texts, map_.classes)
+
+
+@pytest.mark.parametrize(("lines", "said"), [("only one", "expected two or more"), ("a\na | x", "1 of them different")])
+def test_prompts_that_make_no_map_are_refused_and_the_map_stays(map_, lines, said):
+    before = map_.alt, map_.png
+    map_.prompts.value = lines
+    map_.settle()
+    assert said in spoken(map_, "error") and (map_.alt, map_.png) == before
+    map_.prompts.value = "a\nb"
+    settled(map_)
+
+
+def test_no_word_of_the_picture_is_cut(model):
+    """Long words lie on all sides of the map; each is within the figure, and none is in the other axes."""
+    texts = [f"{word} {word}{word}" for word in ("king", "house", "water", "seven", "never", "Italy")]
+    figure = still(settled(RegionMap(model, texts, steps=8)).map)
+    figure.draw_without_rendering()
+    map_, curve = figure.axes
+    whole = figure.bbox
+    for text in [*map_.texts, *figure.texts, curve.yaxis.label, curve.xaxis.label, *curve.get_yticklabels()]:
+        box = text.get_window_extent()
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1, text.get_text()
+    assert not any(text.get_window_extent().overlaps(curve.get_tightbbox()) for text in map_.texts)
+
+
+def test_a_map_is_saved_in_every_form(map_, tmp_path):
+    for form in map_.forms:
+        map_.save(tmp_path / f"map.{form}")
+    rows = pd.read_csv(tmp_path / "map.csv")
+    assert rows[["text_a", "text_b"]].values.tolist() == [list(pair) for pair in itertools.combinations(PROMPTS, 2)]
+    np.testing.assert_allclose(rows["peak"], map_.result.peak, rtol=1e-5)
+    np.testing.assert_array_equal(srt.load(tmp_path / "map.nc")["place"], map_.result["place"])
+
+
 def test_a_map_of_curves_that_are_measured_already(model, map_):
     curves = srt.interpolate(model, srt.all_pairs(model, PROMPTS), steps=12)
     again = settled(RegionMap(prompts=PROMPTS, classes=CLASSES, curves=curves))
-    assert again.picker not in widgets(again) and again.alt == map_.alt
+    assert not {again.picker, again.prompts} & {*widgets(again)} and again.alt == map_.alt
     found = {"curves": curves}
     exec(again.code(), found)
     xr.testing.assert_allclose(found["result"], again.result, rtol=1e-4)

@@ -13,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from seen import control, markup, spoken
+from seen import control, markup, spoken, widgets
+from srtoolkit.panels.parts.foot import Foot
 from srtoolkit.panels.parts.panel import ERROR_LENGTH, Panel
 from srtoolkit.panels.parts.picture import Picture
 from srtoolkit.panels.parts.text import drawable, shorten
@@ -205,10 +206,52 @@ def test_a_notebook_without_kernel_has_the_picture(panel, tmp_path):
     assert Image.open(tmp_path / "it.png").size == (300, 200)
 
 
-def test_a_picture_is_not_saved_under_a_name_that_lies(panel, tmp_path):
-    with pytest.raises(ValueError, match=r"it\.pdf'.*\.png.*srt\.plot"):
+def test_nothing_is_saved_under_a_name_that_lies_or_before_there_is_something(panel, tmp_path):
+    with pytest.raises(ValueError, match=r"it\.jpg'.*\.png, \.svg, \.pdf, \.csv, \.nc"):
+        panel.save(tmp_path / "it.jpg")
+    with pytest.raises(ValueError, match="nothing is shown yet"):
         panel.save(tmp_path / "it.pdf")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_has_what_moves_too(panel):
+    """What is drawn over a stored rendering is in every file, and is drawn over it again afterwards."""
+    picture = Picture(3, 2)
+    moving = picture.figure.text(0.1, 0.5, "it moves")
+    picture.draw("a text", [moving])
+    before = picture.png
+    assert "it moves" in picture.file("svg").decode()
+    picture.move("again")
+    assert picture.png == before and moving.get_animated()
+
+
+@pytest.fixture
+def sent(panel):
+    """What the page is sent when it asks for something."""
+    (foot,) = [one for one in widgets(panel) if isinstance(one, Foot)]
+    found = []
+    foot.send = lambda message, buffers: found.append((message, *buffers))
+    panel.ask = lambda message: foot._handle_custom_msg(message, [])
+    return found
+
+
+def test_the_page_gets_the_file_that_it_asks_for(panel, sent):
+    panel.number.value = 4
+    panel.settle(10)
+    panel.ask({"form": "pdf"})
+    ((message, content),) = sent
+    assert message == {"form": "pdf", "name": "twice-b.pdf"} and content.startswith(b"%PDF")
+    for other in ({"form": "exe"}, {"other": 1}, "pdf"):
+        panel.ask(other)
+    assert len(sent) == 1 and panel.error is None
+
+
+def test_what_cannot_be_taken_away_is_an_error_in_the_panel_until_it_can(panel, sent):
+    panel.ask({"form": "png"})
+    assert not sent and "nothing is shown yet" in spoken(panel, "error")
+    panel.result = 8  # with nothing computed since
+    panel.ask({"form": "png"})
+    assert sent and panel.error is None
 
 
 def pixels(png):

@@ -6,15 +6,16 @@ import io
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
 from PIL import Image
+from scipy.interpolate import RegularGridInterpolator
 
 import srtoolkit as srt
 from families import hooked
 from seen import markup, widgets
-from srtoolkit.panels.parts.picture import Picture
 from srtoolkit.panels.slice import explored, question
 from srtoolkit.panels.slice.panel import SliceExplorer
 from srtoolkit.plot.slice_plots import mixed
@@ -48,10 +49,6 @@ def gate(monkeypatch):
 def colours(panel):
     n = panel.canvas.points
     return np.frombuffer(panel.canvas.colours, np.uint8).reshape(n, n, 4)
-
-
-def drawn_line(panel):
-    return next(one for one in widgets(panel) if isinstance(one, Picture))
 
 
 def test_the_page_has_the_slice(text_model, panel):
@@ -155,10 +152,11 @@ def test_a_pinned_point_has_the_curve_of_the_straight_line_to_it(text_model, pan
     expected = (outputs - outputs[:1]).norm(dim=-1).numpy()
     np.testing.assert_allclose(panel.line.distance[0], expected, rtol=1e-2, atol=1e-4 * expected.max())
     assert f"from B the output moves by {expected[-1]:.3g}" in panel.alt
-    assert drawn_line(panel).layout.display is None
+    assert panel.canvas.line == panel.line.distance.values[0].tolist() and panel.canvas.line_label in panel.alt
     panel.canvas.pin = []
     panel.settle()
-    assert panel.line is None and drawn_line(panel).layout.display == "none" and "Pinned" not in panel.alt
+    assert panel.line is None and panel.canvas.line == [] and panel.canvas.line_label == ""
+    assert "Pinned" not in panel.alt
 
 
 def test_a_line_to_an_anchor_is_the_path_between_prompts(text_model):
@@ -198,6 +196,39 @@ def test_every_picture_has_words_a_legend_and_a_still(panel, name):
     panel.settle()
     with_line = Image.open(io.BytesIO(panel.png))
     assert with_line.height > whole.height and with_line.width == whole.width
+
+
+def test_contour_lines_are_where_the_nearness_is_theirs(text_model):
+    """Nearness is interpolated at the points of every line, by scipy, and is one of the levels there."""
+    panel = SliceExplorer(text_model, PROMPTS, resolution=21, tolerance=None)
+    panel.settle()
+    near = panel.result.rgb
+    axes = panel.result.beta.values, panel.result.alpha.values
+    at = [RegularGridInterpolator(axes, near.sel(anchor=anchor).values) for anchor in "ABC"]
+    assert panel.canvas.contours
+    for line in panel.canvas.contours:
+        alpha, beta = np.array(line).T
+        off = [
+            np.abs(of((beta.clip(*axes[0][[0, -1]]), alpha.clip(*axes[1][[0, -1]]))) - level).max()
+            for of in at
+            for level in (0.5, 0.75)
+        ]
+        assert min(off) < 1e-2
+    panel.shown.value = question.TOKENS
+    panel.settle()
+    assert panel.canvas.contours == []
+
+
+@pytest.mark.parametrize("form", SliceExplorer.forms)
+def test_a_slice_is_saved_in_every_form(panel, tmp_path, form):
+    panel.canvas.pin = [3, 3]
+    panel.settle()
+    panel.save(tmp_path / f"slice.{form}")
+    if form == "nc":
+        assert srt.load(tmp_path / "slice.nc").drop_attrs().equals(panel.result.drop_attrs())
+    if form == "csv":
+        rows = pd.read_csv(tmp_path / "slice.csv").set_index(["anchor", "beta", "alpha"])
+        np.testing.assert_allclose(rows["distance"].to_xarray().sel(anchor=[*"ABC"]), panel.result.distance, rtol=1e-5)
 
 
 def test_shares_in_words_are_those_of_the_regions(panel):

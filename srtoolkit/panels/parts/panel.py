@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import html
+import re
 import threading
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets as W
 import xarray as xr
 
+from srtoolkit.analysis.tables import table
 from srtoolkit.files.disk import write_whole
+from srtoolkit.panels.parts.foot import Foot
 from srtoolkit.panels.parts.picture import Picture
 from srtoolkit.panels.parts.worker import Job, Worker
+from srtoolkit.results import content_of
 
 #: Characters of an error that its one line shows; all of it is in the folded traceback.
 ERROR_LENGTH = 400
 
 #: Seconds that showing a panel waits for its picture, which then is in the saved notebook, too.
 FIRST_PICTURE = 120.0
+
+#: Pictures that a panel can be saved as.
+PICTURES = ("png", "svg", "pdf")
 
 #: Height of the place where status and errors are said.
 SAID = "72px"
@@ -47,7 +55,12 @@ class Panel(W.VBox):
         result: The Dataset that is shown; ``None`` before the first one.
         error: The last error, until something works again; else ``None``.
         lock: Lock that is held while what is shown changes.
+        forms: What can be saved: endings of files, without the dot.
+        rows: Axes of ``result`` that make the rows of the saved table, as :func:`srtoolkit.table` takes them.
     """
+
+    forms: ClassVar[tuple[str, ...]] = (*PICTURES, "csv", "nc")
+    rows: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, title: str, controls: Sequence[W.Widget] = (), pictures: Sequence[W.Widget] = ()) -> None:
         super().__init__()
@@ -59,6 +72,8 @@ class Panel(W.VBox):
         self._computing = False
         self._failing: object = None  # the callback that the error shown is from, or None for a job
         self._status, self._error_line = W.HTML(), W.HTML()
+        asked = {form: partial(self._take_away, form) for form in ("code", *self.forms)}
+        self._foot = Foot(list(asked), lambda form: self.run(asked[form]))
         cancel = {"tooltip": "Stop computing; the picture stays", "layout": W.Layout(flex="0 0 auto")}
         self._cancel = W.Button(description="Cancel", disabled=True, **cancel)
         self._cancel.on_click(lambda _: self.cancel())
@@ -82,7 +97,7 @@ class Panel(W.VBox):
         said = W.VBox([self._error_line, line], layout=W.Layout(height=SAID, overflow="auto", flex="0 0 auto"))
         heading = W.HTML(_styled(f"<b>{html.escape(self.title)}</b>"))
         order = (*controls, said, *pictures) if controls else (*pictures, said)
-        self.children = (heading, *order, *below)
+        self.children = (heading, *order, *below, self._foot)
         self.say("")
 
     @property
@@ -106,21 +121,55 @@ class Panel(W.VBox):
         """The library calls that make ``result``."""
         raise NotImplementedError
 
-    def save(self, path: str | Path) -> None:
-        """Write the picture that is shown as a PNG file.
+    def picture_as(self, form: str) -> bytes:
+        """The picture that is shown, as the content of a file.
 
         Args:
-            path: Path of the file to write; it ends in ``.png``.
+            form: One of ``PICTURES``.
+        """
+        assert self.picture is not None
+        return self.picture.file(form)
+
+    def export(self, form: str) -> bytes:
+        """What is shown, as the content of a file: the picture, or the data of ``result``.
+
+        Args:
+            form: One of ``forms``: ``"csv"`` is the table of ``rows``, ``"nc"`` all of ``result``, for
+                :func:`srtoolkit.load`.
 
         Raises:
-            ValueError: The path ends in something else.
+            ValueError: Nothing is shown yet, or there is no such form.
         """
-        if Path(path).suffix.lower() != ".png":
-            raise ValueError(
-                f"path={str(path)!r}: the picture of this panel is a PNG; expected a name that ends in .png. "
-                "panel.code() has the calls that make its result, and srt.plot draws it in any format."
-            )
-        write_whole(Path(path), self.png, "save elsewhere")
+        with self.lock:
+            if form not in self.forms:
+                raise ValueError(f"form={form!r}: expected one of {', '.join(self.forms)}.")
+            if self.result is None:
+                raise ValueError("nothing is shown yet.")
+            if form == "csv":
+                return table(self.result, rows=self.rows).to_csv(index=False).encode()
+            return content_of(self.result) if form == "nc" else self.picture_as(form)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture that is shown, or the data of ``result``, in the format that the name asks for.
+
+        Args:
+            path: Path of the file to write; it ends in a dot and one of ``forms``.
+
+        Raises:
+            ValueError: The path ends in something else, or nothing is shown yet.
+            DiskError: The disk is full, or the folder cannot be written.
+        """
+        form = Path(path).suffix.lower().removeprefix(".")
+        if form not in self.forms:
+            known = ", ".join(f".{one}" for one in self.forms)
+            raise ValueError(f"path={str(path)!r}: expected a name that ends in one of {known}.")
+        write_whole(Path(path), self.export(form), "save elsewhere")
+
+    def _take_away(self, form: str) -> None:
+        """Send the page what its reader asked for."""
+        content = self.code().encode() if form == "code" else self.export(form)
+        name = re.sub(r"\W+", "-", self.title.lower()).strip("-")
+        self._foot.give(form, f"{name}.{form}", content)
 
     def submit(self, job: Job, then: Callable[[Any], None], text: str) -> None:
         """Compute in the background, then show the result; a later call replaces this one.

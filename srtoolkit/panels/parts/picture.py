@@ -95,6 +95,21 @@ class Picture(W.HTML):
             self._canvas.draw()
             return Frame(self._encode(), alt)
 
+    def file(self, form: str) -> bytes:
+        """The figure as the content of a file, which needs no screen's pixels.
+
+        Args:
+            form: One that matplotlib knows, such as ``"svg"``.
+        """
+        file = io.BytesIO()
+        with DRAWING:
+            for artist in self._moving:
+                artist.set_animated(False)  # matplotlib leaves out animated texts of a figure even in a file
+            self.figure.savefig(file, format=form)
+            for artist in self._moving:
+                artist.set_animated(True)
+        return file.getvalue()
+
     def show(self, frame: Frame) -> None:
         """Show a picture that was rendered before.
 

@@ -42,6 +42,10 @@ def write_demo(path: Path, name: str) -> Path:
     found, shuffled = {}, {}
     for label, pair in EXAMPLES.items():
         pairs = from_text(model, [pair])
-        found[label] = interpolate(model, pairs, top=TOP)
-        shuffled[label] = interpolate(null, pairs, reads="final_norm")
+        found[label] = interpolate(model, pairs, top=TOP, progress=_silent)
+        shuffled[label] = interpolate(null, pairs, reads="final_norm", progress=_silent)
     return explorer(found, path, shuffled=shuffled, title="From one prompt to another: drag along the path")
+
+
+def _silent(_done: int, _total: int) -> None:
+    """The command has said what is measured; six bars of a second each would say no more."""

@@ -54,7 +54,8 @@ def explorer(
     named = by_name(results, ("text_a", "text_b"), "srtoolkit.interpolate with top=50")
     nulls = by_name(shuffled, ("text_a", "step"), "srtoolkit.interpolate") if shuffled is not None else {}
     stories = [story for name, result in named.items() for story in _stories(name, result, nulls.get(name))]
-    return write_page(stories, path, "From one prompt to another" if title is None else title)
+    write_text(Path(path), page_of(stories, "From one prompt to another" if title is None else title))
+    return Path(path)
 
 
 def _write_text(result: xr.Dataset, file: Path, shuffled: Any, title: str | None) -> Path:
@@ -65,20 +66,13 @@ def _write_text(result: xr.Dataset, file: Path, shuffled: Any, title: str | None
     return file
 
 
-def write_page(stories: Sequence[Mapping[str, Any]], path: str | Path, title: str) -> Path:
-    """Write the page of some stories.
+def page_of(stories: Sequence[Mapping[str, Any]], title: str) -> str:
+    """The page of some stories, as HTML.
 
     Args:
         stories: From :func:`srtoolkit.panels.path.story.tell`, each with the prompts' texts as ``a`` and ``b``, the
             ``name`` of its button, and a line ``about`` it.
-        path: Path of the file to write.
         title: Heading of the page.
-
-    Returns:
-        The path of the file.
-
-    Raises:
-        DiskError: The disk is full, or the file cannot be written.
     """
     page = (_PLACE / "page.html").read_text(encoding="utf-8")
     parts = {
@@ -88,10 +82,7 @@ def write_page(stories: Sequence[Mapping[str, Any]], path: str | Path, title: st
         "STORIES": json.dumps(list(stories), allow_nan=False).replace("<", "\\u003c"),  # no text may end the script
     }
     # In one go: a prompt may hold the name of a place, too.
-    filled = re.sub(r"\{\{(TITLE|STYLE|SCRIPT|STORIES)\}\}", lambda found: parts[found[1]], page)
-    file = Path(path)
-    write_text(file, filled)
-    return file
+    return re.sub(r"\{\{(TITLE|STYLE|SCRIPT|STORIES)\}\}", lambda found: parts[found[1]], page)
 
 
 def _stories(name: str, result: xr.Dataset, null: xr.Dataset | None) -> list[dict[str, Any]]:

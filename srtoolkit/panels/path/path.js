@@ -176,8 +176,12 @@ function drawRibbon(figure, place, story) {
   svg(figure, "text", { x: LEFT - 7, y: bottom - 7, "text-anchor": "end" }, "next");
 }
 
-function drawTrack(figure, place) {
+// What is dragged along; a ring where it is known what the model would write from there.
+function drawTrack(figure, place, story) {
   svg(figure, "line", { x1: LEFT, x2: place.right, y1: place.track, y2: place.track, class: "srt-path-track" });
+  for (const index of Object.keys(story.texts ?? {})) {
+    svg(figure, "circle", { cx: place.x(story.alpha[index]), cy: place.track, r: 5, class: "srt-path-written" });
+  }
   svg(figure, "text", { x: LEFT, y: place.track + 21, class: "srt-path-a srt-path-strong" }, "A");
   const end = { x: place.right, y: place.track + 21, "text-anchor": "end", class: "srt-path-b srt-path-strong" };
   svg(figure, "text", end, "B in A's context");
@@ -190,6 +194,19 @@ function drawHandle(figure, place) {
   return { handle, dot: svg(handle, "circle", { r: 5, class: "srt-path-dot" }) };
 }
 
+// What the model would write from the point, or where that is known.
+function sayWritten(readout, story, index) {
+  const known = Object.keys(story.texts ?? {}).map(Number);
+  if (!known.length) return;
+  const line = html(readout, "div", "");
+  if (known.includes(index)) {
+    line.append("From here it writes ");
+    html(line, "bdi", "srt-path-text", `“${story.texts[index].replace(/\n/g, "⏎")}”`);
+    return;
+  }
+  line.append(`What it would write is known at α ${known.map((one) => story.alpha[one].toFixed(2)).join(", ")}.`);
+}
+
 // What stands below the figure: the prediction at the point, and what there is to know of the whole path.
 function say(readout, story, index) {
   readout.replaceChildren();
@@ -200,7 +217,7 @@ function say(readout, story, index) {
     html(line, "bdi", colour < 0 ? "srt-path-word" : `srt-path-word srt-path-word${colour}`, `“${visible(story.names[name])}”`);
     line.append(` ${percent(probability)}`);
   });
-  if (story.texts?.[index]) html(readout, "div", "srt-path-text", story.texts[index]);
+  sayWritten(readout, story, index);
   for (const fact of story.facts) html(readout, "div", "", fact);
 }
 
@@ -264,7 +281,7 @@ export function mount(el, moved) {
     drawCurve(figure, place, story, ghost);
     drawTokens(figure, place, story);
     drawRibbon(figure, place, story);
-    drawTrack(figure, place);
+    drawTrack(figure, place, story);
     legend(names, place, story);
     state.parts = drawHandle(figure, place);
     move(state.index);

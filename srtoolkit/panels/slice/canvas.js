@@ -1,7 +1,7 @@
 // A 2-D slice to hover over: what the model would say at every point lies in the page, so that no kernel is asked.
 // Texts of tokens go in by textContent alone: they may hold anything.
 
-const SIDE = 372; // of the picture, in CSS pixels
+const SIDE = 448; // of the picture, in CSS pixels
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 function add(parent, tag, className, text = "") {
@@ -33,6 +33,7 @@ function read(model) {
     probabilities: numbers(model, "probabilities", Float32Array),
     distances: numbers(model, "distances", Float32Array),
     vocabulary: model.get("vocabulary"),
+    contours: model.get("contours"),
     anchors: model.get("anchors"),
     context: model.get("context"),
     place: (index) => low + ((high - low) * index) / (n - 1),
@@ -41,8 +42,8 @@ function read(model) {
 }
 
 // Draws in black upon white, or the other way round, which is seen on every colour.
-function outlined(pen, width, draw) {
-  for (const [colour, extra] of [["white", 2.5], ["black", 0]]) {
+function outlined(pen, width, draw, rim = 2.5) {
+  for (const [colour, extra] of [["white", rim], ["black", 0]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = width + extra;
     pen.beginPath();
@@ -58,6 +59,9 @@ function paint(canvas, slice, cursor, pin) {
   pen.scale(ratio, ratio);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(slice.picture, 0, 0, SIDE, SIDE);
+  for (const line of slice.contours) {
+    outlined(pen, 0.6, () => line.forEach(([alpha, beta]) => pen.lineTo(slice.pixel(alpha), slice.pixel(beta))), 0.9);
+  }
   const centre = ([row, column]) => [slice.pixel(slice.place(column)), slice.pixel(slice.place(row))];
   if (pin.length) {
     const [x, y] = centre(pin);
@@ -93,24 +97,34 @@ function predictions(slice, [row, column]) {
   const top = slice.tokens.length / slice.n ** 2;
   const start = (row * slice.n + column) * top;
   return Array.from({ length: top }, (_, rank) => ({
+    key: slice.tokens[start + rank],
     text: slice.vocabulary[slice.tokens[start + rank]],
     probability: slice.probabilities[start + rank],
   })).filter(({ text }) => text);
 }
 
-function describe(readout, slice, cursor) {
+// Tokens in rows: one that is there already keeps its row, so that its bar can be followed by eye.
+function inPlace(rows, found) {
+  const kept = rows.slice(0, found.length).map((key) => found.find((one) => one.key === key));
+  const others = found.filter((one) => !kept.includes(one));
+  return found.map((_, row) => kept[row] ?? others.shift());
+}
+
+// The prediction at one point; the rows in which its tokens are.
+function describe(readout, slice, cursor, rows) {
   const [row, column] = cursor;
   readout.replaceChildren();
   const [alpha, beta] = [slice.place(column), slice.place(row)].map((value) => value.toFixed(2));
   add(readout, "div", "srt-slice-where", `α ${alpha}, β ${beta}: next token, in the context of ${slice.context}`);
-  const list = add(readout, "ol", "srt-slice-tokens");
+  const list = add(readout, "ul", "srt-slice-tokens");
   const found = predictions(slice, cursor);
-  for (const { text, probability } of found) {
-    const item = add(list, "li", "");
-    add(item, "bdi", "srt-slice-token", text);
-    if (Number.isNaN(probability)) continue;
-    item.style.setProperty("--share", probability);
-    add(item, "span", "srt-slice-percent", `${(100 * probability).toFixed(1)}%`);
+  const placed = inPlace(rows, found);
+  for (const one of placed) {
+    const item = add(list, "li", one === found[0] ? "srt-slice-best" : "");
+    add(item, "bdi", "srt-slice-token", one.text);
+    if (Number.isNaN(one.probability)) continue;
+    item.style.setProperty("--share", one.probability);
+    add(item, "span", "srt-slice-percent", `${(100 * one.probability).toFixed(1)}%`);
   }
   const unknown = found.some(({ probability }) => Number.isNaN(probability));
   if (unknown) add(readout, "div", "", "Its probability, and the next ones, are not computed yet.");
@@ -119,6 +133,38 @@ function describe(readout, slice, cursor) {
     return `${distance.toPrecision(3)} from ${name}'s`;
   });
   add(readout, "div", "srt-slice-distances", `The output is ${distances.join(", ")}.`);
+  return placed.map(({ key }) => key);
+}
+
+function svg(parent, tag, attributes, text = "") {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+// How far the output moves along the line to the pinned point; before one is pinned, how to pin one.
+function drawLine(place, model) {
+  place.replaceChildren();
+  const values = model.get("line").map((value) => (Number.isFinite(value) ? value : 0));
+  add(place, "div", "srt-slice-pinned", model.get("line_label") || "Click a point, or press Enter, to see the line to it.");
+  if (!values.length) return;
+  const [width, height, left, top, bottom] = [400, 118, 44, 8, 96];
+  const most = Math.max(...values, 1e-9);
+  const figure = svg(place, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+  figure.setAttribute("aria-label", model.get("line_label"));
+  const x = (index) => left + ((width - left - 6) * index) / (values.length - 1);
+  const y = (value) => bottom - ((bottom - top) * value) / most;
+  for (const [value, text] of [[0, "0"], [most, most.toPrecision(3)]]) {
+    svg(figure, "line", { x1: left, x2: width - 6, y1: y(value), y2: y(value), class: "srt-slice-grid" });
+    svg(figure, "text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, text);
+  }
+  const points = values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  svg(figure, "polyline", { points, class: "srt-slice-line" });
+  svg(figure, "text", { x: left, y: height - 6 }, model.get("context"));
+  svg(figure, "text", { x: width - 6, y: height - 6, "text-anchor": "end" }, "pinned point");
+  svg(figure, "text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle" }, "distance of the output");
 }
 
 function showLegend(legend, model) {
@@ -126,7 +172,8 @@ function showLegend(legend, model) {
   add(legend, "div", "srt-slice-where", model.get("title"));
   for (const [colour, text] of model.get("legend")) {
     const entry = add(legend, "div", "srt-slice-entry");
-    add(entry, "span", "srt-slice-swatch").style.background = colour;
+    const swatch = add(entry, "span", colour ? "srt-slice-swatch" : "srt-slice-stroke");
+    if (colour) swatch.style.background = colour;
     add(entry, "bdi", "srt-slice-token", text);
   }
 }
@@ -139,6 +186,7 @@ function render({ model, el }) {
   add(frame, "div", "srt-slice-axis srt-slice-down", "β, towards C →");
   const side = add(root, "div", "srt-slice-side");
   const readout = add(side, "div", "srt-slice-readout");
+  const pinned = add(side, "div", "srt-slice-pin");
   const legend = add(side, "div", "srt-slice-legend");
   const spoken = add(root, "div", "srt-slice-spoken");
   canvas.tabIndex = 0;
@@ -148,15 +196,22 @@ function render({ model, el }) {
   spoken.setAttribute("role", "status");
 
   let slice = read(model);
-  let stale = false;
+  let stale = false; // what hovering shows is older than the kernel's
+  let untold = true; // words, legend and line are
+  let rows = [];
   let cursor = [0, 0].map(() => slice.n >> 1);
   let frameAsked = 0;
 
   function show() {
     frameAsked = 0;
-    canvas.setAttribute("aria-label", `${model.get("label")} Arrow keys move the point, Enter pins it.`);
-    showLegend(legend, model);
+    if (untold) {
+      canvas.setAttribute("aria-label", `${model.get("label")} Arrow keys move the point, Enter pins it.`);
+      showLegend(legend, model);
+      drawLine(pinned, model);
+      untold = false;
+    }
     if (stale) {
+      rows = []; // numbers of tokens are others now
       const { n } = slice;
       slice = read(model);
       if (n !== slice.n) cursor = [0, 0].map(() => slice.n >> 1);
@@ -164,14 +219,18 @@ function render({ model, el }) {
     }
     if (!slice.n) return;
     paint(canvas, slice, cursor, model.get("pin"));
-    describe(readout, slice, cursor);
+    rows = describe(readout, slice, cursor, rows);
   }
   function ask() {
     frameAsked ||= requestAnimationFrame(show);
   }
+  function tell() {
+    untold = true;
+    ask();
+  }
   function renew() {
     stale = true;
-    ask();
+    tell();
   }
   function move(row, column) {
     const clamped = [row, column].map((index) => Math.max(0, Math.min(slice.n - 1, index)));
@@ -208,9 +267,11 @@ function render({ model, el }) {
     spoken.textContent = `alpha ${alpha}, beta ${beta}: ${best?.text ?? "no prediction"}`;
   });
 
-  const events = { "change:colours": renew, "change:tokens": renew, "change:probabilities": renew };
-  events["change:context"] = events["change:anchors"] = events["change:distances"] = renew;
-  events["change:pin"] = events["change:label"] = events["change:legend"] = events["change:title"] = ask;
+  const events = {};
+  for (const name of ["colours", "contours", "tokens", "probabilities", "context", "anchors", "distances"]) {
+    events[`change:${name}`] = renew;
+  }
+  for (const name of ["pin", "line", "line_label", "label", "legend", "title"]) events[`change:${name}`] = tell;
   for (const [name, callback] of Object.entries(events)) model.on(name, callback);
   show();
   return () => {

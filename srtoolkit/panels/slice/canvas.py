@@ -11,6 +11,7 @@ import traitlets as T
 from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.contour import ContourSet
 
 #: Colours that stand for a colour bar.
 SWATCHES = 5
@@ -23,11 +24,13 @@ class Painted(NamedTuple):
         colours: Red, green, blue and opacity of every point, from 0 to 255.
         title: What the colours mean.
         legend: Colours, as CSS, and what each of them means.
+        contours: Lines of equal value, as points (alpha, beta).
     """
 
     colours: UInt8[np.ndarray, "beta alpha 4"]
     title: str
     legend: list[tuple[str, str]]
+    contours: list[list[list[float]]]
 
 
 class SliceCanvas(anywidget.AnyWidget):
@@ -45,6 +48,10 @@ class SliceCanvas(anywidget.AnyWidget):
         vocabulary: Texts of the tokens that occur; empty for tokens that are not known yet.
         title: What the colours mean.
         legend: Colours, as CSS, and what each of them means.
+        contours: Lines of equal value, as points (alpha, beta).
+        line: Distances of the output along the line from the context's activation to the pinned point, at even steps;
+            empty where none is pinned.
+        line_label: What that line shows, in words.
         label: What the picture shows, in words.
         pin: Row and column of the pinned point; empty where none is pinned. Page and kernel may both set it.
     """
@@ -63,6 +70,9 @@ class SliceCanvas(anywidget.AnyWidget):
     vocabulary = T.List(T.Unicode()).tag(sync=True)
     title = T.Unicode().tag(sync=True)
     legend = T.List(T.List(T.Unicode())).tag(sync=True)
+    contours: T.List[Any] = T.List().tag(sync=True)
+    line = T.List(T.Float()).tag(sync=True)
+    line_label = T.Unicode().tag(sync=True)
     label = T.Unicode().tag(sync=True)
     pin = T.List(T.Int()).tag(sync=True)
 
@@ -83,20 +93,26 @@ def painted(ax: Axes) -> Painted:
     """The colours that a plot function of :mod:`srtoolkit.plot` drew, so that canvas and PNG look the same.
 
     Args:
-        ax: Axes with one image, and perhaps a legend or a colour bar.
+        ax: Axes with one image, and perhaps contour lines, a legend or a colour bar.
     """
     (image,) = ax.images
     values = image.get_array()
     assert values is not None
     colours = image.to_rgba(values, bytes=True)
-    key, bar = ax.get_legend(), image.colorbar
+    key, bar, lines = ax.get_legend(), image.colorbar, _contours(ax)
     if bar is not None:
         places = np.linspace(*image.get_clim(), SWATCHES)
         swatches: Any = image.to_rgba(places)
         legend = [(to_hex(swatch), f"{place:.3g}") for swatch, place in zip(swatches, places, strict=True)]
-        return Painted(colours, bar.ax.get_ylabel(), legend)
+        return Painted(colours, bar.ax.get_ylabel(), legend, lines)
     if key is None:
-        return Painted(colours, "", [])
+        return Painted(colours, "", [], lines)
     entries: list[Any] = list(zip(key.get_patches(), key.get_texts(), strict=True))
     texts = [(to_hex(patch.get_facecolor()), text.get_text().replace(r"\$", "$")) for patch, text in entries]
-    return Painted(colours, key.get_title().get_text(), texts)
+    return Painted(colours, key.get_title().get_text(), texts, lines)
+
+
+def _contours(ax: Axes) -> list[list[list[float]]]:
+    drawn = [one for one in ax.collections if isinstance(one, ContourSet) and not one.filled]
+    lines = [line for one in drawn for path in one.get_paths() for line in path.to_polygons(closed_only=False)]
+    return [np.asarray(line).round(4).tolist() for line in lines]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
 
 import ipywidgets as W
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
 from srtoolkit import plot
 from srtoolkit.measures.planes import ANCHORS
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.model_and_block import ModelPanel
-from srtoolkit.panels.parts.picture import DRAWING, Picture
+from srtoolkit.panels.parts.picture import DPI, DRAWING
 from srtoolkit.panels.parts.text import tokens_of
 from srtoolkit.panels.parts.worker import JobProgress
 from srtoolkit.panels.slice.canvas import SliceCanvas
-from srtoolkit.panels.slice.drawing import draw_line, paint, stacked, still
+from srtoolkit.panels.slice.drawing import paint, still
 from srtoolkit.panels.slice.explored import Explored
 from srtoolkit.panels.slice.question import NEARNESS, PICTURES, Question, View
 from srtoolkit.panels.slice.words import code, describe, describe_pin
@@ -59,6 +61,8 @@ class SliceExplorer(ModelPanel):
         ValueError: There are not three prompts.
     """
 
+    rows = ("anchor", "beta", "alpha")
+
     def __init__(
         self,
         model: Model | str | None = None,
@@ -90,12 +94,10 @@ class SliceExplorer(ModelPanel):
         self.shown = W.Dropdown(options=PICTURES, description="picture", **narrow)
         self.context = W.Dropdown(options=ANCHORS, description="in the context of", **narrow)
         self.canvas = SliceCanvas()
-        self._pinned = Picture(9.4, 2.9)
-        self._pinned.layout.display = "none"
         settings = [self.layer, self.resolution, self.shown, self.context]
         boxes = [widget for pair in zip(self._prompts, self._tokens, strict=True) for widget in pair]
         controls = [self.picker, W.VBox(boxes), W.HBox(settings, layout=W.Layout(flex_flow="row wrap"))]
-        self.arrange(controls, [self.canvas, self._pinned])
+        self.arrange(controls, [self.canvas])
         for control in (*self._prompts, self.resolution, self.shown, self.context):
             self.follow(control, self.request)
         self.follow(self.canvas, self.request, "pin")
@@ -183,26 +185,29 @@ class SliceExplorer(ModelPanel):
                 {"name": name, "alpha": alpha, "beta": beta, "colour": colour}
                 for name, (alpha, beta), colour in zip(ANCHORS, explored.corners, colours, strict=True)
             ]
+            canvas.contours = picture.contours
+            line = self.line
+            canvas.line = line["distance"].values[0].tolist() if line is not None else []
+            canvas.line_label = describe_pin(explored, view).strip()
             canvas.context, canvas.label = view.anchor, self.alt
-        self._draw_pinned()
-
-    def _draw_pinned(self) -> None:
-        """The curve along the line to the pinned point, and the prediction there."""
-        assert self._explored is not None
-        self._pinned.layout.display = None if self._view.pin else "none"
-        if self._view.pin:
-            with DRAWING:
-                draw_line(self._explored, self._view, self._pinned.figure)
-                self._pinned.draw(describe_pin(self._explored, self._view).strip())
 
     @property
     def png(self) -> bytes:
         """Content of the PNG file of what is shown: the picture, top tokens beside it, and the pinned line below."""
+        return self.picture_as("png")
+
+    def picture_as(self, form: str) -> bytes:
+        """The picture, top tokens beside it, and the pinned line below, as the content of a file.
+
+        Args:
+            form: ``"png"``, ``"svg"`` or ``"pdf"``.
+        """
+        file = io.BytesIO()
         with self.lock, DRAWING:
-            if self._explored is None:
-                return self._pinned.png
-            whole = still(self._explored, self._view)
-            return stacked(whole, self._pinned.png) if self._view.pin else whole
+            known = self._explored
+            figure = still(known, self._view) if known is not None else Figure((9.4, 4.2), dpi=DPI)
+            figure.savefig(file, format=form)
+        return file.getvalue()
 
     def code(self) -> str:
         """The library calls that make ``result`` and ``line``."""

@@ -1,0 +1,1 @@
+"""The map of prompts: its widget, its picture for a file, and the prompts as one types them."""
