@@ -70,6 +70,7 @@ docs/faq
 docs/panels
 docs/models
 docs/from-laptop-to-cluster
+docs/calls
 docs/api/index
 ```
 
