@@ -148,8 +148,8 @@ def test_a_hybrid_is_counted_by_the_method_that_it_is_run_by(family):
         assert known.method(length, 6) == choose_method(model, ids, 6).method
 
 
-@pytest.mark.parametrize(("length", "most"), [(10, 0.035), (64, 0.055), (1024, 0.08)])
-def test_a_trial_of_methods_is_a_small_part_of_a_hundred_pairs(length, most):
+@pytest.mark.parametrize("length", [10, 64, 256, 1024])
+def test_a_trial_of_methods_is_less_than_a_twentieth_of_a_hundred_pairs(length):
     known = find_architecture("smollm2-135m")
     method = known.method(length, 50)
     trial, run = (
@@ -159,4 +159,4 @@ def test_a_trial_of_methods_is_a_small_part_of_a_hundred_pairs(length, most):
             [*capturing(200, length, 0), *patching(known, 100, length, 50, 0, logits=False, method=method)],
         )
     )
-    assert most - 0.02 < trial / run < most
+    assert 0.02 < trial / run < 0.05
