@@ -21,7 +21,7 @@ from srtoolkit.measures.walk import LOGPROB_BYTES, Rows, capture_all, wide
 from srtoolkit.models.checks import check_layer, check_model
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress, named
-from srtoolkit.patching.choice import choose_method
+from srtoolkit.patching.choice import choose_method, names_of
 from srtoolkit.patching.not_finite import warn_of_overflow
 from srtoolkit.patching.patch import patch
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length, check_flag, check_lengths
@@ -102,13 +102,13 @@ def perturb(
     at = wide(capture_all(model, tokens, layer))
     scale = at.norm(dim=-1) if unit == "norm" else torch.ones(len(at)).to(at)
     vectors = _vectors(at, directions, texts)
-    found, methods = Rows(len(tokens)), dict[str, None]()
+    found, methods = Rows(len(tokens)), list[str]()
     each = len(directions) * len(pushes)
     with reporting(progress, len(tokens) * each, f"after block {layer}") as report:
         done = 0
         for places, context in by_length(tokens):
             method = choose_method(model, context.to(model.device), each, layer=layer).method
-            methods[method] = None
+            methods.append(method)
             for some in torch.arange(len(places)).split(max(1, min(PROMPTS_AT_ONCE, _held(model, reads) // each))):
                 index = [places[i] for i in some]
                 steps = (scale[index, None] * pushes.to(at))[:, None, :, None]
@@ -119,7 +119,7 @@ def perturb(
                     found.put(index, _respond(model, context[some], whole, layer, reads, method, tell))
                 done += len(index) * each
                 report(done)
-    about = {"layer": layer, "unit": unit, "reads": ", ".join(reads), "method": ", ".join(methods)}
+    about = {"layer": layer, "unit": unit, "reads": ", ".join(reads), "method": names_of(methods)}
     dataset = response_dataset(found, directions, sizes, texts, {**model.provenance(), **about})
     dataset["norm"] = "prompt", at.double().norm(dim=-1).cpu().numpy(), {"long_name": _LONG_NAMES["norm"]}
     dataset["tokens"] = ("prompt", "pos"), _padded(tokens)

@@ -21,7 +21,7 @@ from srtoolkit.measures.progress import reporting
 from srtoolkit.models.checks import check_gates, check_layer
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
-from srtoolkit.patching.choice import choose_method
+from srtoolkit.patching.choice import choose_method, names_of
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.not_finite import warn_of_overflow
 from srtoolkit.patching.patch import patch
@@ -119,7 +119,7 @@ def slice_plane(
             pictures.append(values | {"measured": measured})
             at_anchors.append(context.read(layout.corners))
             report((index + 1) * n_points)
-    used = ", ".join(dict.fromkeys(methods))
+    used = names_of(methods)
     found = _to_dataset(layout, pictures, at_anchors, method=used, reads=", ".join(reads), tolerance=tolerance or 0.0)
     undefined = found["non_finite"].any(("alpha", "beta")).values
     warn_of_overflow(model, [ids[0] for ids in layout.tokens], undefined, layout.layer)

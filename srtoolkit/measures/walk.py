@@ -22,7 +22,7 @@ from srtoolkit.measures.progress import reporting
 from srtoolkit.models.checks import check_layer, check_position
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import Progress
-from srtoolkit.patching.choice import choose_method
+from srtoolkit.patching.choice import choose_method, names_of
 from srtoolkit.patching.not_finite import check_activations, warn_of_overflow
 from srtoolkit.patching.patch import capture
 from srtoolkit.patching.rounds import method_for_rounds
@@ -99,7 +99,7 @@ class Walk:
         a: Activations of the prompts A, in float32 or wider.
         b: Activations of the prompts B, likewise.
         position: Which token's activation is replaced, in every prompt.
-        methods: Patching methods that were used, in the order of their first use.
+        methods: Patching methods that were given or chosen, in the order of their use.
     """
 
     model: Model
@@ -111,7 +111,7 @@ class Walk:
     a: Float[Tensor, "pair d_model"]
     b: Float[Tensor, "pair d_model"]
     position: int = -1
-    methods: dict[str, None] = field(default_factory=dict)
+    methods: list[str] = field(default_factory=list)
 
     def batches(
         self, at_once: int, *, method: str = "auto", in_rounds: bool = False, progress: Progress | None = None
@@ -138,7 +138,7 @@ class Walk:
                         if in_rounds
                         else choose_method(self.model, tried, steps, behind, self.layer).method
                     )
-                self.methods[chosen] = None
+                self.methods.append(chosen)
                 for some in torch.arange(len(places)).split(at_once):
                     rows = [places[index] for index in some]
                     points = self.points_on(self.a[rows], self.b[rows], self.alphas)
@@ -162,7 +162,7 @@ class Walk:
             undefined: Whether each pair has an output that is NaN or infinite.
             settings: Further settings of the measurement, kept as attributes.
         """
-        method = {"method": ", ".join(self.methods)} if self.methods else {}
+        method = {"method": names_of(self.methods)} if self.methods else {}
         at = {"position": self.position} if self.position != -1 else {}
         about = {"layer": self.layer, "path": self.path, **at, **method, **settings}
         found = pairs_dataset(self.model, self.pairs, data, coords, **about)

@@ -253,7 +253,8 @@ class _Block:
     def found(self) -> Inside:
         """What was seen, once the block has run."""
         whole = [call for call in self.calls if self._takes_every_token(call)]
-        chosen = [call for call in whole if call.home is not None] or whole
+        # In a block with an MLP of its own, an activation in no part of the block gates something else (Gemma 4).
+        chosen = [call for call in whole if call.home is not None or "." in call.path] or whole
         gates = tuple(Gate(call.path, call.width, call.gated, call.home or "") for call in chosen)
         return Inside(self.shape, self.times[""], self.returns, self.follows, gates, self._others(gates))
 
@@ -281,7 +282,7 @@ class _Block:
             if self.mixing.get(name, True) or name in homes or not _has_matrices(child):
                 continue
             stacks = [path for path, part in child.named_modules(prefix=name) if self._has_experts(path, part)]
-            counted = any(home.startswith(f"{name}.") for home in homes)
+            counted = any(path.startswith(f"{name}.") for gate in gates for path in (gate.path, gate.mlp))
             found += stacks or ([] if counted else [name])
         return tuple(found)
 

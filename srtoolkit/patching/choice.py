@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -27,9 +27,19 @@ _OF_THE_MODEL = (Unsupported, TypeError, AttributeError, LookupError, NotImpleme
 
 
 class Chosen(str):
-    """Name of a method that ``"auto"`` has chosen: where it fails in use, another takes its place."""
+    """Name of a method that ``"auto"`` has chosen: where it fails in use, another takes its place.
 
-    __slots__ = ()
+    Attributes:
+        ran: Names of the methods that results under this choice came from, once there are any.
+    """
+
+    ran: dict[str, None]
+
+    def __new__(cls, name: str) -> Chosen:
+        """A choice under which nothing has run yet."""
+        chosen = super().__new__(cls, name)
+        chosen.ran = {}
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -92,12 +102,21 @@ def choose_method(
             level = logging.INFO if METHODS[choice.method].side_by_side else logging.WARNING
             _say(model, level, f"patching by {choice.method!r}: {choice.why}")
         found: Choice = model.methods[kind]
-        return found
+        return replace(found, method=Chosen(found.method))  # what runs under it is this caller's
+
+
+def names_of(methods: Iterable[str]) -> str:
+    """Which methods gave results, for an attribute of these: those that took a failed one's place among them.
+
+    Args:
+        methods: The methods that were given or chosen.
+    """
+    return ", ".join(dict.fromkeys(name for one in methods for name in (getattr(one, "ran", None) or (str(one),))))
 
 
 def run_chosen(
     model: Model,
-    method: str,
+    method: Chosen,
     context: Int[Tensor, "context pos"],
     points: Float[Tensor, "context point d_model"],
     readout: Readout,
@@ -108,7 +127,7 @@ def run_chosen(
 
     Args:
         model: From :func:`srtoolkit.load_model`.
-        method: Name of the chosen method.
+        method: The chosen method; it is told what has run.
         context: Token ids of the contexts.
         points: Points that replace the residual stream.
         readout: What to read, and after which block and at which position the points go in.
@@ -117,15 +136,18 @@ def run_chosen(
     """
     theirs: list[Exception] = []
     reduce, progress = _noting(reduce, theirs), _noting(_rising(progress), theirs)
-    budget, failed = model.memory_budget, dict[str, Exception]()
+    budget, failed, name = model.memory_budget, dict[str, Exception](), str(method)
     while True:
         try:
-            return METHODS[method].run(model, context, points, readout, reduce, progress)
+            found = METHODS[name].run(model, context, points, readout, reduce, progress)
         except Exception as error:
-            if method == "full" or error in theirs:
+            if name == "full" or error in theirs:
                 raise
-            failed[method] = error.with_traceback(None)  # which holds the tensors of the pass that failed
-        method = _instead(model, method, context, points.shape[1], readout, failed)
+            failed[name] = error.with_traceback(None)  # which holds the tensors of the pass that failed
+        else:
+            method.ran[name] = None
+            return found
+        name = _instead(model, name, context, points.shape[1], readout, failed)
         model.memory_budget = budget  # a want of memory that another method may not have
 
 

@@ -105,11 +105,20 @@ def looks_inside(model: Model, readout: Readout) -> list[Look]:
         stages[site.block, site.path] = {"attn": 0, "mlp": 2, "resid": 3}[site.name.partition(".")[0]]
     looks = []
     for (block, path), stage in stages.items():
-        modules = [blocks[block].get(path) if path else blocks[block]]
+        modules = [_inside(blocks[block], path)]
         looks.append(Look(block, stage, names.get((block, path), ()), modules, held.get((block, path))))
     for block in readout.blocks:
-        looks.append(Look(block, 1, (), [blocks[block].get(gate.path) for gate in model.inside[block].gates]))
+        looks.append(Look(block, 1, (), [_inside(blocks[block], gate.path) for gate in model.inside[block].gates]))
     return sorted(looks, key=lambda look: look[:2])
+
+
+def _inside(block: Any, path: str) -> Any:
+    """A part of a block, or the block itself where the path is empty; nnsight renames parts called as its own words."""
+    part = block
+    for name in filter(None, path.split(".")):
+        renamed = f"{part.OVERLOAD_PREFIX}{name}"
+        part = getattr(part, renamed if renamed in vars(part) else name)
+    return part
 
 
 def stream(

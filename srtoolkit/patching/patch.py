@@ -164,7 +164,7 @@ def patch(
     context, behind = _up_to_read(model, context, layer, position, read_position)
     readout = Readout(wanted, layer, _blocks_read(model, layer, wanted, blocks), sites, behind)
     readout = readout._replace(held=_holds(model, held, layer, len(context), behind))
-    by_choice = isinstance(method, Chosen)
+    chosen = method if isinstance(method, Chosen) else None
     (method,) = check_names(method, (*METHODS, "auto"), "method")
     check_method(model, method)
     points = check_points(model, points, len(context))
@@ -175,10 +175,9 @@ def patch(
             out = found if reduce is None else reduce(found)
             if progress is not None:
                 progress(points.shape[0] * points.shape[1], points.shape[0] * points.shape[1])
-        elif method == "auto" or by_choice:
-            if not by_choice:
-                method = choose_method(model, context, points.shape[1], behind, layer).method
-            out = run_chosen(model, method, context, points, readout, reduce, progress)
+        elif method == "auto" or chosen is not None:
+            chosen = chosen or choose_method(model, context, points.shape[1], behind, layer).method
+            out = run_chosen(model, chosen, context, points, readout, reduce, progress)
         else:
             out = run_named(model, method, context, points, readout, reduce, progress)
     out = {name: values.to(model.device) for name, values in out.items()}

@@ -27,7 +27,9 @@ HARD = {
 SHARED_ACTIVATION = ("openai-gpt",)
 
 #: How families call a module that is an MLP's activation, and what does not belong to the MLP or is routed.
-ACTIVATION = re.compile(r"(^|\.)(act|act_fn|activation|activation_fn|gelu_impl|intermediate_act_fn|ffn\.1)$")
+ACTIVATION = re.compile(
+    r"(^|\.)(act|act_fn|activation|activation_fn|gelu_impl|intermediate_act_fn|adapter_act_fn|ffn\.1)$"
+)
 ELSEWHERE = re.compile(
     r"(^|\.)(\w*attn|\w*attention|mamba|linear_attn|conv|experts|router|gate|shared_transf|shared_transformer)(\.|$)"
 )
@@ -103,12 +105,8 @@ def _in_an_mlp(block, path):
     return max(kinds, default=0) == 2 and not hasattr(home, "A_log")
 
 
-#: Its blocks have submodules named ``output``, as nnsight's own attribute is, and its gates are read too late.
-XMOD = pytest.mark.xfail(reason="gates of X-MOD are read out of order", raises=AssertionError, strict=True)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=XMOD if kind == "xmod" else ()) for kind in EVERY])
+@pytest.mark.parametrize("kind", EVERY)
 def test_counted_is_the_input_of_each_blocks_own_activation_or_it_is_refused_in_words(kind):
     model = measured(kind)
     if model is None:
