@@ -43,7 +43,7 @@ def estimates(
     unknown = sorted({*nulls, *map(str, n or {})} - set(found))
     if unknown:
         raise ValueError(f"null and n name {unknown}, which rows lack; expected names among {list(found)}.")
-    ax = axes_or_new(ax, (SIZE[0], 0.6 + 0.4 * len(found)))
+    ax = axes_or_new(ax, (SIZE[0], 0.6 + 0.4 * (len(found) + bool(nulls))))
     ax.use_sticky_edges = False  # bands keep off the frame
     for index, (name, row) in enumerate(found.items()):
         if name in nulls:
@@ -57,11 +57,10 @@ def estimates(
         ax.axvline(none, color="0.6", lw=0.8, zorder=0)
     counts = {str(name): f"  (n = {number:,})" for name, number in (n or {}).items()}
     ax.set_yticks(range(len(found)), [name + counts.get(name, "") for name in found])
-    ax.invert_yaxis()
-    ax.margins(y=0.2 / max(1, len(found)) + 0.05)
-    ax.set_xlabel(xlabel)
+    room = 0.6 if nulls else 0.0  # for the legend, where nothing can be under it
+    ax.set(xlabel=xlabel, ylim=(len(found) - 0.5 + room, -0.5))
     if nulls:
-        ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1))
+        ax.legend(frameon=False, fontsize="small", loc="lower left")
     return ax
 
 

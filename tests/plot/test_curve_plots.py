@@ -6,6 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import seaborn as sns
 import xarray as xr
 
 import srtoolkit as srt
@@ -110,10 +111,12 @@ def test_ordered_curves_have_bands_at_the_ends_only(curves, ax):
     assert len(ax.collections) == 2 and len({line.get_color() for line in ax.lines[:3]}) == 3
 
 
-def test_notebook_style_sets_the_resolution():
+def test_notebook_style_sets_resolution_and_colours():
     with mpl.rc_context():
         srt.plot.notebook_style()
         assert plt.figure().get_dpi() == 200
+        drawn = [line.get_color() for line in plt.plot(np.eye(3))]
+        assert drawn == list(sns.color_palette("colorblind"))[:3]
     plt.close("all")
 
 

@@ -45,8 +45,20 @@ def test_estimates_have_their_null_and_their_number():
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((0.8, 1.1))
     assert band.get_y() < 0 < band.get_y() + band.get_height() < 0.5  # of the first row
     assert ax.get_xlim()[0] < 0.8
+    ax.set_title("How often two places lie near each other")
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert not any(legend.overlaps(one.get_window_extent()) for one in (ax.title, *ax.patches, *ax.lines))
     with pytest.raises(ValueError, match="verse"):
         plot.estimates(rows, "ratio", null={"verse": Estimate(1, 1, 1)})
+
+
+def test_estimates_side_by_side_go_from_top_to_bottom():
+    rows = {"first": Estimate(2.0, 1.6, 2.4), "second": Estimate(1.1, 0.9, 1.3)}
+    for ax in plt.subplots(1, 2, sharey=True)[1]:
+        plot.estimates(rows, "ratio", null=rows, ax=ax)
+    bottom, top = ax.get_ylim()
+    assert top < 0 and bottom > 1
 
 
 @pytest.mark.parametrize("settings", [(0, 2e6, 4e6), ("a", "b", "c")])
