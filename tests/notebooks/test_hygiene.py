@@ -32,6 +32,7 @@ FLOORS = {
     "13_mechanism": (4, 7),
     "14_regions": (2, 7),
     "15_gemma": (2, 5),
+    "17_chat": (3, 5),
 }
 
 
