@@ -33,6 +33,7 @@ FLOORS = {
     "14_regions": (2, 7),
     "15_gemma": (2, 5),
     "16_ground_truth": (5, 6),
+    "17_chat": (3, 5),
 }
 
 
