@@ -5,7 +5,7 @@ from .analysis.agreement import agreement, chance_agreement
 from .analysis.bootstrap import Bootstrap, summarise
 from .analysis.colours import slice_colours
 from .analysis.couples import contrast, paired_ratio, share_below
-from .analysis.decomposition import decompose
+from .analysis.decomposition import decompose, null_structure
 from .analysis.equivalence import equivalent
 from .analysis.estimates import (
     Estimate,
@@ -158,6 +158,7 @@ __all__ = [
     "noise_floor",
     "noise_growth",
     "null_model",
+    "null_structure",
     "null_threshold",
     "output_spread",
     "paired_ratio",

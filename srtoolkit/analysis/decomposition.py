@@ -78,6 +78,33 @@ def decompose(
     )
 
 
+@takes_bootstrap()
+def null_structure(nulls: Sequence[xr.Dataset], of: str = "peak", *, bootstrap: Bootstrap = USUAL) -> Estimate:
+    """The structure that each null has over the others, in natural logarithms: what is seen where there is none.
+
+    What stands beside the structure of a trained model. In the mean over seeds it is 0, since each null counts once
+    among the others; the interval spans those of all of them.
+
+    Args:
+        nulls: Results of two null models or more that differ in their seed, on the same pairs.
+        of: The variable over ``pair`` to take.
+        bootstrap: How each interval is made.
+
+    Raises:
+        TypeError: Something that is no Dataset.
+        ValueError: Fewer than two nulls, not the same pairs everywhere, or no such variable.
+    """
+    several = over_seeds(nulls)
+    if len(several) < 2:
+        raise ValueError("nulls: expected results of two null models or more, got 1; another seed makes another.")
+    each = [
+        decompose(one, [*several[:at], *several[at + 1 :]], of, bootstrap=bootstrap).structure
+        for at, one in enumerate(several)
+    ]
+    value, low, high = np.array(each).T
+    return Estimate(float(value.mean()), float(low.min()), float(high.max()))
+
+
 def over_seeds(results: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
     """Results of models that differ in a seed, as a list.
 

@@ -130,7 +130,7 @@ def _permuted(weight: Tensor, generator: torch.Generator) -> Tensor:
 def _spectrum(weight: Tensor, generator: torch.Generator) -> Tensor:
     """The same singular values with other singular vectors, all equally likely; of each expert by itself."""
     flat = weight.reshape(-1, *weight.shape[-2:]) if weight.ndim == 3 else weight.flatten(1)[None]
-    drawn = [_with_spectrum(torch.linalg.svdvals(one.double()), one, generator) for one in flat]
+    drawn = [_with_spectrum(torch.linalg.svdvals(one.float()), one, generator) for one in flat]
     return torch.stack(drawn).view_as(weight)
 
 
@@ -141,7 +141,7 @@ def _with_spectrum(values: Tensor, like: Tensor, generator: torch.Generator) -> 
 
 def _orthonormal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """Columns of a random rotation, all equally likely: of a Gaussian matrix's QR decomposition, with its signs."""
-    q, r = torch.linalg.qr(torch.randn(rows, columns, generator=generator, dtype=torch.float64))
+    q, r = torch.linalg.qr(torch.randn(rows, columns, generator=generator, dtype=torch.float64).float())
     return q * r.diagonal().sign()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from slopes import sharp
 from srtoolkit.analysis.bootstrap import Bootstrap
-from srtoolkit.analysis.decomposition import decompose
+from srtoolkit.analysis.decomposition import decompose, null_structure
 
 
 def result(values):
@@ -52,6 +52,18 @@ def test_seeds_that_differ_widen_the_intervals_as_students_does():
         4.303 * 0.1 / np.sqrt(3), rel=0.1
     )  # Student's, two degrees of freedom
     assert decompose(result(values), result(2 * values)).gain == pytest.approx([np.log(2)] * 3)  # of one: none known
+
+
+def test_nulls_have_no_structure_over_each_other_but_for_chance():
+    """Medians of 2, 4 and 8: each over the geometric mean of the other two."""
+    nulls = [result(np.full(9, value)) for value in (2.0, 4.0, 8.0)]
+    found = null_structure(nulls, "max_slope")
+    assert found.value == pytest.approx(0)
+    each = [decompose(nulls[at], nulls[:at] + nulls[at + 1 :], "max_slope").structure for at in range(3)]
+    np.testing.assert_allclose([one.value for one in each], np.log(2) * np.array([-1.5, 0, 1.5]))
+    assert (found.low, found.high) == (min(one.low for one in each), max(one.high for one in each))
+    with pytest.raises(ValueError, match="two null models or more, got 1"):
+        null_structure(nulls[:1], "max_slope")
 
 
 def test_other_pairs_and_no_nulls_are_refused():

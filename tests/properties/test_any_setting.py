@@ -482,6 +482,8 @@ SETTINGS = {
     "exact_trend alternative": (lambda v: srt.exact_trend({1: 1, 2: 2, 3: 4}, alternative=v), never),
     "decompose trained": (lambda v: srt.decompose(v, SHARP, "max_slope"), never),
     "decompose nulls": (lambda v: srt.decompose(SHARP, v, "max_slope"), never),
+    "null_structure nulls": (lambda v: srt.null_structure(v, "max_slope"), never),
+    "null_structure of": (lambda v: srt.null_structure([SHARP, SHARP], v), never),
     "decompose baseline": (lambda v: srt.decompose(SHARP, SHARP, "max_slope", baseline=v), lambda v: v is None),
     "structure_trend series": (lambda v: srt.structure_trend(v, "max_slope"), never),
     "structure_trend nulls": (
