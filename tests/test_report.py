@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import html
+import io
 import json
 import re
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 import srtoolkit as srt
 from docs import verdicts
-from srtoolkit import report
 from srtoolkit.analysis.verdicts import Verdict
+from srtoolkit.report import __main__ as report
+from srtoolkit.report.pages import first_picture
 
 CLAIM = """
 import srtoolkit as srt
@@ -118,9 +122,10 @@ def two(tmp_path_factory):
 def test_the_report_is_ordered_by_claim_and_leads_to_the_cells(two):
     index = (two / "build/report/index.html").read_text()
     heads = re.findall("<h2>(.*?)</h2>", index)
-    assert heads == ["Stable regions exist", "Regions get sharper with model size", "Notebooks", "Criteria"]
-    first, second, *_ = re.findall("<table>.*?</table>", index)
-    assert first.count("<tr>") == 3 and second.count("<tr>") == 2 and "a &amp; b" in second
+    last = ["Notebooks", "All numbers", "Criteria"]
+    assert heads == ["Stable regions exist", "Regions get sharper with model size", *last]
+    first, second = re.findall("<section>.*?</section>", index)
+    assert first.count('class="line') == 2 and second.count('class="line') == 1 and "a &amp; b" in second
     links = re.findall(r'href="([\w.]+)#(.*?)"', index)
     assert [name for name, _ in links] == ["00_first.html", "01_second.html", "01_second.html"]
     for name, place in links:
@@ -128,7 +133,41 @@ def test_the_report_is_ordered_by_claim_and_leads_to_the_cells(two):
             rf'id="{place}".*?(?=id="cell-id=|</main>)', (two / "build/report" / name).read_text(), re.S
         )
         assert "srt" in cell and "model" in cell
-    assert "of 2</td>" in first and "DOES NOT HOLD" not in index
+    assert "one of 2 tried on this claim" in first and "DOES NOT HOLD" not in index
+
+
+def test_what_does_not_hold_is_as_large_as_what_holds(two):
+    index = (two / "build/report/index.html").read_text()
+    assert "✓ 1 hold<" in index and "✗ 1 do not hold<" in index and "? 1 are undecided<" in index
+    held, failed = (re.findall(rf'class="line {kind}"><b>(.) (.*?)</b>', index) for kind in ("holds", "fails"))
+    assert held == [("✓", "holds")] and failed == [("✗", "does not hold")]
+
+
+def test_a_strip_has_the_interval_over_its_null_and_the_bound(two):
+    """Exist-peak: 4.2 [4, 5] over 1.1, bound 2; the picture goes from 1.1 to 5."""
+    index = (two / "build/report/index.html").read_text()
+    strip = re.search("<svg.*?</svg>", index).group()
+    null, bound = (float(re.search(rf'class="{kind}" x1?="([\d.-]+)"', strip).group(1)) for kind in ("null", "bound"))
+    x1, x2 = map(float, re.search(r'line class="value" x1="([\d.]+)" x2="([\d.]+)"', strip).groups())
+    dot = float(re.search(r'cx="([\d.]+)"', strip).group(1))
+    share = [(one - 8) / 204 for one in (null + 1, bound, x1, dot, x2)]
+    assert share == pytest.approx([(one - 1.1) / 3.9 for one in (1.1, 2, 4, 4.2, 5)], abs=0.001)
+
+
+def test_a_notebooks_first_picture_stands_beside_its_claims():
+    png = base64.b64encode(pixel(900, 300)).decode()
+    shown = nbformat.v4.new_output("display_data", {"image/png": png})
+    found = first_picture(new_notebook(cells=[new_markdown_cell("# One"), new_code_cell("draw()", outputs=[shown])]))
+    small = Image.open(io.BytesIO(base64.b64decode(found.removeprefix("data:image/png;base64,"))))
+    assert small.size == (640, 213)
+    assert first_picture(new_notebook(cells=[new_code_cell("1")])) == ""
+
+
+def pixel(width, height):
+    """A picture of that size, as PNG."""
+    held = io.BytesIO()
+    Image.new("RGB", (width, height), "white").save(held, "PNG")
+    return held.getvalue()
 
 
 def test_one_page_has_every_stored_verdict_with_its_criterion(two):

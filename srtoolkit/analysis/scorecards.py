@@ -43,6 +43,16 @@ class Standing:
         fallen = self.verdict.holds and self.p is not None and self.p > LEVEL
         return "holds (not after Holm)" if fallen else self.verdict.outcome
 
+    @property
+    def numbers(self) -> str:
+        """The value with its interval and all that stands beside it: null, paper, how many were tried, p."""
+        verdict = self.verdict
+        beside = [f"null {_null_text(verdict)}"] if verdict.null is not None else []
+        beside += [f"paper {number_text(verdict.paper)}"] if verdict.paper is not None else []
+        beside += [f"one of {self.tried} tried on this claim"] if self.tried > 1 else []
+        beside += [f"p {p_text(self.p)} after Holm"] if self.p is not None else []
+        return ", ".join([_value_text(verdict), *beside])
+
 
 @dataclass(frozen=True)
 class Scorecard:
@@ -193,14 +203,9 @@ def _lines(standing: Standing) -> str:
     """A verdict in a notebook's text, whose numbers are compared between machines: see ``estimate_text``."""
     verdict = standing.verdict
     shown = standing.outcome if standing.outcome in ("holds", BY_CONSTRUCTION) else standing.outcome.upper()
-    number = _value_text(verdict)
-    beside = [f"null {_null_text(verdict)}"] if verdict.null is not None else []
-    beside += [f"paper {number_text(verdict.paper)}"] if verdict.paper is not None else []
-    beside += [f"one of {standing.tried} tried on this claim"] if standing.tried > 1 else []
-    beside += [f"p {p_text(standing.p)} after Holm"] if standing.p is not None else []
     return (
         f"{shown}: {verdict.claim}\n"
-        f"    {verdict.model}, n = {verdict.n}: {number}{''.join(f', {what}' for what in beside)}\n"
+        f"    {verdict.model}, n = {verdict.n}: {standing.numbers}\n"
         f"    {verdict.statistic}\n"
         f"    criterion {verdict.criterion} of {verdict.date}: {verdict.rule}"
     )

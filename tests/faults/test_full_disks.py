@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
 from disk_faults import full_disk
-from srtoolkit import report
 from srtoolkit.files.disk import CacheError, DiskError
 from srtoolkit.models import packaged
+from srtoolkit.report import __main__ as report
 from srtoolkit.suite import configuration, training
 
 PAIRS = [("the cat sat", "a dog ran"), ("rain", "snow falls")]

@@ -24,7 +24,7 @@ WORK = """
 import dataclasses, json, pathlib, sys
 import numpy as np, xarray as xr
 import srtoolkit as srt
-from srtoolkit import report
+from srtoolkit.report import __main__ as report
 from srtoolkit.models import packaged
 
 me, folder = int(sys.stdin.readline()), pathlib.Path(sys.stdin.readline().strip())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pandas as pd
 
 import srtoolkit as srt
-from srtoolkit import report
 from srtoolkit.profiles import PROFILES
+from srtoolkit.report.pages import index_page
 from srtoolkit.reproduction import page
 from srtoolkit.reproduction.figures import find_figures
 from srtoolkit.reproduction.running import Outcome
@@ -56,7 +55,7 @@ def test_a_reproduction_shows_odd_names_as_text(tmp_path):
 def test_a_report_shows_odd_names_as_text():
     kept = srt.verdict("exist-peak", model=ODD, value=4.2, low=4, high=5, n=9, null=1.1).as_json()
     claim = {**kept, "notebook": f"{ODD}.ipynb", "cell": ODD}
-    written = report._index([Path("notebooks", "odd <script>boo().ipynb")], [claim])
+    written = index_page({"odd <script>boo().ipynb": ""}, [claim])
     seen = Seen(written)
     assert not seen.tags & {"script", "img", "iframe"}
     assert not {name for name in seen.attributes if name.startswith("on")}
