@@ -101,7 +101,7 @@ def notebook_style(dpi: int = 200) -> None:
             "font.size": 10,
             "axes.titlesize": 11,
             "axes.titlelocation": "left",
-            "axes.prop_cycle": mpl.cycler(color=PALETTE),
+            "axes.prop_cycle": mpl.rcsetup.cycler(color=PALETTE),
             "axes.spines.top": False,
             "axes.spines.right": False,
             "legend.frameon": False,
