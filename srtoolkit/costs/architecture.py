@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,6 +121,8 @@ class Architecture:
     def method(self, length: int, points: int) -> str:
         """Name of the patching method that ``"auto"`` is expected to choose.
 
+        A method whose numbers turn out to differ with the model's own weights is not foreseen.
+
         Args:
             length: Number of tokens of each context.
             points: Number of points of each context.
@@ -137,7 +140,32 @@ class Architecture:
                 check_copied(DynamicCache(config=self.text))
         except Unsupported:
             return False
-        return True
+        return name != "prefix" or self._continues_prefixes
+
+    @cached_property
+    def _continues_prefixes(self) -> bool:
+        """Whether the model goes on from its own cache; as far as it runs without values, so that this can be seen."""
+        base = self._hf.get_submodule(self._empty.anatomy.base)
+
+        def run(tokens: int, past: int, **options: Any) -> Any:
+            ids = torch.ones(1, tokens, dtype=torch.long, device="meta")
+            mask = torch.ones(1, 1, tokens, past + tokens, dtype=torch.bool, device="meta")  # some make none themselves
+            return base(input_ids=ids, attention_mask=mask, **options)
+
+        def go_on() -> Any:
+            return run(1, 2, past_key_values=run(2, 0, use_cache=True).past_key_values, use_cache=True)
+
+        failed, also_without = _error_of(go_on), _error_of(lambda: run(2, 0, use_cache=False))
+        return failed is None or issubclass(failed, RuntimeError) or failed is also_without
+
+
+def _error_of(call: Callable[[], Any]) -> type[Exception] | None:
+    """The kind of error that a call ends with, if any: families fail in their own ways."""
+    try:
+        call()
+    except Exception as error:
+        return type(error)
+    return None
 
 
 def find_architecture(name: str, revision: str | None = None) -> Architecture:

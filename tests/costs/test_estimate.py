@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
+from every_decoder import small
 from fake_hub import serve
 from families import FAMILIES, tiny
 from srtoolkit.costs.architecture import Architecture, find_architecture
@@ -148,7 +149,15 @@ def test_a_hybrid_is_counted_by_the_method_that_it_is_run_by(family):
         assert known.method(length, 6) == choose_method(model, ids, 6).method
 
 
-@pytest.mark.parametrize("length", [10, 64, 256, 1024])
+@pytest.mark.parametrize("family", ["bart", "bailing_hybrid", "falcon_h1", "granitemoehybrid", "nemotron_h"])
+def test_what_cannot_go_on_from_its_own_cache_is_counted_by_whole_prompts(family):
+    model = srt.wrap(small(family), None, name=family)
+    known = Architecture(family, model.hf.config)
+    ids = torch.randint(4, 60, (2, 9), generator=torch.Generator().manual_seed(9))
+    assert known.method(9, 6) == choose_method(model, ids, 6).method == ("full" if family[0] == "b" else "prefix")
+
+
+@pytest.mark.parametrize("length", [2, 10, 32, 33, 64, 256, 512, 1024, 4096])
 def test_a_trial_of_methods_is_less_than_a_twentieth_of_a_hundred_pairs(length):
     known = find_architecture("smollm2-135m")
     method = known.method(length, 50)
