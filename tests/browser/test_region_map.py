@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from lab import BUILD
 
-ODD = "<b id=boo>&amp;</b> 'quote\" \U0001f600 עברית $x_1$"
+ODD = "<b id=boo>&amp;</b><script>boo()</script> 'quote\" \U0001f600 עברית $x_1$"
 
 CELLS = [
     "import srtoolkit as srt\nfrom srtoolkit.panels.region_map import RegionMap",

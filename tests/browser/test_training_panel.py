@@ -76,7 +76,7 @@ def test_odd_prompts_are_text_and_an_empty_one_is_refused(notebook):
     notebook.type("prompt B", "")
     expect(notebook.error()).to_contain_text("prompt B: an empty prompt")
     assert notebook.value("panel.alt") == alt
-    odd = "<b id=boo>&amp;</b> 'quote\" \U0001f600 עברית $x_1$ the"
+    odd = "<b id=boo>&amp;</b><script>boo()</script> 'quote\" \U0001f600 עברית $x_1$ the"
     notebook.type("prompt B", odd)
     notebook.settle()
     expect(notebook.error()).to_have_count(0)

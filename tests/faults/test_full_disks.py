@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import os
 import re
 
 import numpy as np
@@ -87,6 +89,29 @@ def test_a_store_that_fills_up_loses_what_it_could_not_take_and_nothing_else(dis
     assert not any(again["error"].values) and not list(store.glob("*.error.txt"))
     other = srt.sweep(models, measure, store=tmp_path / "other", mark="distances")
     xr.testing.assert_identical(again["distance"], other["distance"])
+
+
+def test_a_quota_that_is_used_up_in_mid_sweep_is_told_from_a_full_disk(tmp_path):
+    """A quota needs a file system of its own kind; here its error comes where the kernel gives it, as data is synced."""
+    models = [str(save_tiny(tmp_path / f"tiny{seed}", seed=seed)) for seed in range(3)]
+    used_up = [models[1]]
+
+    def refuse(*_):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    def measure(model):
+        if model.name in used_up:
+            system.setattr(os, "fsync", refuse)
+        return srt.interpolate(model, PAIRS, steps=5, reads="final_norm")
+
+    store = tmp_path / "store"
+    with pytest.MonkeyPatch.context() as system:
+        found = srt.sweep(models, measure, store=store, mark="distances")
+    assert found["error"].values[0] == ""
+    assert all(re.search("DiskError: .*quota of disk is used up", error) for error in found["error"].values[1:])
+    assert len(list(store.glob("*.nc"))) == 1 and not [name for name in files(store) if name.endswith(".part")]
+    used_up.clear()
+    assert not any(srt.sweep(models, measure, store=store, mark="distances")["error"].values)
 
 
 @pytest.mark.parametrize("room", [4_096, 40_960, 200_704])
