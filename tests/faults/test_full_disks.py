@@ -92,7 +92,7 @@ def test_a_store_that_fills_up_loses_what_it_could_not_take_and_nothing_else(dis
 
 
 def test_a_quota_that_is_used_up_in_mid_sweep_is_told_from_a_full_disk(tmp_path):
-    """A quota needs a file system of its own kind; here its error comes where the kernel gives it, as data is synced."""
+    """A quota needs a file system of its own kind; here its error comes where the kernel gives it, on syncing."""
     models = [str(save_tiny(tmp_path / f"tiny{seed}", seed=seed)) for seed in range(3)]
     used_up = [models[1]]
 
