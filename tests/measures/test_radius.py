@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -128,6 +130,49 @@ def test_derivatives_equal_finite_differences_in_float64(model, layer, reads, mo
         expected = (up - down) / (2 * size)
         assert float((found[row] - expected).abs().max() / expected.abs().max()) < 1e-3
         torch.testing.assert_close(value[row].double(), (up + down) / 2, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["kl", "hellinger", "l2", "l2_resid"])
+def test_predicted_radii_equal_finite_differences_in_float64(model, metric, monkeypatch):
+    layer, delta, size, ways = 1, 0.02, 1e-5, directions(2)
+    ids = torch.randint(3, VOCAB, (7,), generator=torch.Generator().manual_seed(0))
+    wide = srt.wrap(copy.deepcopy(model.hf).double(), None, name="wide")
+    with monkeypatch.context() as without_tokenizer:
+        without_tokenizer.setattr(type(model), "tokenize", lambda *_: ids)
+        predicted = srt.predicted_radius(model, ["seven tokens"], ways, delta=delta, metric=metric, layer=layer)
+    only_float64(monkeypatch)
+    start = hooked_everywhere(wide, ids, layer)[f"resid.{layer}"][-1]
+    for number, way in enumerate(ways.double()):
+        step = size * way / way.norm()
+        before, after = (hooked_everywhere(wide, ids, layer, start + sign * step) for sign in (-1, 1))
+        if metric.startswith("l2"):
+            read = "final_norm" if metric == "l2" else f"resid.{BLOCKS - 1}"
+            expected = delta / float((after[read][-1] - before[read][-1]).norm() / (2 * size))
+        else:  # the Hellinger distance per unit, whose square is an eighth of the Fisher information
+            roots = [(found["logprobs"][-1] / 2).exp() for found in (before, after)]
+            speed = float((roots[1] - roots[0]).norm()) / 2**0.5 / (2 * size)
+            expected = delta / speed if metric == "hellinger" else (delta / 4) ** 0.5 / speed
+        assert float(predicted.predicted_radius[0, number]) == pytest.approx(expected, rel=1e-3)
+
+
+MEMORY = """
+import resource, sys, torch, srtoolkit as srt
+model = srt.load_model("nano-1m")
+ways = torch.randn(int(sys.argv[1]), model.d_model)
+srt.predicted_radius(model, ["the cat sat"], ways[:10], delta=0.1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+srt.predicted_radius(model, ["the cat sat"], ways, delta=0.1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_directions():
+    grown = {}
+    for n in (500, 2000):
+        ran = subprocess.run([sys.executable, "-c", MEMORY, str(n)], capture_output=True, text=True, check=True)
+        grown[n] = int(ran.stdout) / 1024  # MB
+    assert grown[500] < 100
+    assert grown[2000] < grown[500] + 30  # all at once, each of a dozen tensors would grow by 24 MB
 
 
 @pytest.mark.parametrize("metric", ["kl", "hellinger", "l2", "l2_resid"])
