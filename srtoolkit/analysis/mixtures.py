@@ -69,6 +69,10 @@ def mixture_exponent(
     0.92 in simulations. A prompt and couple of which some mixture never reaches the threshold is left out. That pulls p
     towards 2 where it is larger, so let sizes go far.
 
+    With permuted weights (:func:`srtoolkit.null_model`) p is near 2, too: along two random directions in nano-1m (8
+    prompts) it is 2.13 (95% interval 2.03 to 2.29), and with permuted weights, of two seeds, 1.87 (1.70 to 2.03) and
+    2.13 (2.01 to 2.31). So a p as far from 2 as that says nothing of training.
+
     Args:
         response: From :func:`srtoolkit.perturb` along :func:`srtoolkit.directions.mixtures`.
         of: The response to take.

@@ -68,6 +68,11 @@ def perturb(
     The activation ``A`` after block ``layer`` at the last position becomes ``A + size * direction``. Distances are from
     the prompt's own output. Stable regions show as a response that stays small and then rises.
 
+    With permuted weights (:func:`srtoolkit.null_model`) the output moves at once and then less: on SmolLM2-135M (8
+    prompts of 10 tokens, 4 random directions, in the median, of two seeds) by 0.14 of ``apart`` at a size of 0.05 norms
+    and by 0.74 to 0.75 at 1.6, where the trained model moves by 0.02 and 0.88. On 20 prompts of nano-1m these are 0.04
+    and 0.67 to 0.73, and 0.02 and 0.62.
+
     Args:
         model: From :func:`srtoolkit.load_model`.
         prompts: Texts, or pairs of prompts, of which only the prompts A are used.

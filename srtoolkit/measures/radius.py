@@ -44,7 +44,10 @@ def radius(
     it and the one before, the interval is halved. An output that moves so far and comes back between two of these sizes
     is not seen.
 
-    A null model (:func:`srtoolkit.null_model`) answers the same call, which says what is of training.
+    A null model (:func:`srtoolkit.null_model`) answers the same call, which says what is of training. On SmolLM2-135M
+    (8 prompts of 10 tokens, block 0, 0.1 nats) the median radius is 0.54 norms of the activation along a random
+    direction and 0.42 towards another prompt's activation; with permuted weights, of two seeds, it is 0.02 to 0.03 and
+    0.03. On 20 prompts of nano-1m these are 0.65 and 0.39, and 0.36 to 0.41 and 0.17 to 0.20.
 
     Args:
         model: From :func:`srtoolkit.load_model`.

@@ -131,6 +131,29 @@ def test_derivatives_equal_finite_differences_in_float64(model, layer, reads, mo
 
 
 @pytest.mark.parametrize("metric", ["kl", "hellinger", "l2", "l2_resid"])
+def test_predicted_radii_equal_finite_differences_in_float64(model, metric, monkeypatch):
+    layer, delta, size, ways = 1, 0.02, 1e-5, directions(2)
+    ids = torch.randint(3, VOCAB, (7,), generator=torch.Generator().manual_seed(0))
+    wide = srt.wrap(copy.deepcopy(model.hf).double(), None, name="wide")
+    with monkeypatch.context() as without_tokenizer:
+        without_tokenizer.setattr(type(model), "tokenize", lambda *_: ids)
+        predicted = srt.predicted_radius(model, ["seven tokens"], ways, delta=delta, metric=metric, layer=layer)
+    only_float64(monkeypatch)
+    start = hooked_everywhere(wide, ids, layer)[f"resid.{layer}"][-1]
+    for number, way in enumerate(ways.double()):
+        step = size * way / way.norm()
+        before, after = (hooked_everywhere(wide, ids, layer, start + sign * step) for sign in (-1, 1))
+        if metric.startswith("l2"):
+            read = "final_norm" if metric == "l2" else f"resid.{BLOCKS - 1}"
+            expected = delta / float((after[read][-1] - before[read][-1]).norm() / (2 * size))
+        else:  # the Hellinger distance per unit, whose square is an eighth of the Fisher information
+            roots = [(found["logprobs"][-1] / 2).exp() for found in (before, after)]
+            speed = float((roots[1] - roots[0]).norm()) / 2**0.5 / (2 * size)
+            expected = delta / speed if metric == "hellinger" else (delta / 4) ** 0.5 / speed
+        assert float(predicted.predicted_radius[0, number]) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["kl", "hellinger", "l2", "l2_resid"])
 def test_small_radii_are_as_predicted(text_model, metric):
     ways = directions(2, text_model.d_model)
     wide = srt.wrap(copy.deepcopy(text_model.hf).double(), text_model.tokenizer, name="wide")
