@@ -20,8 +20,8 @@ from srtoolkit.validation import check_names
 #: Distances that have a local metric here, and what is differentiated for them.
 PREDICTED = {"kl": "logits", "hellinger": "logits", "l2": "final_norm", "l2_resid": "resid"}
 
-#: Numbers of derivatives that are held at one time; more took as long on a CPU.
-HELD = 2**20
+#: Numbers of derivatives that are held at one time.
+HELD = 2**22
 
 
 def predicted_radius(
