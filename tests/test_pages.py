@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import matplotlib.pyplot as plt
 import pytest
 import typer
 
+import srtoolkit as srt
 from docs import code_blocks, readme, verdicts
 from srtoolkit.__main__ import app
 
@@ -18,6 +20,27 @@ ROOT = Path(__file__).parents[1]
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in code_blocks.pages()}
 RECIPES = sorted(page for page in code_blocks.RECIPES.glob("*.md") if page.stem != "index")
 SMALL = [name for name in PAGES if name != "README.md"]
+
+
+#: Public calls that no page runs: they need more than an example has, or end soon. It may only get shorter.
+NO_EXAMPLE = {
+    "boundary_ratio",
+    "count_regions",
+    "divergence_at_equal_output",
+    "effective_regions",
+    "estimate_cost",
+    "frame_effects",
+    "mixture_exponent",
+    "noise_floor",
+    "null_threshold",
+    "paper_pairs",
+    "ratio_at_equal_output",
+    "region_labels",
+    "same_place",
+    "shortfall",
+    "text_correlation",
+    "within_frame",
+}
 
 
 @pytest.fixture
@@ -53,6 +76,11 @@ def test_the_readmes_python_runs_prints_and_draws(smollm2, tmp_path, quiet, caps
 
 def _lines(told):
     return dict(re.findall(r"^(trained|shuffled): (.*)$", told, re.MULTILINE))
+
+
+def test_every_public_call_stands_in_code_that_runs():
+    shown = set(re.findall(r"\bsrt\.(\w+)", "".join(map(code_blocks.code, PAGES.values()))))
+    assert {name for name in srt.__all__ if inspect.isfunction(getattr(srt, name))} - shown == NO_EXAMPLE
 
 
 def test_every_recipe_runs_whole_and_shows_a_picture_of_its_own():
