@@ -178,7 +178,7 @@ class Model:
         Raises:
             TypeError: ``text`` is no string.
             ValueError: The model has no tokenizer, ``bos`` is asked of a tokenizer without a BOS token, or the text
-                holds a NUL or half a character.
+                holds a NUL, half a character, or what a tokenizer without an unknown token does not know.
         """
         if not isinstance(text, str):
             turns = "; turns of a conversation need srt.from_text(..., chat=True)" if isinstance(text, list) else ""
@@ -188,7 +188,7 @@ class Model:
                 f"a prompt holds a NUL or half a character, which results cannot keep: {text[:200]!r}; replace it."
             )
         self.check_tokenizer()
-        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        ids = self._ids(text)
         if bos and self.tokenizer.bos_token_id is None:
             raise ValueError(f"{self.name}: bos=True, but the tokenizer has no BOS token; use bos=False.")
         if bos and ids[:1] == [self.tokenizer.bos_token_id]:
@@ -199,6 +199,19 @@ class Model:
             )
             bos = False
         return torch.tensor([self.tokenizer.bos_token_id, *ids] if bos else ids, dtype=torch.long)
+
+    def _ids(self, text: str) -> list[int]:
+        """Token ids of a text. A tokenizer without an unknown token knows some texts only."""
+        try:
+            return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+        except Exception as error:
+            if type(error) is not Exception:  # the tokenizers library raises this very class, and no other
+                raise
+            known = sorted(self.tokenizer.get_vocab())
+            some = ", ".join(map(repr, known[:10])) + (", …" if len(known) > 10 else "")
+            raise ValueError(
+                f"{self.name}: the tokenizer cannot read {text[:200]!r} ({error}); its tokens are {some}: use those."
+            ) from error
 
     def token_text(self, token: int) -> str:
         """The text of one token id.

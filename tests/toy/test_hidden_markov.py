@@ -119,6 +119,8 @@ def test_prompts_are_words():
         (lambda: srt.toy.hmm("mess3", init="random").sample_words(2, 2, length=4), "continuum"),
         (lambda: srt.toy.hmm("rrxor", init="random").sample_words(3, 2), "each"),
         (lambda: srt.toy.hmm("rrxor", init="random").losses(11), "length"),
+        (lambda: srt.toy.hmm("mess3", init="random").model.tokenize("ABD"), "hmm-mess3.*'ABD'.*'A', 'B', 'C'"),
+        (lambda: srt.from_text(srt.toy.hmm("mess3", init="random").model, [("ABCA", "AB A")]), "'AB A'.*'A', 'B', 'C'"),
     ],
 )
 def test_what_there_is_not_is_refused(call, said):
