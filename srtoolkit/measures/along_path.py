@@ -65,8 +65,7 @@ def compare_ends(
         out["jsd"] = distances.jsd_of(probabilities[:1], probabilities)
         if jsd_steps:
             out["jsd_b"] = distances.jsd_of(probabilities[1:2], probabilities)
-        for end, name in ((0, ""), (1, "_b")):
-            out[f"hellinger{name}"] = distances.hellinger(roots[end : end + 1], roots)
+        out["hellinger"], out["hellinger_b"] = distances.hellinger_from_ends(roots)
         out["logit_difference"] = distances.logit_difference(logprobs)
         out["top_token"], out["top_probability"] = likely_tokens.top_token(logprobs)
         if top:
@@ -121,7 +120,8 @@ def compare_neighbours(
     }
     if shared is not None:
         probabilities, roots = shared
-        out["step_hellinger"] = distances.hellinger(roots[before], roots[here])
+        in_order = roots[sorting]
+        out["step_hellinger"] = distances.hellinger(in_order[:-1], in_order[1:])[follows]
         if jsd_steps:
             out["step_jsd"] = distances.jsd_of(probabilities[before], probabilities[here]).sqrt()
     return order[here], out

@@ -48,6 +48,16 @@ def hellinger(
     return (first - second).norm(dim=-1) / math.sqrt(2)
 
 
+def hellinger_from_ends(roots: Float[Tensor, "point d_vocab"]) -> Float[Tensor, "2 point"]:
+    """Hellinger distance of every next-token distribution from the first, and from the second, from 0 to 1.
+
+    Args:
+        roots: Square roots of the next token's probabilities at each point.
+    """
+    # Differences, and not products of rows, which would lose what two near distributions differ by.
+    return torch.cdist(roots[:2], roots, compute_mode="donot_use_mm_for_euclid_dist") / math.sqrt(2)
+
+
 def kl_from_first(logprobs: Float[Tensor, "point d_vocab"]) -> Float[Tensor, " point"]:
     """Kullback-Leibler divergence KL(first || point) of next-token distributions, in nats.
 

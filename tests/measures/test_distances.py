@@ -36,6 +36,18 @@ def test_measures_leave_their_input_alone():
     assert torch.equal(before, given_logprobs)
 
 
+@pytest.mark.parametrize("apart", [1.0, 1e-5])
+def test_hellinger_distances_are_those_of_float64_however_near(apart):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 3000, generator=generator) + apart * torch.randn(7, 3000, generator=generator)
+    logprobs = logits.double().log_softmax(-1)
+    exact = (logprobs / 2).exp().numpy()
+    expected = [[np.sqrt(((end - one) ** 2).sum() / 2) for one in exact] for end in exact[:2]]
+    found = distances.hellinger_from_ends(logprobs.float().exp().sqrt())
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0.02, atol=1e-12)
+    np.testing.assert_allclose(distances.hellinger(*(torch.tensor(exact[i : i + 1]) for i in (0, 3))), expected[0][3])
+
+
 def test_distance_from_itself_is_exactly_zero():
     outputs = torch.randn(5, 7)
     assert distances.l2_from_first(outputs)[0] == 0
