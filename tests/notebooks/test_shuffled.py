@@ -16,6 +16,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from srtoolkit.report.claims import card
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
@@ -50,11 +52,14 @@ def shuffled_claims(path):
 
 
 def wrongly_held(claims):
-    """Verdicts that say "holds" of weights in which nothing was learned, as texts."""
+    """Verdicts that say "holds" of weights in which nothing was learned, as texts.
+
+    As in a scorecard, nothing follows where a positive control fails: no jumps in an untaught model are no finding.
+    """
     return [
         f"{claim['criterion']}, {claim['model']}, {claim['cell']}: {claim['value']} [{claim['low']}, {claim['high']}]"
-        for claim in claims
-        if claim["holds"] and claim["informative"] and claim["criterion"] not in NOT_ABOUT_TRAINING
+        for claim, standing in zip(claims, card(claims).standings(), strict=True)
+        if claim["holds"] and not standing.lacks and claim["criterion"] not in NOT_ABOUT_TRAINING
     ]
 
 
@@ -78,7 +83,10 @@ def test_nothing_about_training_holds_on_permuted_weights(shuffled):
 
 @pytest.mark.slow
 def test_a_verdict_that_permuted_weights_pass_is_found(tmp_path):
-    """A claim that holds of shuffled weights, beside one that fails and one that is not about training."""
+    """Claims that hold of shuffled weights, beside one that fails and one that is not about training.
+
+    Of two that need a positive control, the one counts whose control holds, too.
+    """
     cell = """
 import srtoolkit as srt
 assert srt.profile().init == "permuted"
@@ -86,12 +94,21 @@ srt.scorecard(
     srt.verdict("exist-peak", model="shuffled", value=3, low=2.5, high=3.5, n=9),
     srt.verdict("exist-deep", model="shuffled", value=1, low=0.9, high=1.1, n=9),
     srt.verdict("emerge-untrained", model="shuffled", value=1, low=0.9, high=1.1, n=9),
+    srt.verdict("truth-continuum", model="untaught", value=1, low=0.9, high=1.1, n=9),
+    srt.verdict("truth-learned", model="untaught", value=0.9, n=1),
+    srt.verdict("truth-continuum", model="taught", value=1, low=0.9, high=1.1, n=9),
+    srt.verdict("truth-learned", model="taught", value=0.05, n=1),
 )
 """
     path = tmp_path / "00_wrong.ipynb"
     nbformat.write(new_notebook(cells=[new_markdown_cell("# Wrong"), new_code_cell(cell)]), path)
-    (held,) = wrongly_held(shuffled_claims(path))
-    assert held.startswith("exist-peak, shuffled, ") and held.endswith(": 3.0 [2.5, 3.5]")
+    held = wrongly_held(shuffled_claims(path))
+    assert [", ".join(claim.split(", ")[:2]) for claim in held] == [
+        "exist-peak, shuffled",
+        "truth-continuum, taught",
+        "truth-learned, taught",
+    ]
+    assert held[0].endswith(": 3.0 [2.5, 3.5]")
 
 
 def test_what_may_hold_is_a_criterion_that_there_is():

@@ -102,6 +102,16 @@ def test_words_are_as_many_of_each_belief_state():
     np.testing.assert_allclose(ends, toy.process.belief_states()[words.values], atol=1e-9)
 
 
+def test_other_seeds_draw_other_weights_and_the_trained_have_none_to_draw():
+    def prints(init):
+        return [srt.toy.hmm("rrxor", init=init, seed=seed).model.fingerprint for seed in (0, 1, 1)]
+
+    for init in ("random", "permuted"):
+        first, other, again = prints(init)
+        assert first != other and other == again
+    assert len(set(prints("pretrained"))) == 1
+
+
 def test_prompts_are_words():
     toy = srt.toy.hmm("mess3", init="random")
     assert toy.model.tokenize("ABCA").tolist() == [0, 1, 2, 0]
