@@ -296,10 +296,7 @@ SETTINGS = {
         lambda v: same("norm")(v) or same("surprisal")(v),
     ),
     "text_correlation of": (lambda v: srt.text_correlation(MAPPED, of=v), lambda v: same("norm")(v)),
-    "text_correlation given": (
-        lambda v: srt.text_correlation(MAPPED, given=v),
-        lambda v: _listed(list(v) if isinstance(v, dict) else v) == [],
-    ),
+    "text_correlation given": (lambda v: srt.text_correlation(MAPPED, given=v), lambda v: _no_names(v)),
     "text_correlation bootstrap": (lambda v: srt.text_correlation(MAPPED, bootstrap=v), never),
     "surprisal model": (lambda v: srt.surprisal(v, ["ab"]), never),
     "surprisal prompts": (lambda v: srt.surprisal(model_of(), v), never),
@@ -316,7 +313,7 @@ SETTINGS = {
     "within_frame level": (lambda v: srt.within_frame(FRAMES, "odd", level=v), share),
     "frame_effects sharp": (lambda v: srt.frame_effects(v, given=(), bootstrap=FEW), never),
     "frame_effects against": (lambda v: srt.frame_effects(FRAMES, v, given=(), bootstrap=FEW), never),
-    "frame_effects given": (lambda v: srt.frame_effects(FRAMES, given=v, bootstrap=FEW), lambda v: _listed(v) == []),
+    "frame_effects given": (lambda v: srt.frame_effects(FRAMES, given=v, bootstrap=FEW), lambda v: _no_names(v)),
     "frame_effects logs": (
         lambda v: srt.frame_effects(FRAMES, given=(), logs=v, bootstrap=FEW),
         lambda v: isinstance(v, str) or (_listed(v) is not None and all(isinstance(name, str) for name in _listed(v))),
@@ -470,7 +467,7 @@ SETTINGS = {
     "median level": (lambda v: srt.median(SHARP, bootstrap=srt.Bootstrap(level=v, resamples=5)), share),
     "interquartile_range of": (lambda v: srt.interquartile_range(SHARP, v), never),
     "correlation x": (lambda v: srt.correlation(SHARP, v, "jump_at"), never),
-    "correlation given": (lambda v: srt.correlation(SHARP, "jump_at", "jumps", given=v), lambda v: _listed(v) == []),
+    "correlation given": (lambda v: srt.correlation(SHARP, "jump_at", "jumps", given=v), lambda v: _no_names(v)),
     "correlation resamples": (
         lambda v: srt.correlation(SHARP, "jump_at", "jumps", bootstrap=srt.Bootstrap(resamples=v)),
         lambda v: whole(v, 1),
@@ -558,6 +555,10 @@ def _listed(value):
         return None
 
 
+def _no_names(value):
+    return _listed(value) == [] or (isinstance(value, dict) and not value)
+
+
 def _margin(value):
     ends = _listed(value) or []
     return len(ends) == 2 and all(real(end, -1e308, 1e308) for end in ends) and ends[0] < ends[1]
@@ -633,6 +634,9 @@ TOO_MUCH = 10**6
 @example("locate_gate_flips steps", 1).via("discovered failure")
 @example("summarise quantities", []).via("discovered failure")
 @example("summarise level", float("nan")).via("discovered failure")
+@example("correlation given", {}).via("discovered failure")
+@example("text_correlation given", {}).via("discovered failure")
+@example("frame_effects given", {}).via("discovered failure")
 @example("trend series", {"a": 1, "b": 2, "c": 3}).via("discovered failure")
 def test_an_odd_setting_is_refused_or_means_what_it_says(setting, value):
     call, makes_sense = SETTINGS[setting]
