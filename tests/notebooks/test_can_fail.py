@@ -17,8 +17,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
-#: A wrong path: the points bunch towards A, so curves bend and jumps move.
-WRONG = ("alphas.to(a)[None", "(alphas**3).to(a)[None")
+#: What is made wrong, by file: points of a path bunch towards A, so that curves bend and jumps move; and what starts at
+#: an activation, along a path or any direction, starts a fifth too far out.
+WRONG = {
+    "paths.py": ("alphas.to(a)[None", "(alphas**3).to(a)[None"),
+    "walk.py": ("return activations.to(", "return 1.2 * activations.to("),
+}
 
 
 def nbval(folder: Path, library: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -53,9 +57,10 @@ def alone(request, tmp_path):
 def test_a_wrong_library_fails_a_notebook(alone, tmp_path):
     library = tmp_path / "library"
     shutil.copytree(ROOT / "srtoolkit", library / "srtoolkit", ignore=shutil.ignore_patterns("__pycache__"))
-    source = library / "srtoolkit/measures/paths.py"
-    assert source.read_text().count(WRONG[0]) == 1
-    source.write_text(source.read_text().replace(*WRONG))
+    for name, (right, wrong) in WRONG.items():
+        source = library / "srtoolkit/measures" / name
+        assert source.read_text().count(right) == 1
+        source.write_text(source.read_text().replace(right, wrong))
     done = nbval(alone, library)
     assert done.returncode == 1, done.stdout[-2000:]
     assert re.search(r"1 failed", done.stdout)
