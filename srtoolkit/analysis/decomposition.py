@@ -83,7 +83,7 @@ def null_structure(nulls: Sequence[xr.Dataset], of: str = "peak", *, bootstrap: 
     """The structure that each null has over the others, in natural logarithms: what is seen where there is none.
 
     What stands beside the structure of a trained model. In the mean over seeds it is 0, since each null counts once
-    among the others; the interval spans those of all of them.
+    among the others. The interval spans those of all of them: it is a range, and has no coverage.
 
     Args:
         nulls: Results of two null models or more that differ in their seed, on the same pairs.

@@ -364,6 +364,7 @@ NO_INTERVAL = {
     "calibrate_jump": "the share of a null's paths that stay below",
     "null_threshold": "the same",
     "chance_agreement": "the range of shuffles",
+    "null_structure": "the range of nulls over each other, whose mean is 0 by construction",
 }
 
 #: Calls whose intervals are not simulated here so far; none is to be added.
