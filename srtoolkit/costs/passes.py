@@ -66,7 +66,8 @@ def patching(
 def choosing(model: Architecture, length: int, points: int, layer: int, method: str) -> list[Pass]:
     """Passes by which ``"auto"`` compares its method with the full path, on two contexts.
 
-    The method runs as many points as one sequence will have, the full path three points in all.
+    The method runs as many points as one sequence will have, the full path three points in all, or four where a
+    sequence has one.
 
     Args:
         model: Architecture of the model.
@@ -76,7 +77,7 @@ def choosing(model: Architecture, length: int, points: int, layer: int, method: 
         method: Name of the method that is chosen.
     """
     side_by_side = rows_for(points)[1]
-    whole = patching(model, 1, length, 3, layer, logits=False, method="full")
+    whole = patching(model, 1, length, 3 if side_by_side > 1 else 4, layer, logits=False, method="full")
     # Without attention, a single token is tried as the continuation of an empty state, which costs as much.
     another = method != "full" or (length == 1 and not model.query_width)
     fast = patching(model, 2, length, side_by_side, layer, logits=False, method=method) if another else []

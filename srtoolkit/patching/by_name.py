@@ -90,9 +90,8 @@ def _hold(model: Model, method: str, context: Int[Tensor, "context pos"], n_poin
         trial = set_up(model, context, contexts, readout.layer)
         if not trial.finite:
             return  # nothing can be compared
-        error = trial.error(method)
-        agrees = error <= max(AGREEMENT[model.dtype] * trial.moved, trial.rounding)
-        model.methods["held", method, kind] = 0.0 if agrees else error / trial.moved
+        beyond = trial.error(method).beyond
+        model.methods["held", method, kind] = 0.0 if beyond <= AGREEMENT[model.dtype] else beyond
     if (difference := model.methods["held", method, kind]) != 0:
         raise Unsupported(
             f"after block {readout.layer} of prompts of {context.shape[1]} tokens, what it gives differs from whole "

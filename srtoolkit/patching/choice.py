@@ -219,7 +219,7 @@ def _try_out(
     for name in fast:
         budget = model.memory_budget
         try:
-            difference = trial.error(name) / trial.moved
+            difference = trial.error(name).share
         except Exception as error:  # families fail in their own ways; whatever it is, the full path still works
             lasts &= isinstance(error, _OF_THE_MODEL)
             refused += f"{name!r} failed ({_short(error)}); "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -25,13 +25,26 @@ ROUNDING_STEPS = 8
 _APART = 1e-2
 
 
+class Error(NamedTuple):
+    """How far a method's outputs are from those of whole prompts, relative to how far those of a context move.
+
+    Attributes:
+        share: The largest of these; NaN where an output is no number.
+        beyond: The largest of those that rounding alone cannot make, or 0.
+    """
+
+    share: float
+    beyond: float
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
     """A path in each of two contexts, and what whole prompts give at both ends of one and in the middle of the other.
 
     A method that is wrong is wrong there. A path has as many points as one sequence will have. Whole prompts are most
     of what a trial costs, so there are three: of the operations of 100 pairs with 50 points on SmolLM2, a trial takes
-    2.5% at 10 tokens, 3.6% at 64 and 4.7% at 1,024.
+    2.5% at 10 tokens, 3.6% at 64 and 4.7% at 1,024. Where a path is one point, there are four: it and its context's own
+    activation in both.
 
     Attributes:
         model: The model.
@@ -40,7 +53,8 @@ class Trial:
         readout: The output after the final norm, and where the points go in.
         places: Which points are compared: indices of the context and of the point.
         expected: Outputs of the full path there.
-        moved: Distance of the outputs at the ends of the first context's path.
+        moved: Distance of the outputs at the ends of a path, of the contexts where whole prompts ran both: the first,
+            or both.
     """
 
     model: Model
@@ -49,28 +63,33 @@ class Trial:
     readout: Readout
     places: tuple[tuple[int, int], ...]
     expected: Float[Tensor, "_place d_model"]
-    moved: float
+    moved: Float[Tensor, " _context"]
 
     @property
     def finite(self) -> bool:
         """Whether no output is NaN or infinite; otherwise nothing can be compared."""
-        return bool(self.expected.isfinite().all()) and math.isfinite(self.moved)
+        return bool(self.expected.isfinite().all() and self.moved.isfinite().all())
 
-    @property
-    def rounding(self) -> float:
-        """Distance that rounding alone can make; some families compute in float32 whatever the model's format."""
-        step = max(torch.finfo(dtype).eps for dtype in (self.model.hf.dtype, torch.float32))
-        return ROUNDING_STEPS * step * float(self.expected.norm(dim=-1).max())
+    def error(self, method: str) -> Error:
+        """How far a method is from the full path, each context measured by its own outputs' movement.
 
-    def error(self, method: str) -> float:
-        """Largest distance of a method's outputs from those of the full path.
+        Where whole prompts ran but one point of a path, the movement is that of the method's own outputs: a method that
+        is wrong by as much as they move is wrong in the middle, too.
 
         Args:
             method: Name of the method; what it raises is not caught.
         """
-        found = METHODS[method].run(self.model, self.two, self.points, self.readout)["final_norm"]
-        there = torch.stack([found[context, point] for context, point in self.places])
-        return float((there.double() - self.expected).norm(dim=-1).max())
+        found = METHODS[method].run(self.model, self.two, self.points, self.readout)["final_norm"].double()
+        context, point = torch.tensor(self.places, device=found.device).T
+        off = (found[context, point] - self.expected).norm(dim=-1)
+        paths = found[len(self.moved) :]
+        lengths = (paths - paths[:, :1]).norm(dim=-1).nan_to_num(0.0, posinf=0.0).amax(1)
+        moved = torch.cat([self.moved, lengths]).clamp(min=torch.finfo(torch.float32).tiny)
+        # Some families compute in float32 whatever the model's format is.
+        step = max(torch.finfo(dtype).eps for dtype in (self.model.hf.dtype, torch.float32))
+        rounds = off <= ROUNDING_STEPS * step * self.expected.norm(dim=-1)
+        share = off / moved[context]
+        return Error(float(share.max()), float(share.where(~rounds, 0).max()))
 
 
 def set_up(model: Model, context: Int[Tensor, "context pos"], contexts: Contexts, layer: int) -> Trial:
@@ -92,12 +111,17 @@ def set_up(model: Model, context: Int[Tensor, "context pos"], contexts: Contexts
         found = METHODS["full"].run(model, two[at : at + 1], activations[None], readout)
         return found["final_norm"][0].double()
 
-    ends = whole(0, torch.stack([own[0], points[0, last]]))
-    other = whole(1, points[1, middle : middle + 1])
-    # A path's first point is the context's own activation; where there is but one point, it is the last.
-    places = ((0, 0), (0, last), (1, middle)) if last else ((0, last), (1, middle))
-    moved = max(float((ends[1] - ends[0]).norm()), torch.finfo(torch.float32).tiny)
-    return Trial(model, two, points, readout, places, torch.cat([ends if last else ends[1:], other]), moved)
+    if not last:
+        ends = torch.stack([whole(at, torch.stack([own[at], points[at, 0]])) for at in (0, 1)])
+        return Trial(model, two, points, readout, ((0, 0), (1, 0)), ends[:, 1], _apart(ends))
+    # A path's first point is the context's own activation.
+    ends, other = whole(0, points[0, [0, last]]), whole(1, points[1, middle : middle + 1])
+    places = ((0, 0), (0, last), (1, middle))
+    return Trial(model, two, points, readout, places, torch.cat([ends, other]), _apart(ends[None]))
+
+
+def _apart(ends: Float[Tensor, "context 2 d_model"]) -> Float[Tensor, " context"]:
+    return (ends[:, 1] - ends[:, 0]).norm(dim=-1)
 
 
 def _paths(own: Float[Tensor, "context d_model"], n_points: int) -> Float[Tensor, "context point d_model"]:

@@ -169,3 +169,17 @@ def test_a_trial_of_methods_is_less_than_a_twentieth_of_a_hundred_pairs(length):
         )
     )
     assert 0.02 < trial / run < 0.05
+
+
+@pytest.mark.parametrize("length", [10, 64])
+@pytest.mark.parametrize("points", [1, 2, 6])
+def test_a_trial_costs_what_is_counted(length, points):
+    model = tiny("llama", attn_implementation="eager")
+    known = Architecture("llama", model.hf.config)
+    ids = torch.randint(4, 60, (2, length), generator=torch.Generator().manual_seed(length))
+    choose_method(model, ids, 9)  # what is found out once about a model is no part of each trial
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        method = choose_method(model, ids, points).method
+    counted = sum(block_flops(known, one) for one in choosing(known, length, points, 0, method))
+    assert method == known.method(length, points)
+    assert counter.get_total_flops() == pytest.approx(counted, rel=0.03)
