@@ -34,7 +34,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 quick-tests: $(INSTALLED)
-	SRT_CASES=0.1 $(TEST_ENVIRONMENT) $(PYTEST) tests$(if $(ROOM),/$(ROOM)) --families=llama,gpt2,opt,mamba \
+	SRT_CASES=0.1 $(TEST_ENVIRONMENT) $(PYTEST) tests$(if $(ROOM),/$(ROOM)) -p no:nbval --families=llama,gpt2,opt,mamba \
 		-m "not (slow or smollm2 or gemma or notebook or browser or faults)"
 
 # The types are checked while the tests run: mypy remembers what has not changed, and is soon done.

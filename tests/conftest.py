@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
 import srtoolkit as srt
@@ -99,3 +100,11 @@ def hub(tmp_path, monkeypatch):
             for seed, branch in enumerate(["main", "step1000"])
         ]
         yield state
+
+
+@pytest.fixture
+def unchecked():
+    """Without the type checks that run in tests only: a user meets the library's own."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

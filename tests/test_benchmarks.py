@@ -48,6 +48,7 @@ def curves(model):
 
 
 @pytest.mark.parametrize("one", [CURVES, SLICE, GATES, DEEPER], ids=lambda one: one.kind)
+@pytest.mark.slow
 def test_everybody_gets_the_same(model, ways, curves, one):
     problem = curves if one is CURVES else work.prepare(model, one)
     products = roofline.MatrixProducts(ways[0].hf)
@@ -58,6 +59,7 @@ def test_everybody_gets_the_same(model, ways, curves, one):
     assert all(value <= table.AGREEMENT for value in differ.values()), differ
 
 
+@pytest.mark.slow
 def test_a_wrong_result_is_void_and_stays_out_of_the_figures(model, ways, curves):
 
     class Careless(PlainHooks):

@@ -181,6 +181,7 @@ def test_the_readme_names_the_commands_that_ci_runs():
     assert "make test" in (ROOT / ".ci/run").read_text()
 
 
+@pytest.mark.slow
 def test_no_public_name_is_taken_by_what_nnsight_gives_to_every_object():
     code = """
     import srtoolkit as srt

@@ -76,6 +76,7 @@ def test_a_notebook_that_fails_is_named_and_the_others_still_run(here, capsys):
     assert [claim["notebook"] for claim in json.loads((here / "build/claims.json").read_text())] == ["01_fine.ipynb"]
 
 
+@pytest.mark.slow
 def test_saving_stores_a_clean_run_and_is_stable(here):
     notebook(here / "notebooks", "00_first.ipynb", "import ipywidgets\nipywidgets.IntSlider()", "print('seen')")
     assert report.main(["save"]) == 0
@@ -98,6 +99,7 @@ def test_code_that_only_draws_is_folded_away():
     ]
 
 
+@pytest.mark.slow
 def test_notebooks_are_chosen_by_the_first_letters_of_their_names(here, capsys):
     notebook(here / "notebooks", "00_first.ipynb", CLAIM)
     notebook(here / "notebooks", "01_second.ipynb", "1 / 0")
@@ -119,6 +121,7 @@ def two(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_report_is_ordered_by_claim_and_leads_to_the_cells(two):
     index = (two / "build/report/index.html").read_text()
     heads = re.findall("<h2>(.*?)</h2>", index)
@@ -136,6 +139,7 @@ def test_the_report_is_ordered_by_claim_and_leads_to_the_cells(two):
     assert "one of 2 tried on this claim" in first and "DOES NOT HOLD" not in index
 
 
+@pytest.mark.slow
 def test_what_does_not_hold_is_as_large_as_what_holds(two):
     index = (two / "build/report/index.html").read_text()
     assert "✓ 1 hold<" in index and "✗ 1 do not hold<" in index and "? 1 are undecided<" in index

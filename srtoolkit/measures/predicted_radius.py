@@ -13,15 +13,15 @@ from srtoolkit.measures.rays import cast, check_delta
 from srtoolkit.models.checks import check_model
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_here
-from srtoolkit.patching.derivatives import directional
+from srtoolkit.patching.derivatives import directional_batches
 from srtoolkit.prompts.pairs import by_length
 from srtoolkit.validation import check_names
 
 #: Distances that have a local metric here, and what is differentiated for them.
 PREDICTED = {"kl": "logits", "hellinger": "logits", "l2": "final_norm", "l2_resid": "resid"}
 
-#: Numbers of derivatives that are held at one time.
-HELD = 2**22
+#: Directions that are laid out beside their prompts at one time.
+LAID_OUT = 1024
 
 
 def predicted_radius(
@@ -37,7 +37,7 @@ def predicted_radius(
 
     For ``"kl"`` this is ``sqrt(2 delta / u' J' F J u)`` with the Jacobian ``J`` of the logits and the Fisher
     information ``F = diag(p) - p p'`` of the prediction, and for ``"l2"`` it is ``delta / |J u|``. One forward pass
-    carries the derivatives; they run in batches, so that memory stays nearly flat in the number of directions. What
+    carries the derivatives; batches keep one number a direction, so that memory is flat in their number. What
     :func:`srtoolkit.radius` finds beyond it is curvature: a boundary shows as an output that moves sooner than
     predicted.
 
@@ -68,16 +68,15 @@ def predicted_radius(
     rays = cast(model, prompts, directions, layer)
     n, k, read = *rays.directions.shape[:2], PREDICTED[metric]
     speed = torch.empty(n * k, dtype=torch.float64)
-    at_once = max(1, HELD // (model.vocab_size if read == "logits" else model.d_model))
     for places, context in by_length(rays.tokens):
         ray = torch.tensor([place * k + number for place in places for number in range(k)])
         which = torch.arange(len(places)).repeat_interleave(k)
-        for some, row in zip(ray.split(at_once), which.split(at_once), strict=True):
-            value, moved = directional(
+        for some, row in zip(ray.split(LAID_OUT), which.split(LAID_OUT), strict=True):
+            batches = directional_batches(
                 model, context[row], rays.starts[some // k], rays.directions[some // k, some % k], layer=rays.layer,
                 reads=read,
             )  # fmt: skip
-            speed[some] = speed_of(read, value, moved).double().cpu()
+            speed[some] = torch.cat([speed_of(read, *batch) for batch in batches]).double().cpu()
     shape = ("prompt", "direction")
     words = {"long_name": "distance at which the output would have moved by delta", "units": "activation units"}
     data = {

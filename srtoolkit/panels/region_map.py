@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +21,7 @@ from srtoolkit.panels.map.typed import UNNAMED, from_lines, to_lines
 from srtoolkit.panels.map.widget import MapPicture
 from srtoolkit.panels.parts.model_and_block import ModelPanel
 from srtoolkit.panels.parts.picker import load_call
-from srtoolkit.panels.parts.picture import DRAWING
+from srtoolkit.panels.parts.picture import DRAWING, file_of
 from srtoolkit.panels.parts.text import shorten
 from srtoolkit.panels.parts.worker import JobProgress
 from srtoolkit.prompts.pairs import all_pairs
@@ -256,21 +255,14 @@ class RegionMap(ModelPanel):
         """What was measured; the picture itself says what was found."""
         return self.map.heading or self.alt
 
-    @property
-    def png(self) -> bytes:
-        """The picture that is shown, as the content of a PNG file."""
-        return self.picture_as("png")
-
     def picture_as(self, form: str) -> bytes:
         """The map and the curve of the path that is picked, as the content of a file.
 
         Args:
             form: ``"png"``, ``"svg"`` or ``"pdf"``.
         """
-        file = io.BytesIO()
         with self.lock, DRAWING:
-            still(self.map).savefig(file, format=form)
-        return file.getvalue()
+            return file_of(still(self.map), form)
 
     def code(self) -> str:
         """The library calls that make ``result``; where ``curves`` were given, those that follow them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -40,7 +40,25 @@ def directional(
 ) -> tuple[Float[Tensor, "row width"], Float[Tensor, "row width"]]:
     """Output at each point, and its derivative along one direction, in units of output per unit of activation.
 
-    Memory does not grow with the number of rows but for what is returned.
+    Arguments and errors are those of :func:`directional_batches`, which holds fewer numbers at one time.
+    """
+    found = directional_batches(model, context, points, directions, layer=layer, reads=reads)
+    values, derivatives = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return values, derivatives
+
+
+def directional_batches(
+    model: Model,
+    context: Int[Tensor, "row pos"],
+    points: Float[Tensor, "row d_model"],
+    directions: Float[Tensor, "row d_model"],
+    *,
+    layer: int = 0,
+    reads: str = "logits",
+) -> Iterator[tuple[Float[Tensor, "_row width"], Float[Tensor, "_row width"]]]:
+    """Outputs and derivatives as :func:`directional` gives them, some rows at a time and in order.
+
+    Memory does not grow with the number of rows.
 
     Args:
         model: From :func:`srtoolkit.load_model`; it must run here.
@@ -60,15 +78,11 @@ def directional(
     points = check_points(model, points[:, None], len(context))[:, 0]
     directions = check_points(model, directions[:, None], len(context), "directions")[:, 0]
     fitting = METHODS["full"].points_that_fit(model, context.shape[1], 1, Readout((reads,), layer))
-    found = [
-        both_ways(model, functools.partial(_run, model, layer, reads, ids), at, way)
-        for ids, at, way in zip(
-            *(each.split(max(1, fitting // 2)) for each in (context, points, directions)), strict=True
-        )
-    ]
-    values, derivatives = (torch.cat(parts) for parts in zip(*found, strict=True))
-    wide = torch.promote_types(values.dtype, torch.float32)
-    return values.to(wide), derivatives.to(wide)
+    batches = (each.split(max(1, fitting // 2)) for each in (context, points, directions))
+    for ids, at, way in zip(*batches, strict=True):
+        value, derivative = both_ways(model, functools.partial(_run, model, layer, reads, ids), at, way)
+        wide = torch.promote_types(value.dtype, torch.float32)
+        yield value.to(wide), derivative.to(wide)
 
 
 def gradient(

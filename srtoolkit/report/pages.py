@@ -9,7 +9,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 from nbconvert import HTMLExporter
@@ -24,11 +24,27 @@ from srtoolkit.report.strips import strip
 #: Width of a thumbnail's pixels; it is shown at half of it, sharp on any screen.
 THUMBNAIL = 640
 
-#: The mark of an outcome and its class on the page; other outcomes, such as what is true by construction, have none.
-MARKS = {"holds": ("✓", "holds"), "undecided": ("?", "undecided"), "does not hold": ("✗", "fails")}
 
-#: What several of a class do.
-_THEY = {"holds": "hold", "undecided": "are undecided", "fails": "do not hold"}
+class Mark(NamedTuple):
+    """How an outcome is shown.
+
+    Attributes:
+        sign: The sign before it.
+        kind: Its class on the page.
+        several: What several verdicts of it do.
+    """
+
+    sign: str
+    kind: str
+    several: str
+
+
+#: The mark of each outcome; others, such as what is true by construction, have none.
+MARKS = {
+    "holds": Mark("✓", "holds", "hold"),
+    "undecided": Mark("?", "undecided", "are undecided"),
+    "does not hold": Mark("✗", "fails", "do not hold"),
+}
 
 _HERE = Path(__file__).parent
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Stable regions: report</title>
@@ -102,8 +118,8 @@ def _summary(standings: list[Standing]) -> str:
     """One sentence: how many verdicts came out how."""
     if not standings:
         return "<p>No notebook gave a verdict.</p>"
-    count = Counter(_mark(standing)[1] for standing in standings)
-    parts = [f'<b class="{kind}">{mark} {count[kind]} {_THEY[kind]}</b>' for mark, kind in MARKS.values()]
+    count = Counter(_mark(standing) for standing in standings)
+    parts = [f'<b class="{mark.kind}">{mark.sign} {count[mark]} {mark.several}</b>' for mark in MARKS.values()]
     return (
         f'<p class="summary">Of {len(standings)} verdicts, each by a criterion that was written before: '
         f"{', '.join(parts)}. Profile: {profile().name}.</p>"
@@ -134,20 +150,20 @@ def _criterion(asked: list[tuple[Standing, dict[str, Any]]]) -> str:
 
 def _line(standing: Standing, claim: dict[str, Any]) -> str:
     """One verdict: its mark, the picture of its interval, numbers, and the cell that made it."""
-    verdict, (mark, kind) = standing.verdict, _mark(standing)
+    verdict, mark = standing.verdict, _mark(standing)
     link = f'<a href="{html.escape(anchor(claim))}">{html.escape(claim["notebook"])}</a>'
     return (
-        f'<div class="line {kind}"><b>{mark} {html.escape(standing.outcome)}</b>{strip(standing)}'
+        f'<div class="line {mark.kind}"><b>{mark.sign} {html.escape(standing.outcome)}</b>{strip(standing)}'
         f"<span>{html.escape(standing.numbers)}</span>"
         f"<small>{html.escape(verdict.model)}, n = {verdict.n:,}; {link}</small></div>"
     )
 
 
-def _mark(standing: Standing) -> tuple[str, str]:
-    """The mark and class of an outcome; what holds, but not after Holm's correction, is undecided."""
+def _mark(standing: Standing) -> Mark:
+    """The mark of an outcome; what holds, but not after Holm's correction, is undecided."""
     if standing.outcome == "holds (not after Holm)":
         return MARKS["undecided"]
-    return next((mark for words, mark in MARKS.items() if standing.outcome.startswith(words)), ("·", "given"))
+    return next((mark for words, mark in MARKS.items() if standing.outcome.startswith(words)), Mark("·", "given", ""))
 
 
 def _entry(entry: Criterion) -> str:

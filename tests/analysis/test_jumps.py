@@ -101,6 +101,7 @@ def test_permuted_paths_seldom_jump(seed):
     assert float((moved.peak > JUMP_SPEED).mean()) <= 0.1 and float((moved.jumps > 0).mean()) <= 0.07
 
 
+@pytest.mark.slow
 def test_jumps_hardly_depend_on_the_number_of_points():
     model = srt.load_model("nano-1m")
     pairs = srt.sample_pairs(model, 100, seed=100)

@@ -88,6 +88,7 @@ def test_groups_join_by_the_quantity_between_them(quadrants):
     assert adjusted_rand_score(cluster(sharp, 4, of="input_distance").cluster, quadrant) > 0.5
 
 
+@pytest.mark.slow
 def test_planted_groups_are_found_through_noise():
     rng = np.random.default_rng(1)
     planted = np.arange(8).repeat(15)
@@ -206,6 +207,7 @@ def test_the_former_threshold_is_a_quantile_of_the_null_and_says_what_to_take_no
         null_threshold(null, 1.5, "gap")
 
 
+@pytest.mark.slow
 def test_agreement_less_that_of_other_groups_is_the_difference_on_the_same_halves():
     rng = np.random.default_rng(4)
     classes = np.repeat(np.arange(4), 20)

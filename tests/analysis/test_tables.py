@@ -19,6 +19,7 @@ def curves(text_model, pairs):
     return srt.interpolate(text_model, pairs, steps=6, reads=("final_norm", "logits"), top=2)
 
 
+@pytest.mark.slow
 def test_one_row_a_pair_where_pandas_repeats_each_by_its_tokens(curves, pairs):
     moved = srt.motion(curves)
     assert len(moved.to_dataframe()) > len(pairs)  # what made every n wrong
@@ -44,6 +45,7 @@ def test_curves_have_a_row_a_point_on_request(curves):
         np.testing.assert_array_equal(one["alpha"], curves["alpha"])
 
 
+@pytest.mark.slow
 def test_a_pair_that_crosses_two_boundaries_has_one_row(text_model, pairs):
     found = srt.boundary(text_model, pairs, 0.1, steps=5)
     twice = xr.concat([found, found.assign_coords(crossing=[2])], "crossing", data_vars="minimal")
@@ -63,6 +65,7 @@ def test_a_radius_has_a_row_for_each_prompt_and_direction(text_model):
     np.testing.assert_array_equal(made["radius"].to_numpy().reshape(2, 3), found["radius"])
 
 
+@pytest.mark.slow
 def test_members_of_a_sweep_are_told_apart(tmp_path):
     def measure(model):
         return srt.sharpness(srt.interpolate(model, [("ab", "cd"), ("ef", "gh")], steps=5))

@@ -59,6 +59,7 @@ def counted(model, work):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.slow
 def test_operations_are_those_that_pytorch_counts(family):
     # In plain attention, whose products the counter sees; on a CPU it does not look into fused attention.
     model = tiny(family, attn_implementation="eager")
@@ -150,6 +151,7 @@ def test_a_hybrid_is_counted_by_the_method_that_it_is_run_by(family):
 
 
 @pytest.mark.parametrize("family", ["bart", "bailing_hybrid", "falcon_h1", "granitemoehybrid", "nemotron_h"])
+@pytest.mark.slow
 def test_what_cannot_go_on_from_its_own_cache_is_counted_by_whole_prompts(family):
     model = srt.wrap(small(family), None, name=family)
     known = Architecture(family, model.hf.config)
@@ -173,6 +175,7 @@ def test_a_trial_of_methods_is_less_than_a_twentieth_of_a_hundred_pairs(length):
 
 @pytest.mark.parametrize("length", [10, 64])
 @pytest.mark.parametrize("points", [1, 2, 6])
+@pytest.mark.slow
 def test_a_trial_costs_what_is_counted(length, points):
     model = tiny("llama", attn_implementation="eager")
     known = Architecture("llama", model.hf.config)

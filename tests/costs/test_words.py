@@ -38,6 +38,7 @@ def test_an_estimate_is_printed_in_80_columns_and_its_numbers_are_as_they_were()
     assert "forward_tokens" in repr(found[["forward_tokens", "flops"]])
 
 
+@pytest.mark.slow
 def test_measuring_the_machine_shows_no_bars(capfd, monkeypatch):
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     calls = ("interpolate", "slice_plane", "count_gate_flips")

@@ -34,6 +34,7 @@ def shares(curves, suffix=""):
 
 @pytest.mark.parametrize(("reads", "suffix"), [("final_norm", ""), ("resid", "_resid")])
 @pytest.mark.parametrize("path", ["linear", "slerp"])
+@pytest.mark.slow
 def test_places_slopes_and_widths_are_those_of_a_dense_grid(nano, pairs, reads, suffix, path):
     found = srt.boundary(nano, pairs, layer=1, reads=reads, path=path)
     curves = srt.interpolate(nano, pairs, layer=1, steps=1001, reads=(reads, "logits"), path=path)
@@ -50,6 +51,7 @@ def test_places_slopes_and_widths_are_those_of_a_dense_grid(nano, pairs, reads, 
     np.testing.assert_allclose(found.token_at, srt.token_change_at(curves), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_places_of_predictions_are_those_of_a_dense_grid(nano, pairs):
     found = srt.boundary(nano, pairs, reads="logits")
     curves = srt.interpolate(nano, pairs, steps=1001, reads=("logits",))
@@ -102,6 +104,7 @@ def test_a_gradient_is_that_of_a_directional_derivative(family):
     torch.testing.assert_close((found * ways).sum(-1), (moved * weights).sum(-1), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_pairs_do_not_depend_on_their_company(text_model):
     together = srt.boundary(text_model, PAIRS, layer=1)
     for row, pair in enumerate(PAIRS):
@@ -116,6 +119,7 @@ def there_and_back(a, b, alphas):
     return srt.paths.linear(a, b, torch.from_numpy(places))
 
 
+@pytest.mark.slow
 def test_a_path_that_comes_back_crosses_the_same_boundary_three_times(text_model):
     once = srt.boundary(text_model, [*PAIRS, ("a", "a")], layer=1).isel(crossing=0)
     found = srt.boundary(text_model, [*PAIRS, ("a", "a")], layer=1, steps=33, path=there_and_back)
@@ -133,6 +137,7 @@ def test_a_path_that_comes_back_crosses_the_same_boundary_three_times(text_model
     assert np.isnan(found.place[-1]).all()
 
 
+@pytest.mark.slow
 def test_ends_that_give_one_output_have_no_boundary(text_model):
     found = srt.boundary(text_model, [("the cat", "the cat"), PAIRS[0]], layer=1)
     assert found.found.values.tolist() == [False, True] and found.degenerate.values.tolist() == [True, False]

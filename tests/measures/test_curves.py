@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -167,14 +166,6 @@ def test_the_papers_data_set_is_read_as_its_scripts_do(text_model, tmp_path, mon
 
 
 # --- bad input, refused before any model runs ---
-
-
-@pytest.fixture
-def unchecked():
-    """Without the type checks that run in tests only: a user meets the library's own."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 IDS, POINTS = torch.tensor([[5, 6, 7]]), torch.zeros(1, 2, 32)

@@ -58,6 +58,7 @@ def held_curve(model, ids, a, b, parts, blocks, layer, share, steps):
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"mamba"}))
 @pytest.mark.parametrize(("what", "at", "blocks"), [("mlp", "middle", [2]), ("attention", "a", [1, 3])])
+@pytest.mark.slow
 def test_held_outputs_are_those_of_plain_hooks_by_every_method(family, what, at, blocks):
     model = tiny(family)
     ids = torch.randint(3, VOCAB, (2, 6), generator=torch.Generator().manual_seed(3))

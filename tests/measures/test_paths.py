@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -13,14 +12,6 @@ from families import hooked, tiny
 from srtoolkit.measures.paths import arc, linear, name_of, random_direction, slerp
 
 ALPHAS = torch.linspace(0, 1, 5)
-
-
-@pytest.fixture
-def unchecked():
-    """Without the type checks that run in tests only: a user meets the library's own."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
@@ -207,6 +198,7 @@ def test_a_named_path_s_outputs_are_those_of_plain_hooks(text_model, path):
 
 
 @pytest.mark.parametrize("path", ["slerp", "arc"])
+@pytest.mark.slow
 def test_whatever_takes_a_path_takes_it(text_model, path):
     pairs = [("the cat sat", "a dog ran off")]
     calls = (srt.next_tokens, srt.divergence, srt.count_gate_flips)

@@ -39,6 +39,7 @@ def medians(model, pairs):
     return (found.radius / found.norm).median("prompt").values, ratio.median("prompt").values
 
 
+@pytest.mark.slow
 def test_permuted_weights_have_smaller_radii_and_go_on_as_they_start(trained, nulls, pairs):
     radius, ratio = medians(trained, pairs)
     np.testing.assert_allclose(radius, [0.65, 0.39], atol=0.01)
@@ -63,6 +64,7 @@ def test_permuted_weights_move_at_once_and_then_less(trained, nulls, pairs):
         assert other[0] > 2 * own[0] and other[-1] / other[0] < 0.6 * own[-1] / own[0]
 
 
+@pytest.mark.slow
 def test_permuted_weights_have_a_text_s_boundaries_where_predicted(trained, nulls):
     def shortfall(model):
         found = srt.text_map(model, SENTENCE, among=60)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -180,3 +182,30 @@ def test_small_radii_are_as_predicted(text_model, metric):
 def test_bad_input_is_refused_by_name(text_model, call, prompts, given, settings, error, said):
     with pytest.raises(error, match=said):
         call(text_model, prompts, given, **{"delta": 0.1, **settings})
+
+
+_PEAK = """
+import re
+from pathlib import Path
+import torch
+import srtoolkit as srt
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+model = srt.load_model("nano-1m")
+ways = torch.randn({many}, model.d_model, generator=torch.Generator().manual_seed(0))
+for few in (ways[:{few}], ways):
+    srt.predicted_radius(model, ["The house was very"], few, delta=0.1)
+    print(peak())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
+def test_memory_is_flat_in_the_number_of_directions():
+    """Logits of 4,000 directions more and their derivatives would be 65 MB; what directions take is let pass."""
+    few, many = 1_000, 5_000
+    command = [sys.executable, "-c", _PEAK.format(few=few, many=many)]
+    low, high = map(int, subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-2:])
+    assert high - low < 16e6

@@ -46,6 +46,7 @@ def test_points_are_made_in_float32_and_rounded_once():
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("steps", [10, 50, 200, 500])
+@pytest.mark.slow
 def test_a_slope_that_rounding_made_is_flagged(dtype, steps):
     """Random weights have straight curves, with a largest slope of 1.05: what is far from it and unflagged is wrong."""
     curves = curves_of(nano(dtype), steps)
@@ -57,6 +58,7 @@ def test_a_slope_that_rounding_made_is_flagged(dtype, steps):
 
 
 @pytest.mark.parametrize("steps", [2, 50, 500])
+@pytest.mark.slow
 def test_float32_is_never_near_rounding_at_usual_steps(steps):
     for init in ("random", "pretrained"):
         assert not curves_of(nano("float32", init), steps).rounded.any()

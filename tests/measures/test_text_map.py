@@ -28,6 +28,7 @@ def pool(model, layer, n, seed=0):
     return [(int(ids[-1]), hooked_everywhere(model, ids, layer)[f"resid.{layer}"][-1]) for ids in prompts]
 
 
+@pytest.mark.slow
 def test_alternatives_are_the_nearest_activations_of_other_tokens(text_model, found):
     ids, others = text_model.tokenize(TEXT), pool(text_model, 1, 30)
     own = hooked_everywhere(text_model, ids, 1)["resid.1"]
@@ -67,6 +68,7 @@ def test_outputs_at_the_radius_have_moved_by_delta(text_model, found):
 
 
 @pytest.mark.parametrize("metric", ["kl", "hellinger", "l2", "l2_resid"])
+@pytest.mark.slow
 def test_small_distances_are_as_predicted_at_every_position(text_model, metric):
     wide = srt.wrap(copy.deepcopy(text_model.hf).double(), text_model.tokenizer, name="wide")
     delta = 1e-8 if metric == "kl" else 1e-4
@@ -109,6 +111,7 @@ def test_a_text_in_random_order_has_the_same_tokens_and_is_measured_as_such(text
     np.testing.assert_allclose(mixed.entropy, entropy(logprobs.exp().numpy(), axis=1), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_is_no_text_is_refused_by_name(text_model):
     with pytest.raises(ValueError, match="one token"):
         srt.text_map(text_model, "a")

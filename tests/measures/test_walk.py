@@ -56,6 +56,7 @@ def n_put_in(text_model, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.slow
 def test_progress_rises_from_nothing_to_all_points(text_model, name):
     call, points = CALLS[name]
     seen = []
@@ -70,6 +71,7 @@ class Enough(Exception):
 
 
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.slow
 def test_what_progress_raises_ends_the_measurement_and_the_next_is_whole(text_model, name):
     call, _ = CALLS[name]
 

@@ -101,6 +101,7 @@ def test_every_public_function_of_a_model_either_works_remotely_or_refuses():
 
 
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.slow
 def test_numbers_are_those_of_the_model_here(both, name):
     here, there = (CALLS[name](model) for model in both)
     if isinstance(here, srt.PromptPairs):

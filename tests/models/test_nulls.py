@@ -96,6 +96,7 @@ def test_the_seed_decides_and_every_null_has_a_name_and_a_fingerprint_of_its_own
     assert (nulls[1].init, nulls[1].seed) == ("permuted", 1) and "permuted weights (seed 1)" in repr(nulls[1])
 
 
+@pytest.mark.slow
 def test_nulls_by_name_are_those_in_memory_and_go_into_a_sweep(tmp_path):
     def slopes(model):
         return srt.sharpness(srt.interpolate(model, srt.sample_pairs(model, 3), steps=5, reads="final_norm"))
@@ -111,15 +112,9 @@ def test_nulls_by_name_are_those_in_memory_and_go_into_a_sweep(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"), [(("shuffled",), "kind='shuffled'"), (("permuted", -1), "seed=-1"), ((3,), "kind=3")]
 )
-def test_bad_settings_are_refused(given, said):
-    import jaxtyping
-
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        with pytest.raises(ValueError, match=said):
-            srt.null_model(tiny("llama"), *given)
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+def test_bad_settings_are_refused(given, said, unchecked):
+    with pytest.raises(ValueError, match=said):
+        srt.null_model(tiny("llama"), *given)
 
 
 @pytest.mark.smollm2

@@ -49,6 +49,7 @@ def points():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.slow
 def test_patches(text_model, pieces, method, layer):
     expected, found = (
         srt.patch(model, tokens(), points(), layer=layer, reads=READS, method=method) for model in (text_model, pieces)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import jaxtyping
 import pytest
 import torch
 
@@ -31,14 +30,6 @@ def index(tmp_path_factory):
 
 
 @pytest.fixture
-def unchecked():
-    """Without the type checks that run in tests only: a user meets the library's own."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture
 def offer(index, tmp_path, monkeypatch):
     """Give the library one of the two, perhaps changed, under the name ``tiny``; the cache is empty."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -58,6 +49,7 @@ def files(tmp_path):
     return [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_pieces_give_the_model_of_the_whole(offer, tmp_path):
     offer("whole", gguf_sha256=(spec := offer("cut", terms=None)).gguf_sha256)
     whole = srt.load_model("tiny").fingerprint
@@ -68,6 +60,7 @@ def test_pieces_give_the_model_of_the_whole(offer, tmp_path):
     assert find_source("tiny").origin == "PyPI wheel tiny-gguf-1==1.0 and 2 more"
 
 
+@pytest.mark.slow
 def test_a_piece_in_the_wrong_place_or_of_another_wheel_is_refused(offer, tmp_path):
     one, two, three = offer("cut").pieces
     offer("cut", terms=None, pieces=(two, one, three))
@@ -99,6 +92,7 @@ def test_only_true_accepts(unchecked, value):
 
 
 @pytest.mark.parametrize("by", ["argument", "environment"])
+@pytest.mark.slow
 def test_what_was_accepted_is_kept_beside_the_weights_and_not_asked_again(offer, monkeypatch, caplog, by):
     offer("cut")
     if by == "environment":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jaxtyping
 import pytest
 import torch
 
@@ -13,14 +12,6 @@ from srtoolkit.models.sources.folder import Folder
 from srtoolkit.models.sources.hub import Hub
 from srtoolkit.models.sources.suite import Suite
 from srtoolkit.models.sources.wheel import Wheel
-
-
-@pytest.fixture
-def unchecked():
-    """Without the type checks that run in tests only: a user meets the library's own."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_a_name_leads_to_one_source(tiny_folder, tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 
-import jaxtyping
 import pytest
 import torch
 import transformers
@@ -15,14 +14,6 @@ import srtoolkit as srt
 from families import FAMILIES, tiny
 
 PAIRS = [("the house was very", "the house was in"), ("a cat", "two dogs")]
-
-
-@pytest.fixture
-def unchecked():
-    """Without the type checks that run in tests only: a user meets the library's own."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def test_what_is_shown_is_what_the_library_measures(model, panel):
 
 
 @pytest.mark.parametrize(("metric", "of"), METRICS.items())
+@pytest.mark.slow
 def test_the_words_say_the_numbers(model, panel, metric, of):
     panel.metric.value = metric
     panel.alpha.value = 0.31
@@ -264,6 +265,7 @@ def test_a_text_that_comes_too_late_is_not_shown(model, panel):
     assert panel.result.text_a.item() == "the sea" and "texts" not in panel.alpha.story
 
 
+@pytest.mark.slow
 def test_the_random_pairs_are_measured_though_one_asked_for_a_text_meanwhile(model):
     with model.lock:
         panel = InterpolationPanel(model, "the king of", "a house by the", steps=11)
@@ -375,6 +377,7 @@ def test_a_bad_prompt_is_refused_in_words_and_the_next_one_works(panel, text, sa
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+@pytest.mark.slow
 def test_odd_text_is_text(panel, text, recwarn):
     panel.prompt_a.value = text
     settled(panel)
@@ -493,6 +496,7 @@ def test_a_panel_without_a_model_loads_one():
     assert panel.model is shared_model("nano-1m")
 
 
+@pytest.mark.slow
 def test_another_model_from_the_list_and_from_a_folder(panel, tiny_folder):
     panel.picker.choice.value, panel.picker.revision.value = "nano-0.4m", "step0"
     panel.picker.load.click()
@@ -508,6 +512,7 @@ def test_another_model_from_the_list_and_from_a_folder(panel, tiny_folder):
     assert len(panel.prompt_a.tokens) == len("the king of")  # one a byte
 
 
+@pytest.mark.slow
 def test_layers_of_a_shallower_model(panel, tmp_path):
     panel.layer.value = panel.layer.max
     settled(panel)
@@ -576,6 +581,7 @@ def training():
     return settled(TrainingPanel("nano-0.4m", ("the king of", "a house by the", "my dear"), steps=12, resolution=5))
 
 
+@pytest.mark.slow
 def test_training_is_what_the_library_measures(training):
     revisions = list(srt.checkpoints("nano-0.4m"))
     assert training.result["model"].values.tolist() == revisions
@@ -589,6 +595,7 @@ def test_training_is_what_the_library_measures(training):
         np.testing.assert_allclose(found.distance, plane.distance, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_slider_and_play_show_each_checkpoint(training):
     alphas = training.result["along"].values
     seen = set()
@@ -621,6 +628,7 @@ def test_colours_of_all_checkpoints_have_one_scale(training):
         assert training.png == frame.png
 
 
+@pytest.mark.slow
 def test_training_is_saved_as_it_is_shown(training, tmp_path):
     training.checkpoint.index = 0
     for form in training.forms:
@@ -659,6 +667,7 @@ def test_new_prompts_and_an_error_of_training(training):
         TrainingPanel("nano-0.4m", ("a", "b"))
 
 
+@pytest.mark.slow
 def test_checkpoints_of_a_hub_are_on_the_disk_only_while_they_are_measured(hub, monkeypatch):
     monkeypatch.setattr("srtoolkit.panels.training.checkpoints", lambda *_: {"main": 2e9, "step1000": 1e9})
     panel = settled(TrainingPanel("lab/tiny", ("one", "two", "six"), steps=5, resolution=3))

@@ -186,6 +186,7 @@ def test_gate_density_is_that_of_slice_gates(text_model, panel):
 
 
 @pytest.mark.parametrize("name", question.PICTURES)
+@pytest.mark.slow
 def test_every_picture_has_words_a_legend_and_a_still(panel, name):
     panel.shown.value = name
     panel.settle()
@@ -220,6 +221,7 @@ def test_contour_lines_are_where_the_nearness_is_theirs(text_model):
 
 
 @pytest.mark.parametrize("form", SliceExplorer.forms)
+@pytest.mark.slow
 def test_a_slice_is_saved_in_every_form(panel, tmp_path, form):
     panel.canvas.pin = [3, 3]
     panel.settle()
@@ -266,6 +268,7 @@ def test_going_back_leaves_what_is_shown(panel, gate):
     assert panel.result.attrs["layer"] == 0 and panel.result.equals(before)
 
 
+@pytest.mark.slow
 def test_cancel_keeps_the_picture_and_the_next_change_works(panel, gate):
     alt, png = panel.alt, panel.png
     panel.prompt_b.value = "another prompt"

@@ -53,6 +53,7 @@ def test_captures_equal_plain_hooks(model, layer, position):
 @pytest.mark.parametrize("position", [0, LENGTH // 2, LENGTH - 1])
 @pytest.mark.parametrize("layer", range(BLOCKS))
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow
 def test_patches_at_any_position_equal_plain_hooks(model, method, layer, position):
     ids, given = prompts(2), points(2, 3)
     # A later token sees the point in a block behind the patch, of which the last has none.
@@ -82,6 +83,7 @@ def test_auto_takes_the_fastest_that_agrees_at_earlier_positions_too(model):
 
 
 @pytest.mark.parametrize("method", ["joint", "parallel", "prefix"])
+@pytest.mark.slow
 def test_many_points_with_long_tails(method):
     model, ids, given = tiny("llama"), prompts(2, 40), points(2, 70)
     found = srt.patch(model, ids, given, layer=1, position=10, method=method)

@@ -125,7 +125,9 @@ def difference(kind, model, case):
     return float(error) / (FURTHER * float(rounding) + 8 * torch.finfo(model.hf.dtype).eps)
 
 
-@pytest.mark.parametrize("family", KINDS)
+@pytest.mark.parametrize(
+    "family", [*FAMILIES, *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind not in FAMILIES)]
+)
 def test_random_cases(family, request):
     share = 1 if request.config.getoption("--all-cases") else 0.1 * SHARE
     ran, wrong = 0, []

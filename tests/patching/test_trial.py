@@ -20,9 +20,10 @@ def still(monkeypatch):
     model = tiny("llama")
     context = torch.randint(3, VOCAB, (2, 7), generator=torch.Generator().manual_seed(0))
     own = srt.capture(model, context, layer=0)
-    step = torch.randn(2, 1, WIDTH, generator=torch.Generator().manual_seed(1)) * torch.tensor([1.0, 1e-3])[:, None, None]
+    step = torch.randn(2, 1, WIDTH, generator=torch.Generator().manual_seed(1))
+    step[1] *= 1e-3
     line = own[:, None] + torch.linspace(0, 1, 5)[:, None] * step
-    monkeypatch.setattr(trial, "_paths", lambda own, n_points: line)
+    monkeypatch.setattr(trial, "_paths", lambda *_: line)
     return trial.set_up(model, context, Contexts(7, 5), 0)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-import jaxtyping
 import pytest
 from tokenizers import AddedToken
 
@@ -28,14 +27,6 @@ def talker():
     model.tokenizer = load_suite_tokenizer()
     model.tokenizer.chat_template = FORMAT
     return model
-
-
-@pytest.fixture
-def unchecked():
-    """Shapes are checked while tests run, and not in use: here the call must see what the user gives it."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_what_ran_is_the_frame_by_hand_and_stands_in_the_result(talker):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-import jaxtyping
 import pytest
 
 import srtoolkit as srt
@@ -20,14 +19,6 @@ def reader():
     model = tiny("llama", vocab_size=4096)
     model.tokenizer = load_suite_tokenizer()
     return model
-
-
-@pytest.fixture
-def unchecked():
-    """Shapes are checked while tests run, and not in use: here the call must see what the user gives it."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_a_text_that_starts_with_bos_gets_no_second(reader):

@@ -13,6 +13,7 @@ def ids_of(side):
     return [tuple(ids.tolist()) for ids in side]
 
 
+@pytest.mark.slow
 def test_pairs_are_disjoint_exact_and_follow_the_seed(text_model):
     pairs = srt.sample_pairs(text_model, 200, length=4, seed=3)  # four letters: the text says many of them twice
     ids = ids_of((*pairs.tokens_a, *pairs.tokens_b))
@@ -27,6 +28,7 @@ def test_fewer_pairs_are_the_first_of_more(text_model):
     assert few.text_a == many.text_a[:5] and few.text_b == many.text_b[:5]
 
 
+@pytest.mark.slow
 def test_a_chain_shares_each_prompt_with_the_next_pair(text_model):
     pairs = srt.sample_pairs(text_model, 20, length=12, seed=3, consecutive=True)
     assert {len(ids) for ids in (*pairs.tokens_a, *pairs.tokens_b)} == {12}

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 from dataclasses import replace
 
-import jaxtyping
 import numpy as np
 import pytest
 import safetensors.torch
@@ -147,8 +146,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_fetched(a, b, enc
 
 
 @pytest.mark.parametrize(("a", "b"), [("x", ["y"]), ([b"x"], ["y"]), (None, ["y"])])
-def test_what_are_no_texts_is_refused_by_name(a, b, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_what_are_no_texts_is_refused_by_name(a, b, unchecked):
     with pytest.raises(TypeError, match="texts_a: expected a list of strings"):
         stimuli.similarity(a, b)
 

@@ -32,6 +32,7 @@ def damaged(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", configuration.names())
+@pytest.mark.slow
 def test_every_model_loads_and_has_learned_more_than_frequencies(name):
     model = srt.load_model(name)
     assert model.n_layers == configuration.configuration(name).blocks

@@ -103,6 +103,7 @@ def test_novels_come_out_of_a_debian_package_of_r(tmp_path):
     assert found == {"austen-emma": "EMMA\n\nEmma was rich.\n", "austen-persuasion": "PERSUASION\n\nSir Walter\n"}
 
 
+@pytest.mark.slow
 def test_held_out_documents_are_the_shipped_ones_and_no_translation_of_them_is_trained_on(tmp_path, monkeypatch):
     ruth = (PROSE / "web-ruth.txt").read_text()
     verses = {8_000_001 + 1000 * (n + 1): words for n, words in enumerate(ruth.strip().split("\n\n"))}

@@ -253,6 +253,7 @@ def test_a_result_that_shows_late_is_waited_for(tmp_path, monkeypatch):
     assert "does not show here" in store.await_file("b")
 
 
+@pytest.mark.slow
 def test_a_closed_executor_is_the_callers_error_and_costs_nothing(folders, tmp_path):
     with ThreadPoolExecutor(1) as threads:
         pass

@@ -56,6 +56,7 @@ def test_a_result_has_every_model_in_order_and_says_what_it_was(folders, tmp_pat
     xr.testing.assert_identical(found, srt.load(tmp_path / "joined.nc"))
 
 
+@pytest.mark.slow
 def test_a_second_call_loads_no_model(folders, tmp_path, monkeypatch):
     first = srt.sweep(folders[:2], measure, store=tmp_path)
     monkeypatch.setattr("srtoolkit.sweeps.tasks.load_model", lambda **_: pytest.fail("measured again"))
@@ -107,6 +108,7 @@ def test_a_store_belongs_to_one_measurement(folders, tmp_path):
         srt.sweep(folders[:1], partial(measure, steps=5), store=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_value_that_a_measurement_closes_over_counts(folders, tmp_path):
     def closing(steps):
         return lambda model: measure(model, steps)
@@ -137,6 +139,7 @@ def test_a_store_never_gives_old_results_for_new_inputs(folders, tmp_path, monke
     assert srt.sweep(folders[:1], helped, store=tmp_path).identical(found)
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_says_what_it_took_from_the_store(folders, tmp_path, caplog):
     srt.sweep(folders[:1], measure, store=tmp_path)
     assert "taken from" not in caplog.text
@@ -144,6 +147,7 @@ def test_a_resumed_sweep_says_what_it_took_from_the_store(folders, tmp_path, cap
     assert f"1 of 2 models taken from {tmp_path}." in caplog.text
 
 
+@pytest.mark.slow
 def test_a_mark_of_the_users_own_stands_for_the_measurement(folders, tmp_path):
     lock = threading.Lock()
 
@@ -167,6 +171,7 @@ def test_a_mark_of_the_users_own_stands_for_the_measurement(folders, tmp_path):
     assert said["a"]["measure"] == "mine" and "PAIRS" in said["b"]["inputs"]
 
 
+@pytest.mark.slow
 def test_a_store_of_before_inputs_were_compared_is_used_on_the_users_word(folders, tmp_path):
     found = srt.sweep(folders[:1], measure, store=tmp_path)
     said = {"srtoolkit": srt.__version__, "measure": "measure 0123456789ab"}
@@ -177,6 +182,7 @@ def test_a_store_of_before_inputs_were_compared_is_used_on_the_users_word(folder
     assert json.loads((tmp_path / "sweep.json").read_text()) == said
 
 
+@pytest.mark.slow
 def test_twins_are_swept_when_asked_for_and_said_to_be_twins(folders, tmp_path, caplog):
     twin = str(save_tiny(tmp_path / "twin", seed=0))
     found = srt.sweep([folders[0], folders[1], twin], measure, store=tmp_path / "store", allow_same_weights=True)
@@ -186,6 +192,7 @@ def test_twins_are_swept_when_asked_for_and_said_to_be_twins(folders, tmp_path, 
     assert found["shared_weights"].values.tolist() == ["", "", said] and f"{twin}: {said}" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_one_tensor_of_its_own_is_said_to_share_the_others(folders, tmp_path):
     model = srt.load_model(folders[0])
     largest = max(model.hf.parameters(), key=torch.numel)
@@ -212,6 +219,7 @@ def test_a_measurement_that_gives_no_dataset_is_said(folders, tmp_path):
         srt.sweep(folders[:1], lambda _: 1.0, store=tmp_path)
 
 
+@pytest.mark.slow
 def test_prompts_of_different_lengths_join(folders, tmp_path):
     def own_pairs(model):
         text = "a" * (3 + model.name.count("1"))
@@ -272,6 +280,7 @@ def test_killed_ten_times_it_loses_at_most_the_model_in_hand(folders, tmp_path):
     assert joined(store).identical(joined(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_revisions_of_a_hub_model(hub_cache, tmp_path):
     found = srt.sweep(["lab/tiny@main", "lab/tiny@step1000"], measure, store=tmp_path)
     assert found["commit"].values.tolist() == [f"{seed:040x}" for seed in (1, 2)]
@@ -334,6 +343,7 @@ def test_several_measurements_load_each_model_once(folders, tmp_path, monkeypatc
     assert not loaded
 
 
+@pytest.mark.slow
 def test_a_measurement_that_fails_costs_no_other_its_result(folders, tmp_path):
     def fails_on_one(model):
         if model.name == folders[1]:
@@ -355,6 +365,7 @@ def test_names_that_cannot_name_a_folder_are_refused(measures, folders, tmp_path
         srt.sweep(folders[:1], measures, store=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_folder_with_an_at_in_its_name_is_one_model(tmp_path):
     folder = str(save_tiny(tmp_path / "me@lab" / "tiny@2"))
     found = srt.sweep([folder], measure, store=tmp_path / "store")
@@ -375,6 +386,7 @@ def test_a_store_that_is_only_read_says_what_it_lacks(harm, said, folders, tmp_p
     assert not store.holds(folders[1]) and store.holds(folders[0])
 
 
+@pytest.mark.slow
 def test_a_list_that_a_measurement_appends_to_is_not_another_input(folders, tmp_path):
     """As the measurement left it, the list is the sweep's own; as anybody else made it, it is another."""
     seen = []

@@ -41,6 +41,7 @@ def test_losses_are_expectations_over_all_words(name):
 
 
 @BOTH
+@pytest.mark.slow
 def test_the_shipped_model_has_learned_its_process_and_the_untrained_one_has_not(name):
     def not_learned(toy):
         found = toy.losses(8 if name == "mess3" else 10)
@@ -148,6 +149,7 @@ def test_damaged_and_missing_weights_are_noticed(elsewhere):
         srt.toy.hmm("rrxor")
 
 
+@pytest.mark.slow
 def test_what_is_trained_is_shipped(elsewhere, tmp_path, monkeypatch):
     """A few steps of training, on a short stream, in a folder of its own."""
     monkeypatch.setattr(training, "STREAM", 4000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from srtoolkit.panels.interpolation.saved import page_of_pair, picture_of
 from srtoolkit.panels.interpolation.written import code_that_writes, write_from
 from srtoolkit.panels.parts.model_and_block import ModelPanel
 from srtoolkit.panels.parts.panel import Panel
-from srtoolkit.panels.parts.picture import DRAWING
+from srtoolkit.panels.parts.picture import DRAWING, file_of
 from srtoolkit.panels.parts.prompt import PromptField
 from srtoolkit.panels.parts.text import shorten
 from srtoolkit.panels.parts.worker import JobProgress
@@ -224,11 +223,6 @@ class InterpolationPanel(ModelPanel):
         attrs = self.result.attrs
         return f"{attrs['model']}, after block {attrs['layer']}, {attrs['steps']} points, {self.metric.value}"
 
-    @property
-    def png(self) -> bytes:
-        """The picture that is shown, as the content of a PNG file."""
-        return self.picture_as("png")
-
     def to_html(self, path: str | Path, *, written: int = 0) -> Path:
         """Write a page on which one can drag along the path that is shown; it needs no kernel and asks no server.
 
@@ -278,11 +272,9 @@ class InterpolationPanel(ModelPanel):
         Args:
             form: ``"png"``, ``"svg"`` or ``"pdf"``.
         """
-        file = io.BytesIO()
         with self.lock, DRAWING:
             place = 0.0 if self.result is None else float(self.result["alpha"].values[self._index])
-            picture_of(self.result, self.alpha.story, place, self.shuffled.value).savefig(file, format=form)
-        return file.getvalue()
+            return file_of(picture_of(self.result, self.alpha.story, place, self.shuffled.value), form)
 
     @property
     def _index(self) -> int:

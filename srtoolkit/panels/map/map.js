@@ -1,7 +1,6 @@
 // A map of prompts to point at: the text of each is in the page, so that no kernel is asked.
 // Texts go in by textContent alone: they may hold anything.
 
-const SVG = "http://www.w3.org/2000/svg";
 const EDGE = 26; // room around the dots, in CSS pixels, as all that follows
 const HEIGHT = 380;
 const WIDE = 6.7; // of a letter, more or less
@@ -19,22 +18,6 @@ const SHAPES = {
   X: "M-6,-3L-3,-6L0,-3L3,-6L6,-3L3,0L6,3L3,6L0,3L-3,6L-6,3L-3,0Z",
   "*": "M0,-7L1.8,-2.2L6.7,-2.2L2.8,0.9L4.1,5.7L0,3L-4.1,5.7L-2.8,0.9L-6.7,-2.2L-1.8,-2.2Z",
 };
-
-function html(parent, tag, className, text = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
-function svg(parent, tag, attributes, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 const sized = (figure) => {
   const width = Math.max(figure.clientWidth, 260);
@@ -135,28 +118,28 @@ function drawLegend(row, dots) {
   const first = new Map(dots.map((dot) => [dot.name, dot]).reverse());
   if (first.size < 2) return;
   for (const [name, dot] of [...first].reverse()) {
-    const entry = html(row, "span", "srt-map-entry");
+    const entry = add(row, "span", "srt-map-entry");
     shape(svg(entry, "svg", { viewBox: "-8 -8 16 16" }), dot, "srt-map-dot");
-    html(entry, "bdi", "", name);
+    add(entry, "bdi", "", name);
   }
 }
 
 function render({ model, el }) {
-  const root = html(el, "div", "srt-map");
-  const heading = html(root, "div", "srt-map-heading");
-  const legend = html(root, "div", "srt-map-legend");
-  const figures = html(root, "div", "srt-map-figures");
+  const root = add(el, "div", "srt-map");
+  const heading = add(root, "div", "srt-map-heading");
+  const legend = add(root, "div", "srt-map-legend");
+  const figures = add(root, "div", "srt-map-figures");
   const map = svg(figures, "svg", { role: "img" });
   const curve = svg(figures, "svg", { role: "img" });
-  const say = html(root, "div", "srt-map-say");
-  const pointed = html(say, "div", "", "");
-  const path = html(say, "div", "srt-map-path");
-  const near = html(say, "div", "srt-map-near-means");
+  const say = add(root, "div", "srt-map-say");
+  const pointed = add(say, "div", "", "");
+  const path = add(say, "div", "srt-map-path");
+  const near = add(say, "div", "srt-map-near-means");
 
   function at(index) {
     const { text, name } = model.get("dots")[index];
     pointed.replaceChildren();
-    html(pointed, "bdi", "srt-map-text", text);
+    add(pointed, "bdi", "srt-map-text", text);
     pointed.append(` (${name})`);
   }
   function pick(index) {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import anywidget
 import traitlets as T
+
+from srtoolkit.panels.parts.assets import script, style
 
 
 class MapPicture(anywidget.AnyWidget):
@@ -25,8 +25,8 @@ class MapPicture(anywidget.AnyWidget):
         label: All of it, in words.
     """
 
-    _esm = (files("srtoolkit.panels.map") / "map.js").read_text(encoding="utf-8")
-    _css = (files("srtoolkit.panels.map") / "map.css").read_text(encoding="utf-8")
+    _esm = script("map", "map")
+    _css = style("map", "map")
 
     dots = T.List(T.Dict()).tag(sync=True)
     edges = T.List(T.List(T.Int())).tag(sync=True)

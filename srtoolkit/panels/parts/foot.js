@@ -11,14 +11,6 @@ const TYPES = {
 };
 const SHOWN = 2000; // milliseconds that a button says it is done
 
-function add(parent, tag, className, text = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
 function download(name, content, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([content], { type }));

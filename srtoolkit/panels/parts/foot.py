@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from typing import Any
 
 import anywidget
 import traitlets as T
+
+from srtoolkit.panels.parts.assets import script, style
 
 #: What the button of each form says.
 NAMES = {
@@ -35,8 +36,8 @@ class Foot(anywidget.AnyWidget):
         buttons: Form and text of each button.
     """
 
-    _esm = (files("srtoolkit.panels.parts") / "foot.js").read_text(encoding="utf-8")
-    _css = (files("srtoolkit.panels.parts") / "foot.css").read_text(encoding="utf-8")
+    _esm = script("parts", "foot")
+    _css = style("parts", "foot")
 
     buttons = T.List(T.List(T.Unicode())).tag(sync=True)
 

@@ -103,8 +103,7 @@ class Panel(W.VBox):
     @property
     def png(self) -> bytes:
         """The picture that is shown, as the content of a PNG file."""
-        assert self.picture is not None
-        return self.picture.png
+        return self.picture_as("png") if self.picture is None else self.picture.png
 
     @property
     def alt(self) -> str:

@@ -101,14 +101,13 @@ class Picture(W.HTML):
         Args:
             form: One that matplotlib knows, such as ``"svg"``.
         """
-        file = io.BytesIO()
         with DRAWING:
             for artist in self._moving:
                 artist.set_animated(False)  # matplotlib leaves out animated texts of a figure even in a file
-            self.figure.savefig(file, format=form)
+            content = file_of(self.figure, form)
             for artist in self._moving:
                 artist.set_animated(True)
-        return file.getvalue()
+        return content
 
     def show(self, frame: Frame) -> None:
         """Show a picture that was rendered before.
@@ -124,6 +123,18 @@ class Picture(W.HTML):
         file = io.BytesIO()
         Image.frombuffer("RGBA", size, self._canvas.buffer_rgba()).convert("RGB").save(file, "PNG", compress_level=3)
         return file.getvalue()
+
+
+def file_of(figure: Figure, form: str) -> bytes:
+    """A figure as the content of a file.
+
+    Args:
+        figure: The figure, made while holding ``DRAWING``.
+        form: One that matplotlib knows, such as ``"svg"``.
+    """
+    file = io.BytesIO()
+    figure.savefig(file, format=form)
+    return file.getvalue()
 
 
 def image(png: bytes, alt: str, width: int, height: int) -> str:

@@ -1,13 +1,5 @@
 // A prompt as the tokens that the model reads, which one clicks to edit. Texts go in by textContent alone.
 
-function add(parent, tag, className, text = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
 function chips(place, model) {
   place.replaceChildren();
   const tokens = model.get("tokens");

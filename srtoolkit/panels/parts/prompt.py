@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import anywidget
 import traitlets as T
 
 from srtoolkit.models.model import Model
+from srtoolkit.panels.parts.assets import script, style
 from srtoolkit.panels.parts.text import TOKENS_SHOWN, shorten
 
 
@@ -21,8 +20,8 @@ class PromptField(anywidget.AnyWidget):
         note: How many tokens there are, and what is wrong with them.
     """
 
-    _esm = (files("srtoolkit.panels.parts") / "prompt.js").read_text(encoding="utf-8")
-    _css = (files("srtoolkit.panels.parts") / "prompt.css").read_text(encoding="utf-8")
+    _esm = script("parts", "prompt")
+    _css = style("parts", "prompt")
 
     value = T.Unicode().tag(sync=True)
     description = T.Unicode().tag(sync=True)

@@ -6,18 +6,18 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from srtoolkit.files.disk import write_text
+from srtoolkit.panels.parts.assets import script, style
 from srtoolkit.panels.path.story import facts_of, tell
 from srtoolkit.plot.style import by_name
 from srtoolkit.plot.text_pages import text
 
-_PLACE = files("srtoolkit.panels.path")
+_PLACE = Path(__file__).parent
 
 
 def explorer(
@@ -77,8 +77,8 @@ def page_of(stories: Sequence[Mapping[str, Any]], title: str) -> str:
     page = (_PLACE / "page.html").read_text(encoding="utf-8")
     parts = {
         "TITLE": html.escape(title),
-        "STYLE": (_PLACE / "path.css").read_text(encoding="utf-8"),
-        "SCRIPT": (_PLACE / "path.js").read_text(encoding="utf-8"),
+        "STYLE": style("path", "path"),
+        "SCRIPT": script("path", "path"),
         "STORIES": json.dumps(list(stories), allow_nan=False).replace("<", "\\u003c"),  # no text may end the script
     }
     # In one go: a prompt may hold the name of a place, too.

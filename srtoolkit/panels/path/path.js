@@ -1,28 +1,11 @@
 // A path from prompt A to prompt B, to drag along. All its numbers lie in the page, so that dragging asks nobody.
 // Texts of tokens go in by textContent alone: they may hold anything.
 
-const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 50; // of the axes, in CSS pixels, as all that follows
 const LABELS = 168; // room for labels right of the axes, where there is room
 const NARROW = 620; // a figure narrower than this has its labels in a row below
 const LOW = 640; // a window lower than this gets lower axes, so that curve and handle are seen together
 const LINE = 15; // between two lines of text
-
-function html(parent, tag, className, text = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
-function svg(parent, tag, attributes, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 export const visible = (text) => text.replace(/\n/g, "⏎").trim() || "␣";
 const percent = (share) => (share < 0.0005 ? "0%" : `${(100 * share).toPrecision(share < 0.01 ? 1 : 2)}%`);
@@ -198,10 +181,10 @@ function drawHandle(figure, place) {
 function sayWritten(readout, story, index) {
   const known = Object.keys(story.texts ?? {}).map(Number);
   if (!known.length) return;
-  const line = html(readout, "div", "");
+  const line = add(readout, "div", "");
   if (known.includes(index)) {
     line.append("From here it writes ");
-    html(line, "bdi", "srt-path-text", `“${story.texts[index].replace(/\n/g, "⏎")}”`);
+    add(line, "bdi", "srt-path-text", `“${story.texts[index].replace(/\n/g, "⏎")}”`);
     return;
   }
   line.append(`What it would write is known at α ${known.map((one) => story.alpha[one].toFixed(2)).join(", ")}.`);
@@ -210,24 +193,24 @@ function sayWritten(readout, story, index) {
 // What stands below the figure: the prediction at the point, and what there is to know of the whole path.
 function say(readout, story, index) {
   readout.replaceChildren();
-  const line = html(readout, "div", "srt-path-point", `At α ${story.alpha[index].toFixed(2)} the next token is `);
+  const line = add(readout, "div", "srt-path-point", `At α ${story.alpha[index].toFixed(2)} the next token is `);
   story.best[index].forEach(([name, probability], rank) => {
     if (rank) line.append(", ");
     const colour = story.tokens.indexOf(story.names[name]);
-    html(line, "bdi", colour < 0 ? "srt-path-word" : `srt-path-word srt-path-word${colour}`, `“${visible(story.names[name])}”`);
+    add(line, "bdi", colour < 0 ? "srt-path-word" : `srt-path-word srt-path-word${colour}`, `“${visible(story.names[name])}”`);
     line.append(` ${percent(probability)}`);
   });
   sayWritten(readout, story, index);
-  for (const fact of story.facts) html(readout, "div", "", fact);
+  for (const fact of story.facts) add(readout, "div", "", fact);
 }
 
 function legend(row, place, story) {
   row.replaceChildren();
   row.hidden = !place.narrow;
   if (!place.narrow) return;
-  html(row, "span", "srt-path-word srt-path-worda", story.curve.label);
-  if (story.curve.back) html(row, "span", "srt-path-word srt-path-wordb", "from the far end's");
-  story.tokens.forEach((text, index) => html(row, "bdi", `srt-path-word srt-path-word${index}`, visible(text)));
+  add(row, "span", "srt-path-word srt-path-worda", story.curve.label);
+  if (story.curve.back) add(row, "span", "srt-path-word srt-path-wordb", "from the far end's");
+  story.tokens.forEach((text, index) => add(row, "bdi", `srt-path-word srt-path-word${index}`, visible(text)));
 }
 
 // Whether what lies behind is dark, in whatever front end or page this is.
@@ -249,11 +232,11 @@ function pressed(key, shift, index, last) {
 
 // Shows one path after the other in a place of the page. `moved` hears of alpha when a drag has ended.
 export function mount(el, moved) {
-  const root = html(el, "div", "srt-path");
+  const root = add(el, "div", "srt-path");
   const figure = svg(root, "svg", { role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": 1 });
   figure.setAttribute("data-lm-suppress-shortcuts", "true"); // arrows are not JupyterLab's while in here
-  const names = html(root, "div", "srt-path-legend");
-  const readout = html(root, "div", "srt-path-say");
+  const names = add(root, "div", "srt-path-legend");
+  const readout = add(root, "div", "srt-path-say");
   const state = { story: null, ghost: false, index: 0, place: null, parts: null };
 
   function move(index) {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import anywidget
 import traitlets as T
+
+from srtoolkit.panels.parts.assets import script, style
 
 
 class PathPicture(anywidget.AnyWidget):
@@ -19,8 +19,8 @@ class PathPicture(anywidget.AnyWidget):
         description: Name of the point, as other controls have it.
     """
 
-    _esm = (files("srtoolkit.panels.path") / "path.js").read_text(encoding="utf-8")
-    _css = (files("srtoolkit.panels.path") / "path.css").read_text(encoding="utf-8")
+    _esm = script("path", "path")
+    _css = style("path", "path")
 
     story = T.Dict().tag(sync=True)
     value = T.Float(0.5, min=0, max=1).tag(sync=True)

@@ -4,14 +4,6 @@
 const SIDE = 448; // of the picture, in CSS pixels
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-function add(parent, tag, className, text = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
 // Bytes come as a view that may start anywhere; typed arrays start at whole numbers only.
 function numbers(model, name, Kind) {
   const view = model.get(name);
@@ -134,14 +126,6 @@ function describe(readout, slice, cursor, rows) {
   });
   add(readout, "div", "srt-slice-distances", `The output is ${distances.join(", ")}.`);
   return placed.map(({ key }) => key);
-}
-
-function svg(parent, tag, attributes, text = "") {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.textContent = text;
-  parent.append(element);
-  return element;
 }
 
 // How far the output moves along the line to the pinned point; before one is pinned, how to pin one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import anywidget
@@ -12,6 +11,8 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.contour import ContourSet
+
+from srtoolkit.panels.parts.assets import script, style
 
 #: Colours that stand for a colour bar.
 SWATCHES = 5
@@ -56,8 +57,8 @@ class SliceCanvas(anywidget.AnyWidget):
         pin: Row and column of the pinned point; empty where none is pinned. Page and kernel may both set it.
     """
 
-    _esm = (files("srtoolkit.panels.slice") / "canvas.js").read_text(encoding="utf-8")
-    _css = (files("srtoolkit.panels.slice") / "canvas.css").read_text(encoding="utf-8")
+    _esm = script("slice", "canvas")
+    _css = style("slice", "canvas")
 
     points = T.Int(0).tag(sync=True)
     reach = T.List(T.Float(), [0.0, 1.0]).tag(sync=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Sequence
 
@@ -15,7 +14,7 @@ from srtoolkit import plot
 from srtoolkit.measures.planes import ANCHORS
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.model_and_block import ModelPanel
-from srtoolkit.panels.parts.picture import DPI, DRAWING
+from srtoolkit.panels.parts.picture import DPI, DRAWING, file_of
 from srtoolkit.panels.parts.text import tokens_of
 from srtoolkit.panels.parts.worker import JobProgress
 from srtoolkit.panels.slice.canvas import SliceCanvas
@@ -191,23 +190,15 @@ class SliceExplorer(ModelPanel):
             canvas.line_label = describe_pin(explored, view).strip()
             canvas.context, canvas.label = view.anchor, self.alt
 
-    @property
-    def png(self) -> bytes:
-        """Content of the PNG file of what is shown: the picture, top tokens beside it, and the pinned line below."""
-        return self.picture_as("png")
-
     def picture_as(self, form: str) -> bytes:
         """The picture, top tokens beside it, and the pinned line below, as the content of a file.
 
         Args:
             form: ``"png"``, ``"svg"`` or ``"pdf"``.
         """
-        file = io.BytesIO()
         with self.lock, DRAWING:
             known = self._explored
-            figure = still(known, self._view) if known is not None else Figure((9.4, 4.2), dpi=DPI)
-            figure.savefig(file, format=form)
-        return file.getvalue()
+            return file_of(still(known, self._view) if known is not None else Figure((9.4, 4.2), dpi=DPI), form)
 
     def code(self) -> str:
         """The library calls that make ``result`` and ``line``."""
