@@ -43,14 +43,19 @@ def estimate_cost(
 ) -> pd.DataFrame:
     """The cost of calls on this machine, from the models' configurations alone: tokens, operations, bytes, seconds.
 
-    Time is measured on a miniature of each model, with random weights. Nothing is downloaded except, for a model that
-    is neither packaged nor the paper's, its configuration and tokenizer.
+    Time is measured on a miniature of each model, with random weights, which also shows how points will be patched:
+    some families have to run whole prompts, many times the tokens, and a configuration does not always say so. Where a
+    model's own weights decide, only they can say: behind an indexed attention's ``index_topk`` tokens, and in Bamba and
+    Zaya.
+
+    Nothing is downloaded except, for a model that is neither packaged nor the paper's, its configuration and tokenizer.
 
     Args:
         work: One or more calls. They run one after the other; each model is loaded once, by the first call that needs
             it.
         calibrate: Seconds to spend on measuring this machine, over all calls together; models of billions of parameters
-            take longer. With 0, nothing is measured, and times are NaN.
+            take longer. With 0, nothing is measured: times are NaN, and
+            the patching method is the one that the configuration lets expect.
         dtype: Number format of the models, as :func:`srtoolkit.load_model` takes it.
         device: Device of the models, as :func:`srtoolkit.load_model` takes it.
 
@@ -81,8 +86,9 @@ def estimate_cost(
     rows, loaded, ran = [], set(), set()
     for item in items:
         model, which = models[item.model], (item.model, item.revision)
-        row = _row(model, item, which not in ran, speeds.get(_kind(model, item)))
-        row["peak_bytes"] = peak_bytes(model, item, number_format, place)
+        speed = speeds.get(_kind(model, item))
+        row = _row(model, item, which not in ran, speed)
+        row["peak_bytes"] = peak_bytes(model, item, number_format, place, speed.method if speed else None)
         size = find_size(model, item.revision)
         row |= {"download_bytes": size.download, "disk_bytes": size.disk, "size_from": size.origin}
         row["load_seconds"] = loading.seconds(size.disk, hashed=find_source(item.model).hashed)
@@ -126,12 +132,13 @@ def _measure_speeds(
 
 
 def _row(model: Architecture, item: Work, first: bool, speed: Speed | None) -> dict[str, Any]:
+    method = speed.method if speed else None
     return {
         "model": item.model,
         "revision": item.revision or "",
         "call": item.call,
-        "forward_tokens": sum(one.tokens - one.again for one in passes(model, item, first)),
-        "flops": sum(flops(model, item, first)),
+        "forward_tokens": sum(one.tokens - one.again for one in passes(model, item, first, method)),
+        "flops": sum(flops(model, item, first, method)),
         "run_seconds": speed.seconds(model, item, first) if speed else 0.0,
     }
 

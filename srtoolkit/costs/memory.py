@@ -16,7 +16,7 @@ from srtoolkit.patching.batches import CPU_TOKENS
 OVERHEAD = 120 * 2**20
 
 
-def peak_bytes(model: Architecture, item: Work, dtype: str, device: torch.device) -> int:
+def peak_bytes(model: Architecture, item: Work, dtype: str, device: torch.device, method: str | None = None) -> int:
     """Most bytes by which the process grows when it loads a model and makes one call.
 
     Args:
@@ -24,10 +24,11 @@ def peak_bytes(model: Architecture, item: Work, dtype: str, device: torch.device
         item: The call.
         dtype: Name of the number format.
         device: Device of the model.
+        method: Name of the patching method; the one that the configuration lets expect where ``None``.
     """
     width, number = DTYPES[dtype].itemsize, 4
     weights = model.parameters * width
-    every = passes(model, item, first=False)
+    every = passes(model, item, False, method)
     if not every:
         return OVERHEAD + weights
     tokens = max(one.tokens for one in every)

@@ -48,7 +48,8 @@ def miniature(model: Architecture, dtype: str, device: torch.device) -> tuple[Ar
             setattr(text, key, value[:blocks])
     text.num_hidden_layers = blocks
     text.vocab_size = min(model.vocab_size, UNEMBEDDING // (DTYPES[dtype].itemsize * model.d_model))
-    text.pad_token_id = text.bos_token_id = text.eos_token_id = None
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        setattr(text, name, _within(getattr(text, name, None), text.vocab_size))
     text.tie_word_embeddings = config.tie_word_embeddings = True
     with accelerate.init_empty_weights():
         hf = transformers.AutoModelForCausalLM.from_config(config)
@@ -57,6 +58,13 @@ def miniature(model: Architecture, dtype: str, device: torch.device) -> tuple[Ar
     tokenizer = load_suite_tokenizer()  # whose words mean nothing here
     mini = as_model(hf, tokenizer, name=name, dtype=dtype, init="random")
     return Architecture(name, config), mini
+
+
+def _within(ids: Any, vocab_size: int) -> Any:
+    """Token ids that a shortened vocabulary has, for families that need them to say where a prompt ends."""
+    if isinstance(ids, list):
+        return [_within(one, vocab_size) for one in ids]
+    return None if ids is None else min(ids, vocab_size - 1)
 
 
 def _fill(hf: Any, blocks: str, dtype: torch.dtype, device: torch.device) -> None:

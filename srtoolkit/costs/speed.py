@@ -15,7 +15,7 @@ import torch
 from srtoolkit.costs.architecture import Architecture
 from srtoolkit.costs.miniature import miniature
 from srtoolkit.costs.passes import block_flops, logit_flops
-from srtoolkit.costs.work import Work, passes, run
+from srtoolkit.costs.work import Work, method_of, passes, run
 from srtoolkit.models.model import Model
 
 #: Points that are timed at least: with fewer, a large model's weights take longer to fetch than to multiply with.
@@ -31,12 +31,14 @@ class Speed:
         fixed: Seconds that do not depend on the number of pairs or points.
         per_block_flop: Seconds for each operation within blocks, all work between matrix products included.
         per_logit_flop: Seconds for each operation of the unembedding, all work on the logits included.
+        method: Name of the patching method that the miniature chose; ``None`` where nothing was measured or patched.
     """
 
     start: float
     fixed: float
     per_block_flop: float
     per_logit_flop: float
+    method: str | None = None
 
     def seconds(self, model: Architecture, work: Work, first: bool = True) -> float:
         """Expected seconds of a call on a model that has been loaded.
@@ -46,19 +48,20 @@ class Speed:
             work: The call.
             first: Whether the model has not run before.
         """
-        blocks, logits = flops(model, work, first)
+        blocks, logits = flops(model, work, first, self.method)
         return self.start * first + self.fixed + self.per_block_flop * blocks + self.per_logit_flop * logits
 
 
-def flops(model: Architecture, work: Work, first: bool = True) -> tuple[int, int]:
+def flops(model: Architecture, work: Work, first: bool = True, method: str | None = None) -> tuple[int, int]:
     """Floating-point operations of a call's matrix products, within blocks and in the unembedding.
 
     Args:
         model: Architecture of the model.
         work: The call.
         first: Whether the model has not run before.
+        method: Name of the patching method; the one that the configuration lets expect where ``None``.
     """
-    every = passes(model, work, first)
+    every = passes(model, work, first, method)
     return sum(block_flops(model, one) for one in every), sum(logit_flops(model, one) for one in every)
 
 
@@ -89,27 +92,28 @@ def _measure(small: Architecture, mini: Model, work: Work, end: float) -> Speed:
     least = work.smaller(0.0)
     bare_least = least.without_logits()
     first = _time(mini, bare_least)
+    method = method_of(mini, work)
     fixed = _shortest(mini, bare_least, 2, end)
-    some, whole = _largest(small, mini, work, (end - time.perf_counter()) / 3)
+    some, whole = _largest(small, mini, work, method, (end - time.perf_counter()) / 3)
     bare = some.without_logits()
     blocks = fixed if bare == bare_least else _shortest(mini, bare, 3, end)
-    done, done_least = (flops(small, one, first=False)[0] for one in (bare, bare_least))
+    done, done_least = (flops(small, one, False, method)[0] for one in (bare, bare_least))
     # Two points make a line, if they lie apart; what a call takes whatever its size is then not scaled.
     per_block_flop = max(0.0, blocks - fixed) / (done - done_least) if done > 2 * done_least else blocks / done
     per_logit_flop = 0.0
     if work.reads_logits:
         whole = min(whole, _shortest(mini, some, 1, end))
-        per_logit_flop = max(0.0, whole - blocks) / flops(small, some, first=False)[1]
+        per_logit_flop = max(0.0, whole - blocks) / flops(small, some, False, method)[1]
     remainder = max(0.0, fixed - per_block_flop * done_least)
-    return Speed(max(0.0, first - fixed), remainder, per_block_flop, per_logit_flop)
+    return Speed(max(0.0, first - fixed), remainder, per_block_flop, per_logit_flop, method)
 
 
-def _largest(small: Architecture, mini: Model, work: Work, seconds: float) -> tuple[Work, float]:
+def _largest(small: Architecture, mini: Model, work: Work, method: str | None, seconds: float) -> tuple[Work, float]:
     """A part of a call that takes a miniature some seconds, and the time it took; at least ``POINTS`` points."""
     some = work.smaller(POINTS / work.points)
     taken = _time(mini, some)
     while taken < seconds / 3:
-        done = sum(flops(small, some, first=False)) / sum(flops(small, work, first=False))
+        done = sum(flops(small, some, False, method)) / sum(flops(small, work, False, method))
         more = work.smaller(done * min(8.0, seconds / taken))
         if more == some:
             break

@@ -14,6 +14,7 @@ from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.gate_flips import count_gate_flips
 from srtoolkit.measures.slices import slice_plane
 from srtoolkit.models.model import Model
+from srtoolkit.patching.choice import choose_method
 from srtoolkit.patching.methods.method import Pass
 from srtoolkit.patching.patch import capture, patch
 from srtoolkit.prompts.pairs import PromptPairs
@@ -81,6 +82,14 @@ class Work:
         each = {"load": 0, "capture": self.length, "slice_plane": 3 * self.resolution**2}
         return self.pairs * each.get(self.call, self.steps)
 
+    @property
+    def contexts(self) -> tuple[int, int]:
+        """Number of contexts that points are patched into, and number of points in each."""
+        if self.call == "slice_plane":
+            # Each prompt's own activation and the three anchors are measured beside the grid.
+            return 3 * self.pairs, self.resolution**2 + 5
+        return self.pairs, self.steps
+
     def without_logits(self) -> Work:
         """The same call without logits among its reads."""
         return replace(self, reads=tuple(read for read in self.reads if read != "logits") or ("final_norm",))
@@ -97,13 +106,14 @@ class Work:
         return replace(self, pairs=max(1, min(self.pairs, round(share * self.pairs))))
 
 
-def passes(model: Architecture, work: Work, first: bool = True) -> list[Pass]:
+def passes(model: Architecture, work: Work, first: bool = True, method: str | None = None) -> list[Pass]:
     """Every forward pass that a call makes through a model.
 
     Args:
         model: Architecture of the call's own model, or of one that stands in for it.
         work: The call.
         first: Whether the model has not run before, so that its patching method has yet to be chosen.
+        method: Name of the patching method; the one that the configuration lets expect where ``None``.
 
     Raises:
         ValueError: The model has no such block.
@@ -115,14 +125,9 @@ def passes(model: Architecture, work: Work, first: bool = True) -> list[Pass]:
     n, length = work.pairs, work.length
     if work.call == "capture":
         return capturing(n, length, work.layer)
-    contexts, points, prompts = {
-        "patch": (n, work.steps, 0),
-        "interpolate": (n, work.steps, 2 * n),
-        "count_gate_flips": (n, work.steps, 2 * n),
-        # Each prompt's own activation and the three anchors are measured beside the grid.
-        "slice_plane": (3 * n, work.resolution**2 + 5, 3 * n),
-    }[work.call]
-    method = model.method(length, points)
+    contexts, points = work.contexts
+    prompts = {"patch": 0, "slice_plane": 3 * n}.get(work.call, 2 * n)
+    method = method or model.method(length, points)
     return [
         *(choosing(model, length, points, work.layer, method) if first else []),
         *(capturing(prompts, length, work.layer) if prompts else []),
@@ -159,6 +164,22 @@ def run(model: Model, work: Work, seed: int = 0) -> None:
             interpolate(model, pairs, reads=work.reads, **options)
         else:
             count_gate_flips(model, pairs, **options)
+
+
+def method_of(model: Model, work: Work, seed: int = 0) -> str | None:
+    """Name of the patching method that a model chooses for a call; ``None`` where the call patches nothing.
+
+    Args:
+        model: From :func:`srtoolkit.load_model`, or a miniature.
+        work: The call.
+        seed: Seed of the random prompts.
+    """
+    if work.call in ("load", "capture"):
+        return None
+    contexts, points = work.contexts
+    generator = torch.Generator().manual_seed(seed)
+    prompts = torch.randint(model.vocab_size, (min(contexts, 2), work.length), generator=generator)
+    return str(choose_method(model, prompts, points, layer=work.layer).method)
 
 
 def _silent(_done: int, _total: int) -> None:

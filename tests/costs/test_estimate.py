@@ -159,6 +159,23 @@ def test_what_cannot_go_on_from_its_own_cache_is_counted_by_whole_prompts(family
     assert known.method(9, 6) == choose_method(model, ids, 6).method == ("full" if family[0] == "b" else "prefix")
 
 
+@pytest.mark.slow
+def test_what_only_running_shows_is_counted(tmp_path):
+    """GPT's configuration does not say that it takes no cache; a miniature does."""
+    hf = small("openai-gpt")
+    hf.save_pretrained(tmp_path / "gpt")
+    work = srt.Work(str(tmp_path / "gpt"), pairs=4, steps=6, length=9, reads=("final_norm",))
+    # In a second call, the method has been chosen.
+    expected, shown = (srt.estimate_cost([work, work], calibrate=time).forward_tokens.iloc[1] for time in (0, 0.01))
+    tokens, model = [], srt.wrap(hf, None, name="gpt")
+    run(model, work)
+    model.hf.get_submodule(model.anatomy.blocks)[0].register_forward_pre_hook(
+        lambda _, given: tokens.append(given[0].shape[0] * given[0].shape[1])
+    )
+    run(model, work)
+    assert sum(tokens) == shown > 1.5 * expected
+
+
 @pytest.mark.parametrize("length", [2, 10, 32, 33, 64, 256, 512, 1024, 4096])
 def test_a_trial_of_methods_is_less_than_a_twentieth_of_a_hundred_pairs(length):
     known = find_architecture("smollm2-135m")

@@ -8,10 +8,16 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+import torch
 
-from against_hooks import judge
+import srtoolkit as srt
+from against_hooks import POINTS, judge
 from docs import families
-from every_decoder import EVERY
+from every_decoder import EVERY, small
+from srtoolkit.costs.architecture import Architecture
+from srtoolkit.costs.miniature import miniature
+from srtoolkit.costs.work import method_of
+from srtoolkit.patching.choice import choose_method
 
 #: A commit tries one family in this many.
 FRACTION = 19
@@ -49,6 +55,23 @@ def test_a_family_is_what_the_table_says(kind):
     found = judge(kind)
     assert found.outcome == outcome, found.why
     assert methods <= set(found.right), found.refused
+
+
+#: Families in which weights decide whether a model goes on from its own cache, and a miniature's are not the model's.
+BY_WEIGHTS = ("axk2", "bamba", "deepseek_v32", "glm_moe_dsa", "zaya")
+
+
+@pytest.mark.slow
+def test_a_miniature_is_patched_as_the_model_is(kind):
+    """What ``estimate_cost`` counts by."""
+    if rows()[kind][0] != "works" or kind in BY_WEIGHTS:
+        return
+    model = srt.wrap(small(kind), None, name=kind)
+    _, mini = miniature(Architecture(kind, model.hf.config), "float32", torch.device("cpu"))
+    for length in (1, 9, 40):
+        ids = torch.randint(3, model.vocab_size, (2, length), generator=torch.Generator().manual_seed(length))
+        expected = choose_method(model, ids, POINTS).method
+        assert method_of(mini, srt.Work(kind, length=length, steps=POINTS)) == expected
 
 
 def test_the_table_has_every_family_and_most_of_them_work():
