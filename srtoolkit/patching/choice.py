@@ -22,7 +22,7 @@ from srtoolkit.patching.trial import AGREEMENT, set_up
 
 logger = logging.getLogger(__name__)
 
-#: Errors that show that a method does not work on this model; any other may be passing.
+#: Errors that show that a method does not work on this model; any other may be passing, the first time.
 _OF_THE_MODEL = (Unsupported, TypeError, AttributeError, LookupError, NotImplementedError)
 
 
@@ -221,7 +221,7 @@ def _try_out(
         try:
             difference = trial.error(name).share
         except Exception as error:  # families fail in their own ways; whatever it is, the full path still works
-            lasts &= isinstance(error, _OF_THE_MODEL)
+            lasts &= isinstance(error, _OF_THE_MODEL) or _failed_before(model, name, error)
             refused += f"{name!r} failed ({_short(error)}); "
             if is_out_of_memory(error):
                 _say(model, logging.WARNING, f"memory ran out while {name!r} was tried; it is tried again", once=name)
@@ -232,6 +232,14 @@ def _try_out(
             return Choice(Chosen(name), why, difference, lasts)
         refused += f"{name!r} differs from the full path by {difference:.1e} of how far the outputs move; "
     return Choice(Chosen("full"), f"{refused}the full path is always right.", 0.0, lasts)
+
+
+def _failed_before(model: Model, method: str, error: Exception) -> bool:
+    """Whether a trial ended by the same error before: then it is the model's own, unless it is a want of memory."""
+    key = ("failed", method, _short(error))
+    before = key in model.methods
+    model.methods[key] = True
+    return before and not is_out_of_memory(error)
 
 
 def _noting(call: Callable[..., Any] | None, errors: list[Exception]) -> Callable[..., Any] | None:

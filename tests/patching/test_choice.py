@@ -166,6 +166,16 @@ def test_memory_that_runs_out_in_the_trial_is_not_kept():
     assert choose_method(model, prompts(2, 7), 4).method == "joint" and model.memory_budget == budget
 
 
+def test_an_error_that_ends_two_trials_ends_no_third():
+    """The first time it may be passing."""
+    model, block = with_blocks(Refusing)
+    block.most_rows, block.error = 0, RuntimeError("shapes do not fit")
+    found = [choose_method(model, prompts(2, 7), 4) for _ in range(3)]
+    assert [choice.lasts for choice in found] == [False, True, True]
+    block.most_rows = 100
+    assert choose_method(model, prompts(2, 7), 4).method == found[0].method != "joint"
+
+
 @pytest.mark.parametrize("of", ["reduce", "progress"])
 def test_what_the_caller_raises_is_the_callers(of):
     model, calls = tiny("llama"), []
