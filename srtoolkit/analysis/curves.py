@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,25 +15,38 @@ from srtoolkit.validation import check_dataset, check_variable
 
 Curves = Float[np.ndarray, "pair alpha"]
 
-#: The variables that an output's own path is made of, by read point: the distance from the output one point before,
-#: from A's output, and from that at alpha = 1.
-READS = {
-    "final_norm": ("step", "distance", "distance_b"),
-    "resid": ("step_resid", "distance_resid", "distance_b_resid"),
-    "logits": ("step_hellinger", "hellinger", "hellinger_b"),
-}
+#: Read points of single blocks: the stream after one, or what its attention or MLP adds; without a number, the last's.
+OF_A_BLOCK = re.compile(r"(resid|attn|mlp)(\.[0-9]{1,6})?")
 
-#: The read point at which each curve of :func:`srtoolkit.interpolate` was read.
-READ_OF = {
-    "distance": "final_norm",
-    "relative_distance": "final_norm",
-    "distance_resid": "resid",
-    "relative_distance_resid": "resid",
-    "hellinger": "logits",
-    "kl": "logits",
-    "jsd": "logits",
-    "logit_difference": "logits",
-}
+
+def suffix_of(read: str) -> str:
+    """What the names of a vector's measures end in, by where it is read: ``"_mlp_3"`` for ``"mlp.3"``.
+
+    Args:
+        read: The read point; after the final norm, names end in nothing.
+    """
+    return "" if read == "final_norm" else f"_{read.replace('.', '_')}"
+
+
+def names_of(read: str) -> tuple[str, str, str]:
+    """The variables that an output's own path is made of.
+
+    They are the distance from the output one point before, from A's output, and from that at alpha = 1.
+
+    Args:
+        read: The read point.
+    """
+    if read == "logits":
+        return "step_hellinger", "hellinger", "hellinger_b"
+    suffix = suffix_of(read)
+    return f"step{suffix}", f"distance{suffix}", f"distance_b{suffix}"
+
+
+#: Those variables at the read points of every measure.
+READS = {read: names_of(read) for read in ("final_norm", "resid", "logits")}
+
+#: Curves of predictions.
+PREDICTIONS = ("hellinger", "kl", "jsd", "logit_difference")
 
 
 class OwnPath(NamedTuple):
@@ -104,13 +118,21 @@ def own_path(curves: xr.Dataset, of: str = "relative_distance") -> OwnPath:
         ValueError: It has no such variable over (pair, alpha), no flags, or no increasing alphas.
     """
     curves, values = check_curves(curves, of)
-    names = READS.get(READ_OF.get(of, ""), ())
+    names = _names_beside(of)
     if names and all(name in curves and curves[name].dims == ("pair", "alpha") for name in names):
         steps, from_a, from_b = (curves[name].values.astype(np.float64) for name in names)
         return OwnPath(steps[:, 1:], from_a, from_b, names[0])
     with np.errstate(all="ignore"):
         places = values / values[:, -1:]
         return OwnPath(np.abs(np.diff(places)), np.abs(places - places[:, :1]), np.abs(places - places[:, -1:]), of)
+
+
+def _names_beside(of: str) -> tuple[str, ...]:
+    """The variables of the output's own path that lie beside a curve, where it is one of these measures'."""
+    if of in PREDICTIONS:
+        return READS["logits"]
+    kind, found, suffix = of.removeprefix("relative_").partition("distance")
+    return () if kind or not found else (f"step{suffix}", f"distance{suffix}", f"distance_b{suffix}")
 
 
 def plateaus(

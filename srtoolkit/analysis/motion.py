@@ -55,9 +55,10 @@ def motion(
 
     Args:
         curves: From :func:`srtoolkit.interpolate`.
-        reads: Which output: ``"final_norm"``, ``"resid"``, or ``"logits"`` for next-token probabilities. What a
-            straight line would do under a norm is ``"input_chord"``, the *direction* of the line from A to B, and
-            ``"output_chord"`` or ``"output_chord_resid"``, that of the line between the outputs of both ends.
+        reads: Which output: ``"final_norm"``, ``"resid"``, ``"logits"`` for next-token probabilities, or one of a
+            single block, such as ``"mlp.7"``, that the curves were read at. What a straight line would do under a norm
+            is ``"input_chord"``, the *direction* of the line from A to B, and ``"output_chord"`` or
+            ``"output_chord_resid"``, that of the line between the outputs of both ends.
         length: For ``"logits"``: the distance of two predictions, ``"hellinger"``, or ``"jsd"`` for the square root of
             the Jensen-Shannon divergence.
         jump_speed: Speed above which a step is fast, best from :func:`srtoolkit.calibrate_jump`; ``None`` is
@@ -108,10 +109,9 @@ def motion(
 
 def _read(curves: xr.Dataset, reads: str, length: str, jump_speed: float | None) -> tuple[xr.Dataset, OwnPath, float]:
     """The curves, the path that is meant, and the speed of a jump on it, all checked."""
-    (reads,), (length,) = (
-        check_names(reads, (*of_curves.READS, *CHORDS), "reads"),
-        check_names(length, LENGTHS, "length"),
-    )
+    of_a_block = [reads] if isinstance(reads, str) and of_curves.OF_A_BLOCK.fullmatch(reads) else []
+    known = dict.fromkeys((*of_curves.READS, *CHORDS, *of_a_block))
+    (reads,), (length,) = check_names(reads, known, "reads"), check_names(length, LENGTHS, "length")
     if length != "hellinger" and reads != "logits":
         raise ValueError(f"length={length!r} is a distance of predictions, and reads={reads!r} has none; leave it out.")
     fastest = None if jump_speed is None else check_number(jump_speed, "jump_speed", 1.0)
@@ -122,7 +122,7 @@ def _read(curves: xr.Dataset, reads: str, length: str, jump_speed: float | None)
         )
         path = _chord(alphas, norm_a, norm_b, cosine, reads)
         return curves, path, JUMP_SPEED if fastest is None else fastest
-    step, from_a, from_b = LENGTHS[length] if reads == "logits" else of_curves.READS[reads]
+    step, from_a, from_b = LENGTHS[length] if reads == "logits" else of_curves.names_of(reads)
     curves, steps = check_curves(curves, step)
     a, b = (
         check_variable(curves, end, ("pair", "alpha"), "reads").values.astype(np.float64) for end in (from_a, from_b)

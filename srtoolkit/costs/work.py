@@ -9,9 +9,9 @@ import torch
 
 from srtoolkit.costs.architecture import Architecture
 from srtoolkit.costs.passes import capturing, choosing, patching
-from srtoolkit.measures import curves
 from srtoolkit.measures.curves import interpolate
 from srtoolkit.measures.gate_flips import count_gate_flips
+from srtoolkit.measures.read_points import READS
 from srtoolkit.measures.slices import slice_plane
 from srtoolkit.models.model import Model
 from srtoolkit.patching.choice import choose_method
@@ -52,14 +52,14 @@ class Work:
     steps: int = 50
     length: int = 10
     layer: int = 0
-    reads: tuple[str, ...] = curves.READS
+    reads: tuple[str, ...] = READS
     resolution: int = 61
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str) or not self.model.strip():
             raise ValueError(f"model={self.model!r}: expected a model's name, as load_model takes it.")
         check_names(self.call, CALLS, "call")
-        object.__setattr__(self, "reads", check_names(self.reads, curves.READS, "reads"))
+        object.__setattr__(self, "reads", check_names(self.reads, READS, "reads"))
         least = {"pairs": 1, "steps": 1 if self.call == "patch" else 2, "length": 1, "layer": 0, "resolution": 2}
         for name, low in least.items():
             given = getattr(self, name)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from srtoolkit.measures import distances
 from srtoolkit.measures.adaptive import EAGER, Moves, refine
-from srtoolkit.measures.along_path import SUFFIXES, PointTable
+from srtoolkit.measures.along_path import PointTable
+from srtoolkit.measures.read_points import vectors
 from srtoolkit.measures.walk import Batch, Walk, pairs_that_fit
 from srtoolkit.models.model import Model
 from srtoolkit.patching.rounds import Rounds, contexts_that_fit
@@ -59,7 +60,8 @@ def check_rule(where: str, certify: str, tolerance: float, reads: tuple[str, ...
                 "give where='adaptive', or leave them out."
             )
         return None
-    return Rule(certify, next(read for read in (*SUFFIXES, "logits") if read in reads), tolerance)
+    of = next(read for read in ("final_norm", "resid", *vectors(reads), "logits") if read in reads)
+    return Rule(certify, of, tolerance)
 
 
 def pairs_at_once(walk: Walk, rule: Rule | None, with_logprobs: bool) -> int:

@@ -11,9 +11,7 @@ from torch import Tensor
 
 from srtoolkit.measures import distances, likely_tokens
 from srtoolkit.measures.likely_tokens import likeliest
-
-#: What measures of the residual stream are called, by where it is read.
-SUFFIXES = {"final_norm": "", "resid": "_resid"}
+from srtoolkit.measures.read_points import vectors
 
 
 class Predictions(NamedTuple):
@@ -52,13 +50,12 @@ def compare_ends(
         jsd_steps: Whether the divergence from the far end is asked for, too.
     """
     out = {}
-    for read, suffix in SUFFIXES.items():
-        if read in found:
-            out[f"distance{suffix}"] = distances.l2_from_first(found[read])
-            out[f"distance_b{suffix}"] = distances.l2_from_second(found[read])
-            out[f"output_norm{suffix}"] = found[read].norm(dim=-1)
-            wide = found[read].double()  # a cosine near 1 is an angle near 0 only to half the digits
-            out[f"output_cosine{suffix}"] = F.cosine_similarity(wide[:1], wide, dim=-1)
+    for read, suffix in vectors(found).items():
+        out[f"distance{suffix}"] = distances.l2_from_first(found[read])
+        out[f"distance_b{suffix}"] = distances.l2_from_second(found[read])
+        out[f"output_norm{suffix}"] = found[read].norm(dim=-1)
+        wide = found[read].double()  # a cosine near 1 is an angle near 0 only to half the digits
+        out[f"output_cosine{suffix}"] = F.cosine_similarity(wide[:1], wide, dim=-1)
     if shared is not None:
         logprobs, (probabilities, roots) = found["logprobs"], shared
         out["kl"] = distances.kl_from_first(logprobs)
@@ -85,9 +82,7 @@ def compare_own(
         shared: What distances between predictions are made of; ``None`` where these were not read.
         own: B's own output, by read point.
     """
-    out = {
-        f"own_b{suffix}": (found[read] - own[read]).norm(dim=-1) for read, suffix in SUFFIXES.items() if read in found
-    }
+    out = {f"own_b{suffix}": (found[read] - own[read]).norm(dim=-1) for read, suffix in vectors(found).items()}
     if shared is not None:
         out["own_b_hellinger"] = distances.hellinger((own["logprobs"] / 2).exp(), shared.roots)
     return out
@@ -115,8 +110,7 @@ def compare_neighbours(
     before, here = sorting[:-1][follows], sorting[1:][follows]
     out = {
         f"step{suffix}": (found[read][here] - found[read][before]).norm(dim=-1)
-        for read, suffix in SUFFIXES.items()
-        if read in found
+        for read, suffix in vectors(found).items()
     }
     if shared is not None:
         probabilities, roots = shared

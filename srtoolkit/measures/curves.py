@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from srtoolkit.measures.adaptive_curves import Rule, check_rule, pairs_at_once, run_adaptive
-from srtoolkit.measures.along_path import SUFFIXES, PointTable
+from srtoolkit.measures.along_path import PointTable
 from srtoolkit.measures.even_curves import run_even
 from srtoolkit.measures.likely_tokens import check_top, texts_of
 from srtoolkit.measures.notes import note_of
 from srtoolkit.measures.own_outputs import check_end, own_outputs
 from srtoolkit.measures.paths import PATHS, Path
+from srtoolkit.measures.read_points import READS, check_outputs, vectors, with_blocks
 from srtoolkit.measures.rounding import SHARE, rounding_share, warn_of_rounding
 from srtoolkit.measures.walk import Rows, Walk, set_out
 from srtoolkit.models.model import Model
@@ -25,9 +26,6 @@ from srtoolkit.patching.batches import Progress, named
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.prompts.pairs import PromptPairs, check_flag
 from srtoolkit.validation import check_names, check_whole
-
-#: Read points that curves can be made of.
-READS = ("final_norm", "resid", "logits")
 
 #: A pair is degenerate when its ends give outputs closer than this, relative to the output's norm (or ten roundings of
 #: the number format, where that is coarser): a ratio to that distance would be noise.
@@ -114,7 +112,9 @@ def interpolate(
             ``relative_distance`` from A's output, ``distance_b`` from that at alpha = 1, and ``step`` from that one
             point before; ``"resid"`` gives them before the norm; ``"logits"`` gives ``kl``, ``jsd``,
             ``hellinger``, ``hellinger_b``, ``step_hellinger``, ``logit_difference``, ``top_token`` and
-            ``top_probability``. Leaving ``"logits"`` out is faster.
+            ``top_probability``. Leaving ``"logits"`` out is faster. ``"resid.7"``, ``"attn.7"`` and ``"mlp.7"`` are the
+            stream after block 7, and what its attention and MLP add to it, as ``distance_mlp_7`` and so on;
+            ``"attn"`` and ``"mlp"`` are those of the last block.
         top: Number of likeliest next tokens to keep at every point, as ``token``, ``text`` and ``probability`` along
             ``rank``; needs ``"logits"``.
         own_b: Measure the distance from B's own output in B's own context, too, which takes one more pass a pair:
@@ -151,7 +151,7 @@ def interpolate(
         ValueError: A prompt, block, number of steps, path, position, read point, method or number of tokens is not
             valid, or ``own_b`` is asked of a path that does not end at B.
     """
-    reads = check_names(reads, READS, "reads")
+    reads = check_outputs(model, reads, layer)
     check_names(method, (*METHODS, "auto"), "method")
     own_b, jsd_steps = check_flag(own_b, "own_b"), check_flag(jsd_steps, "jsd_steps")
     top = check_top(model, top, least=0)
@@ -190,14 +190,13 @@ def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule |
     n, variables = len(walk.pairs), dict[str, Any]()
     threshold = max(DEGENERATE, 10 * torch.finfo(walk.model.hf.dtype).eps)
     degenerate = np.zeros(n, dtype=bool)
-    always = ("distance", "distance_resid", "top_probability")  # finite wherever the outputs are
+    # Finite wherever the outputs are.
+    always = (*(f"distance{suffix}" for suffix in vectors(reads).values()), "top_probability")
     ran = found.get("evaluated", np.ones((n, len(walk.alphas)), dtype=bool))
-    rounded = _rounded(walk, found, found.pop("input_step"), ran)
+    rounded = _rounded(walk, found, found.pop("input_step"), ran, vectors(reads).values())
     norm_a, norm_b = (end.double().norm(dim=-1).cpu().numpy() for end in (walk.a, walk.b))
     non_finite = ~np.all([(np.isfinite(found[name]) | ~ran).all(1) for name in always if name in found], axis=0)
-    for suffix in SUFFIXES.values():
-        if f"distance{suffix}" not in found:
-            continue
+    for suffix in vectors(reads).values():
         distance, norms = found[f"distance{suffix}"], found.pop(f"output_norm{suffix}")
         norm = norms[:, 0]
         # Written so that a NaN distance, from an overflowing half-precision model, is not called degenerate.
@@ -237,14 +236,18 @@ def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule |
         settings["note"] = note
     dataset = walk.to_dataset(variables, coords, non_finite, **settings)
     warn_of_rounding(walk.model, rounded, len(walk.alphas))
-    for name, long_name in _LONG_NAMES.items():
+    for name, long_name in with_blocks(_LONG_NAMES, reads).items():
         if name in dataset:
             dataset[name].attrs["long_name"] = long_name
     return dataset
 
 
 def _rounded(
-    walk: Walk, found: Rows, input_step: Float[np.ndarray, "pair alpha"], ran: Bool[np.ndarray, "pair alpha"]
+    walk: Walk,
+    found: Rows,
+    input_step: Float[np.ndarray, "pair alpha"],
+    ran: Bool[np.ndarray, "pair alpha"],
+    suffixes: Collection[str],
 ) -> Bool[np.ndarray, " pair"]:
     """Whether rounding could explain a good part of each pair's steepest step, at any read point.
 
@@ -258,8 +261,7 @@ def _rounded(
     of_path = input_step, input_norm
     of_outputs = [
         (np.where(counts, found[f"step{suffix}"], 0.0), np.where(ran, found[f"output_norm{suffix}"], 0).max(axis=1))
-        for suffix in SUFFIXES.values()
-        if f"step{suffix}" in found
+        for suffix in suffixes
     ]
     shares = [rounding_share(walk.model, walk.layer, *of_path, *of_output) for of_output in of_outputs or [of_path]]
     return np.max(shares, axis=0) > SHARE

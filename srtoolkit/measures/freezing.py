@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from srtoolkit.measures.along_path import PointTable
-from srtoolkit.measures.curves import READS, curves_dataset
+from srtoolkit.measures.curves import curves_dataset
 from srtoolkit.measures.even_curves import run_even
 from srtoolkit.measures.paths import Path
+from srtoolkit.measures.read_points import READS, check_outputs
 from srtoolkit.measures.walk import Batch, Rows, Walk, pairs_that_fit, set_out
 from srtoolkit.models.checks import check_layer, check_model
 from srtoolkit.models.model import Model
@@ -81,7 +82,7 @@ def freeze(
     """
     check_here(check_model(model), "freeze")
     parts, (at,) = check_names(what, tuple(PARTS), "what"), check_names(at, tuple(PLACES), "at")
-    reads = check_names(reads, READS, "reads")
+    reads = check_outputs(model, reads, layer)
     check_names(method, (*METHODS, "auto"), "method")
     steps, layer = check_whole(steps, "steps", 2, 10**6), check_layer(model, layer)
     held_blocks = _blocks(model, layer, blocks)

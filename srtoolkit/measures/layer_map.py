@@ -52,7 +52,8 @@ def layer_map(
     On SmolLM2-135M (``sample_pairs(model, 12, length=10, seed=7)``, block 0 patched) the median peak grows in nearly
     every block, from 1.13 after block 1 to 3.16 after block 24. With the same weights in another order
     (``null_model(model, "permuted")``), which keep depth, scale and norms, it grows from 1.21 to 1.48 at most: depth
-    alone bends a path a little, and makes no jump of it.
+    alone bends a path a little, and makes no jump of it. On nano-1m (20 such pairs) it grows from 1.35 to 1.89, and
+    with permuted weights, of two seeds, from 1.15 to 1.30 and from 1.17 to 1.35.
 
     Args:
         model: From :func:`srtoolkit.load_model`.

@@ -14,9 +14,9 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from srtoolkit.measures import distances
-from srtoolkit.measures.along_path import SUFFIXES
 from srtoolkit.measures.directions import Directions, check_directions
 from srtoolkit.measures.progress import reporting
+from srtoolkit.measures.read_points import check_outputs, vectors, with_blocks
 from srtoolkit.measures.walk import LOGPROB_BYTES, Rows, capture_all, wide
 from srtoolkit.models.checks import check_layer, check_model
 from srtoolkit.models.model import Model
@@ -27,9 +27,6 @@ from srtoolkit.patching.patch import patch
 from srtoolkit.prompts.pairs import PromptPairs, as_pairs, by_length, check_flag, check_lengths
 from srtoolkit.validation import as_float, check_names, listed
 from srtoolkit.version import __version__
-
-#: Outputs that a response can be read off.
-READS = ("final_norm", "resid", "logits")
 
 #: What a size counts in.
 UNITS = ("norm", "absolute")
@@ -80,7 +77,8 @@ def perturb(
         sizes: Sizes of the push, positive and increasing.
         layer: Block whose output is replaced.
         reads: Outputs to measure, one or several: ``"final_norm"`` gives ``distance``; ``"resid"`` the same before the
-            norm; ``"logits"`` gives ``kl``, ``jsd``, ``hellinger`` and ``top_token``.
+            norm; ``"logits"`` gives ``kl``, ``jsd``, ``hellinger`` and ``top_token``; ``"resid.7"``, ``"attn.7"`` or
+            ``"mlp.7"`` that of one block, as ``distance_mlp_7`` and so on.
         unit: What a size counts: ``"norm"``, the L2 norm of each prompt's own activation, or ``"absolute"``, 1.
         both_signs: Follow the opposite of every direction, too, under its name with a minus.
         progress: Called with the number of points done and that of all points; what it raises ends the measurement.
@@ -97,7 +95,7 @@ def perturb(
         ValueError: A prompt, block, direction, size or read point is not valid.
     """
     model, layer = check_model(model), check_layer(model, layer)
-    reads, (unit,) = check_names(reads, READS, "reads"), check_names(unit, UNITS, "unit")
+    reads, (unit,) = check_outputs(model, reads, layer), check_names(unit, UNITS, "unit")
     directions = check_directions(model, directions)
     if check_flag(both_signs, "both_signs"):
         directions = directions.opposites()
@@ -106,7 +104,7 @@ def perturb(
     tokens, texts = _prompts(model, prompts)
     at = wide(capture_all(model, tokens, layer))
     scale = at.norm(dim=-1) if unit == "norm" else torch.ones(len(at)).to(at)
-    vectors = _vectors(at, directions, texts)
+    directed = _vectors(at, directions, texts)
     found, methods = Rows(len(tokens)), list[str]()
     each = len(directions) * len(pushes)
     with reporting(progress, len(tokens) * each, f"after block {layer}") as report:
@@ -117,7 +115,7 @@ def perturb(
             for some in torch.arange(len(places)).split(max(1, min(PROMPTS_AT_ONCE, _held(model, reads) // each))):
                 index = [places[i] for i in some]
                 steps = (scale[index, None] * pushes.to(at))[:, None, :, None]
-                points = (at[index, None, None] + steps * vectors(index)[:, :, None]).flatten(1, 2)
+                points = (at[index, None, None] + steps * directed(index)[:, :, None]).flatten(1, 2)
                 whole = torch.cat([at[index, None], points], dim=1)
                 tell = functools.partial(_tell, report, done, len(index))
                 with named():
@@ -185,7 +183,7 @@ def response_dataset(
     if directions.mixed:
         coords |= {name: ("direction", list(getattr(directions, name))) for name in ("first", "second", "angle")}
     dataset = xr.Dataset(data, coords, {"srtoolkit": __version__, "directions": directions.source, **about})
-    for name, long_name in _LONG_NAMES.items():
+    for name, long_name in with_blocks(_LONG_NAMES, about.get("reads", "").split(", ")).items():
         if name in dataset:
             dataset[name].attrs["long_name"] = long_name
     return dataset
@@ -214,7 +212,7 @@ def _respond(
         of_each = [_compare({read: value[row] for read, value in outputs.items()}) for row in range(len(points))]
         for name in of_each[0]:
             parts.setdefault(name, []).append(torch.stack([one[name][1:] for one in of_each]))
-        own = {f"output{SUFFIXES[read]}": outputs[read][:, 0] for read in wanted if read in SUFFIXES}
+        own = {f"output{suffix}": outputs[read][:, 0] for read, suffix in vectors(wanted).items()}
     return {**{name: torch.cat(cuts, dim=1) for name, cuts in parts.items()}, **own}
 
 
@@ -230,11 +228,7 @@ def _of_cut(tell: Callable[[float], None], before: int, points: int, here: int, 
 
 def _compare(outputs: dict[str, Float[Tensor, "point _width"]]) -> dict[str, Shaped[Tensor, " point"]]:
     """How far every output of one prompt is from the first, by each read point."""
-    out = {
-        f"distance{suffix}": distances.l2_from_first(outputs[read])
-        for read, suffix in SUFFIXES.items()
-        if read in outputs
-    }
+    out = {f"distance{suffix}": distances.l2_from_first(outputs[read]) for read, suffix in vectors(outputs).items()}
     if "logprobs" in outputs:
         logprobs = outputs["logprobs"]
         roots = (logprobs / 2).exp()

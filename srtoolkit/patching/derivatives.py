@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from srtoolkit.models.checks import check_layer, check_points, check_tokens
+from srtoolkit.models.checks import check_layer, check_points, check_position, check_tokens
 from srtoolkit.models.model import Model
 from srtoolkit.models.ndif import check_here
 from srtoolkit.patching.methods import METHODS
@@ -92,6 +92,7 @@ def gradient(
     value_of: Callable[[Int[Tensor, " row"], Float[Tensor, "row width"]], Float[Tensor, " row"]],
     *,
     layer: int = 0,
+    position: int = -1,
     reads: str = "logits",
 ) -> Float[Tensor, "row d_model"]:
     """Gradient of one number of each output by the activation that is put in, in units of that number.
@@ -99,26 +100,28 @@ def gradient(
     Args:
         model: From :func:`srtoolkit.load_model`; it must run here.
         context: Token ids of each row's prompt.
-        points: Activation that replaces the residual stream at the last position.
+        points: Activation that replaces the residual stream at the position.
         value_of: The number, of indices of rows and their outputs; by operations that PyTorch differentiates.
         layer: Block whose output is replaced.
+        position: Which token's activation is replaced; outputs are those of the last token.
         reads: ``"resid"``, ``"final_norm"`` or ``"logits"``.
 
     Raises:
-        ValueError: The tokens, points, block or read point do not suit the model.
+        ValueError: The tokens, points, block, position or read point do not suit the model.
         RemoteError: The model runs elsewhere.
     """
     check_here(model, "a gradient")
     context, layer = check_tokens(model, context, "context"), check_layer(model, layer)
     (reads,) = check_names(reads, DIFFERENTIABLE, "reads")
     points = check_points(model, points[:, None], len(context))[:, 0]
+    place = check_position(context.shape[1], position)
     fitting = METHODS["full"].points_that_fit(model, context.shape[1], 1, Readout((reads,), layer))
     at_once = max(1, fitting // (2 * (model.n_layers - layer)))  # the way back needs what every block behind computed
     found = torch.empty(points.shape, dtype=torch.promote_types(points.dtype, torch.float32), device=points.device)
     for rows in torch.arange(len(points)).split(at_once):
         with model.lock, torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             at = points[rows].detach().requires_grad_()
-            output = _run(model, layer, reads, context[rows], functools.partial(_itself, at))
+            output = _run(model, layer, reads, context[rows], functools.partial(_itself, at), place)
             value = value_of(rows, output.to(torch.promote_types(output.dtype, torch.float32)))
             (back,) = torch.autograd.grad(value.sum(), at)
         found[rows] = back.to(found)
@@ -178,11 +181,15 @@ def _itself(point: Tensor) -> Tensor:
     return point
 
 
-def _run(model: Model, layer: int, reads: str, context: Tensor, point: Callable[[], Tensor]) -> Tensor:
-    """What is read at the last position, with a point put in that may carry derivatives."""
+def _run(
+    model: Model, layer: int, reads: str, context: Tensor, point: Callable[[], Tensor], position: int | None = None
+) -> Tensor:
+    """What is read at the last position, with a point put in, there or elsewhere, that may carry derivatives."""
+    place = context.shape[1] - 1 if position is None else position
 
     def put_in(stream: Tensor) -> Tensor:
-        return torch.cat([stream[:, :-1].detach(), point()[:, None].to(stream.device)], dim=1)
+        before, behind = stream[:, :place].detach(), stream[:, place + 1 :].detach()
+        return torch.cat([before, point()[:, None].to(stream.device), behind], dim=1)
 
     return run_hooked(model, layer, reads, {"input_ids": context, "use_cache": False}, put_in)[:, -1]
 

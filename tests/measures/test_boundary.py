@@ -60,17 +60,21 @@ def test_places_of_predictions_are_those_of_a_dense_grid(nano, pairs):
     np.testing.assert_allclose(found.place[:, 0], expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("reads", ["final_norm", "logits"])
-def test_brackets_and_normals_are_right_by_plain_hooks(text_model, reads):
+@pytest.mark.parametrize(("reads", "position"), [("final_norm", -1), ("logits", -1), ("final_norm", 0), ("logits", 0)])
+def test_brackets_and_normals_are_right_by_plain_hooks(text_model, reads, position):
+    pairs = PAIRS if position == -1 else [("cat sat", "dog ran"), ("ab", "bc"), ("short", "rather longer")]
     wide = srt.wrap(copy.deepcopy(text_model.hf).double(), text_model.tokenizer, name="wide")
-    found = srt.boundary(wide, PAIRS, tolerance=1e-5, layer=1, reads=reads)
+    found = srt.boundary(wide, pairs, tolerance=1e-5, layer=1, reads=reads, position=position)
+    assert found.attrs.get("position", -1) == position
     ways = torch.randn(3, wide.d_model, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for pair, (text_a, text_b) in enumerate(PAIRS):
+    for pair, (text_a, text_b) in enumerate(pairs):
         ids = wide.tokenize(text_a)
-        a, b = (hooked_everywhere(wide, wide.tokenize(text), 1)["resid.1"][-1].double() for text in (text_a, text_b))
+        a, b = (
+            hooked_everywhere(wide, wide.tokenize(text), 1)["resid.1"][position].double() for text in (text_a, text_b)
+        )
 
         def output(point, ids=ids):
-            seen = hooked_everywhere(wide, ids, 1, point)
+            seen = hooked_everywhere(wide, ids, 1, point, position)
             return seen["final_norm"][-1].double() if reads == "final_norm" else (seen["logprobs"][-1] / 2).exp()
 
         ends = (output(a), output(b))
@@ -164,6 +168,7 @@ def test_the_bisector_is_where_the_angle_at_the_mean_is_halved(text_model):
         ({"steps": 4}, "steps=4"),
         ({"reads": "gates"}, "reads='gates'"),
         ({"layer": 99}, "layer=99"),
+        ({"position": 30}, "position=30"),
         ({"path": "odd"}, "path='odd'"),
         ({"mean": torch.ones(3)}, r"mean: .*got shape \[3\]"),
     ],

@@ -12,6 +12,7 @@ import torch
 import srtoolkit as srt
 from checkpoints_on_disk import byte_tokenizer
 from families import hooked, tiny
+from hooks import hooked_everywhere
 from srtoolkit.measures import walk
 from srtoolkit.prompts import sampling
 
@@ -36,6 +37,52 @@ def test_curves_are_what_plain_hooks_give(text_model):
         assert row.top_token.values.tolist() == [int(run["logprobs"].argmax()) for run in runs]
         assert row.input_distance.item() == pytest.approx(float((b - a).norm()), rel=1e-5)
         assert row.distance.values[0] == 0 and row.jsd.values[0] == 0
+
+
+BLOCK_READS = ("resid.2", "mlp.2", "attn.3", "mlp", "attn")
+
+
+@pytest.mark.parametrize("where", ["even", "adaptive"])
+@pytest.mark.parametrize("position", [-1, 0])
+def test_curves_inside_the_model_are_what_plain_hooks_give(text_model, where, position):
+    pairs = [("cat sat", "dog ran"), ("ab", "bc"), ("short", "rather longer")]
+    curves = srt.interpolate(
+        text_model, pairs, layer=1, steps=6, reads=BLOCK_READS, own_b=True, position=position, where=where
+    )
+    last = text_model.n_layers - 1
+    for index, (text_a, text_b) in enumerate(pairs):
+        ids_a, ids_b = text_model.tokenize(text_a), text_model.tokenize(text_b)
+        own = hooked_everywhere(text_model, ids_b, 1)
+        a, b = (hooked_everywhere(text_model, ids, 1)["resid.1"][position] for ids in (ids_a, ids_b))
+        runs = [
+            hooked_everywhere(text_model, ids_a, 1, torch.lerp(a, b, at), position) for at in torch.linspace(0, 1, 6)
+        ]
+        for read in BLOCK_READS:
+            name, suffix = read if "." in read else f"{read}.{last}", read.replace(".", "_")
+            outputs = torch.stack([run[name][-1] for run in runs])
+            expected = {
+                f"distance_{suffix}": (outputs - outputs[0]).norm(dim=-1),
+                f"distance_b_{suffix}": (outputs - outputs[-1]).norm(dim=-1),
+                f"own_b_{suffix}": (outputs - own[name][-1]).norm(dim=-1),
+                f"step_{suffix}": torch.cat([torch.zeros(1), outputs.diff(dim=0).norm(dim=-1)]),
+            }
+            for measure, values in expected.items():
+                found = curves[measure].values[index]
+                ran = np.isfinite(found)
+                assert ran.all() or where == "adaptive"
+                if measure.startswith("step"):
+                    ran &= np.roll(ran, 1)  # else it is the step from an earlier point
+                np.testing.assert_allclose(found[ran], values.numpy()[ran], rtol=1e-3, atol=1e-4)
+    assert (srt.motion(curves, reads="attn").peak >= 1).all()
+
+
+def test_what_no_block_behind_the_patch_has_is_refused_by_name(text_model):
+    for bad, said in [("resid.1", "after block 1"), ("mlp.99", "blocks 0 to"), ("attn.x", r"unknown \['attn.x'\]")]:
+        with pytest.raises(ValueError, match=said):
+            srt.interpolate(text_model, PAIRS, layer=1, steps=3, reads=bad)
+    curves = srt.interpolate(text_model, PAIRS, layer=1, steps=3, reads="mlp.2")
+    with pytest.raises(ValueError, match="step_attn_2"):
+        srt.motion(curves, reads="attn.2")
 
 
 def test_prompts_of_different_lengths_are_flagged_and_never_padded(text_model):

@@ -79,3 +79,28 @@ def test_permuted_weights_have_an_exponent_near_two(trained, nulls, pairs):
     for model in (trained, *nulls):
         found = srt.perturb(model, list(pairs.text_a)[:8], ways, 0.02 * 1.4 ** np.arange(18))
         assert 1.8 < srt.mixture_exponent(found).p.value < 2.2
+
+
+@pytest.mark.slow
+def test_permuted_weights_have_blunt_boundaries_and_no_better_bisector(trained, nulls):
+    """On the 200 pairs of the docstring."""
+    found = []
+    for model in (trained, *nulls):
+        crossing = srt.boundary(model, srt.sample_pairs(trained, 200, length=10, seed=7)).isel(crossing=0)
+        assert (crossing.crossings == 1).all()
+        nearer = np.abs(crossing.place - 0.5) - np.abs(crossing.place - crossing.bisector)
+        found.append([float(crossing.slope.median()), float(crossing.angle.median()), float(nearer.mean())])
+    np.testing.assert_allclose(found, [[2.10, 0.92, 0.009], [1.17, 1.11, 0.001], [1.19, 1.12, 0.006]], atol=0.006)
+
+
+def test_permuted_weights_make_no_jump_by_depth(trained, nulls, pairs):
+    grown = [srt.layer_map(model, pairs).peak.median("pair").isel(write=0)[[0, -1]] for model in (trained, *nulls)]
+    np.testing.assert_allclose(grown, [[1.35, 1.89], [1.15, 1.30], [1.17, 1.35]], atol=0.02)
+
+
+def test_the_number_of_texts_does_not_tell_a_small_model_from_permuted_weights(trained, nulls):
+    pairs = srt.sample_pairs(trained, 8, length=10, seed=7)
+    for model, (low, high) in zip((trained, *nulls), ((2, 6), (3, 8), (2, 5)), strict=True):
+        written = srt.continuation(model, pairs, alphas=np.linspace(0, 1, 9), tokens=10)
+        different = [len(set(texts)) for texts in written.text.transpose("pair", "alpha").values]
+        assert (min(different), max(different)) == (low, high)
