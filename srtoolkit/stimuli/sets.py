@@ -1,4 +1,4 @@
-"""The four shipped sets of prompts, as tables.
+"""The shipped sets of prompts, as tables.
 
 What they say of a prompt's meaning comes from people, a dictionary and a small sentence encoder, never from the models
 that are measured.
@@ -112,6 +112,24 @@ def contrasts() -> pd.DataFrame:
     sides = {f"word_{side}": table[side] for side in ("positive", "negative")}
     texts = {side: table["frame"] + " " + table[side] for side in ("positive", "negative")}
     return table.assign(**sides, **texts).drop(columns="frame")
+
+
+def numerals() -> pd.DataFrame:
+    """Steps from a number that ends in nines to the next one: to one more digit, and to as many.
+
+    Returns:
+        Two rows for each of 48 sentences that end in a number, half of them with two digits and half with three:
+        ``frame`` (number of the sentence), ``kind`` (``"more digits"``, as 99 to 100, or ``"as many digits"``, as 59 to
+        60), the numbers ``number_a`` and ``number_b``, and the prompts ``text_a`` and ``text_b`` with one leading
+        space. A model that reads digits one by one reads the same last digits in both rows.
+    """
+    table = _read("numerals")
+    nines = table["other"].map(lambda other: 10 ** len(str(other)) - 1)
+    kinds = {"more digits": nines, "as many digits": table["other"]}
+    rows = [table[["frame"]].assign(kind=kind, number_a=one, number_b=one + 1) for kind, one in kinds.items()]
+    found = pd.concat(rows).sort_values("frame", kind="stable", ignore_index=True)
+    sentences = table.set_index("frame")["text"][found["frame"]].to_numpy()
+    return found.assign(**{f"text_{side}": sentences + " " + found[f"number_{side}"].astype(str) for side in "ab"})
 
 
 def _read(name: str) -> pd.DataFrame:

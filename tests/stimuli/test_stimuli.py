@@ -261,3 +261,18 @@ def test_contrasts_differ_in_the_last_word_alone_and_each_has_frames_of_its_own(
     words = pd.concat([table["contrast"] + table[f"word_{side}"] for side in ("positive", "negative")])
     assert words.is_unique, "no word of a contrast stands on both sides, or twice"
     assert table.groupby("contrast")[["label_positive", "label_negative"]].nunique().eq(1).all(axis=None)
+
+
+def test_numerals_step_from_nines_to_the_next_number_in_the_same_sentence(smollm2):
+    table = stimuli.numerals()
+    assert (table.number_b == table.number_a + 1).all() and table.frame.value_counts().eq(2).all()
+    more = table.kind == "more digits"
+    assert set(table.number_a[more]) == {99, 999} and more.sum() == 48
+    lengths = table.number_b.astype(str).str.len() - table.number_a.astype(str).str.len()
+    assert (lengths == more).all()
+    for _, rows in table.groupby("frame"):
+        sentences = {text.rsplit(" ", 1)[0] for text in (*rows.text_a, *rows.text_b)}
+        assert len(sentences) == 1
+        ids = [smollm2.tokenize(text).tolist() for text in rows.text_a]
+        ends = {smollm2.tokenize(text).tolist()[-1] for text in rows.text_b}
+        assert len(ids[0]) == len(ids[1]) and ids[0][-1] == ids[1][-1] and len(ends) == 1
