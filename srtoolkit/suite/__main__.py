@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from srtoolkit.suite import card, configuration, corpus, series, shipped, tokenizer, training
+from srtoolkit.suite import card, configuration, corpus, followers, series, shipped, tokenizer, training
 
 
 def main() -> None:
@@ -28,6 +28,7 @@ def main() -> None:
     command = commands.add_parser("series", help="train what is left of the runs that differ in size and seed alone")
     command.add_argument("--device", default="cpu", help="likewise, the same one for every run")
     commands.add_parser("ship", help="put the trained models into the package, in few bits, with their hashes")
+    commands.add_parser("followers", help="count what follows each token in the text, for the package")
     commands.add_parser("card", help="write the model card of what the package carries")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -39,6 +40,8 @@ def main() -> None:
         training.train(chosen, train, held_out, arguments.folder / chosen.name, arguments.until, arguments.device)
     elif arguments.command == "series":
         _series(arguments.folder, arguments.device)
+    elif arguments.command == "followers":
+        followers.ship(np.load(arguments.folder / "train.npy"))
     elif arguments.command == "card":
         card.write_card()
     else:

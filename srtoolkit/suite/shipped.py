@@ -54,7 +54,7 @@ def load_suite_model(name: str, revision: str | None) -> transformers.LlamaForCa
     check_revision(name, revision)
     model = initial_model(settings, settings.seed)
     if revision != "step0":
-        weights = eight_bits.unpack(load(_checked(f"{name}/{revision}.safetensors")))
+        weights = eight_bits.unpack(load(read_checked(f"{name}/{revision}.safetensors")))
         missing, unexpected = model.load_state_dict(weights, strict=False)
         assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
     return model
@@ -92,7 +92,7 @@ def load_suite_tokenizer() -> transformers.PreTrainedTokenizerFast:
     Raises:
         CacheError: The tokenizer's file is missing, or is not the one that this release carries.
     """
-    _checked("tokenizer.json")
+    read_checked("tokenizer.json")
     return transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(DATA / "tokenizer.json"), bos_token=END, eos_token=END
     )
@@ -179,7 +179,8 @@ def ship(folder: Path) -> None:
             weights = load_file(folder / name / f"step{step}.safetensors")
             save_file(_stored(name, weights), DATA / name / f"step{step}.safetensors")
     shipped = [f"{name}/step{step}.safetensors" for name in names() for step in configuration(name).shipped]
-    found = {path: hashes.file_sha256(DATA / path) for path in ("tokenizer.json", *shipped)}
+    others = [path for path in ("tokenizer.json", "followers.npz") if (DATA / path).exists()]
+    found = {path: hashes.file_sha256(DATA / path) for path in (*others, *shipped)}
     (DATA / verified.MANIFEST).write_text(json.dumps(found, indent=1) + "\n")
 
 
@@ -195,8 +196,15 @@ def _manifest() -> dict[str, str]:
     return dict(json.loads((DATA / verified.MANIFEST).read_text()))
 
 
-def _checked(path: str) -> bytes:
-    """Content of a shipped file whose hash is the manifest's."""
+def read_checked(path: str) -> bytes:
+    """Content of a shipped file, after a check of its hash against the manifest.
+
+    Args:
+        path: Where it lies in the suite's data.
+
+    Raises:
+        CacheError: The file is missing, or is not the one that this release carries.
+    """
     if not (DATA / path).is_file():
         raise disk.CacheError(f"{DATA / path} is missing; install srtoolkit again.")
     hashes.check_hash(DATA / path, _manifest()[path])

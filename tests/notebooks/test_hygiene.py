@@ -34,6 +34,8 @@ FLOORS = {
     "15_gemma": (2, 5),
     "16_ground_truth": (5, 6),
     "17_chat": (3, 5),
+    "18_numerals": (2, 4),
+    "19_corpus": (2, 4),
 }
 
 
