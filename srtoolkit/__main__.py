@@ -183,7 +183,7 @@ def notebooks(
         typer.echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
     typer.echo(f"{len(copies)} notebooks in {folder.resolve()}; read them in order, from {copies[0].name}.")
-    typer.echo(f"To run them: pip install 'srtoolkit[notebooks]', then jupyter lab {folder}")
+    typer.echo(f"To run them, in a clone: pip install '.[notebooks]', then jupyter lab {folder}")
 
 
 if __name__ == "__main__":
