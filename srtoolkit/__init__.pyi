@@ -46,6 +46,7 @@ from .analysis.structure_trends import structure_trend
 from .analysis.tables import table
 from .analysis.texts import text_correlation
 from .analysis.verdicts import verdict
+from .analysis.volumes import share_inside
 from .costs.estimate import estimate_cost
 from .costs.work import Work
 from .files.disk import DiskError
@@ -186,6 +187,7 @@ __all__ = [
     "save",
     "scorecard",
     "share_below",
+    "share_inside",
     "sharpness",
     "shortfall",
     "slice_colours",

@@ -52,6 +52,7 @@ Axes, everywhere in the project:
 ``symbol``     one symbol that a hidden Markov process emits
 ``state``      one of its hidden states
 ``belief``     one belief that its words lead to: a probability for each hidden state
+``region``     one region that prompts fell into
 ``crossing``   one place where a path crosses a boundary; the first is 1
 ``bracket``    one interval in which something changes
 ``ran``        one point of a path that was run, where not all of them were

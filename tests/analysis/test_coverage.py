@@ -193,6 +193,13 @@ def shortfall(rng, how):
     return srt.shortfall(*radii, **how)
 
 
+def share_inside(rng, how):
+    """Four directions of each of twenty prompts, of which a share is inside that differs from prompt to prompt."""
+    inside = rng.random((20, 4)) < rng.beta(2, 2, (20, 1))
+    radii = {"radius": (("prompt", "direction"), np.where(inside, 2.0, 0.5)), "norm": ("prompt", np.ones(20))}
+    return srt.share_inside(xr.Dataset(radii), 1.0, **how)
+
+
 #: How often tokens stand in a text: the first most, the n-th an n-th as often.
 OF_TOKENS = 1 / np.arange(1, 201)
 
@@ -350,6 +357,7 @@ CASES = [
     (equal_output_of_seeds, np.exp(0.2), 0.97, 0.99),
     (boundary_ratio, np.exp(0.2), 0.93, 0.97),
     (shortfall, np.exp(0.2), 0.93, 0.97),
+    (share_inside, 0.5, 0.91, 0.95),
     (text_correlation, true_text_correlation(), 0.93, 0.97),
     (exponent, 1 / 3, 0.91, 0.95),
     (frame_effects, 1.5, 0.93, 0.97),

@@ -6,10 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 import xarray as xr
 from scipy.stats import beta
 
 import srtoolkit as srt
+from srtoolkit.analysis import negative_binomial
 
 
 def moved(labels, pairs):
@@ -96,3 +98,24 @@ def test_the_number_of_regions_is_within_a_tenth_in_nine_of_ten_draws():
     found = [srt.count_unseen(rng.integers(15, size=75).tolist()) for _ in range(300)]
     assert np.mean([abs(one.value / 15 - 1) <= 0.1 for one in found]) > 0.9
     assert all(one.low <= one.value <= one.high for one in found)
+
+
+def test_a_negative_binomial_is_the_number_that_its_likelihood_is_largest_at():
+    rng = np.random.default_rng(1)
+    draws = [rng.integers(15, size=60).tolist() for _ in range(30)]
+    found = [srt.count_unseen(labels, by="negative_binomial") for labels in draws]
+    assert np.mean([abs(one.value / 15 - 1) <= 0.1 for one in found]) > 0.85
+    assert np.mean([one.low <= 15 <= one.high for one in found]) > 0.85
+    assert all(len(set(labels)) <= one.value + 1e-9 for labels, one in zip(draws, found, strict=True))
+    counts = np.unique(draws[0], return_counts=True)[1]
+    near = [negative_binomial._profile(counts, number) for number in (found[0].low, found[0].value, found[0].high)]
+    half = scipy.stats.chi2.ppf(0.95, 1) / 2
+    assert near[1] - near[2] == pytest.approx(half, abs=0.01) and near[1] - near[0] <= half + 0.01
+
+
+def test_shares_that_fall_make_the_negative_binomial_too_high():
+    """As the docstring says; Chao's is too low there."""
+    rng, shares = np.random.default_rng(2), 1 / np.arange(1, 41)
+    labels = [rng.choice(40, 200, p=shares / shares.sum()).tolist() for _ in range(10)]
+    mean = {by: np.mean([srt.count_unseen(one, by=by).value for one in labels]) for by in ("negative_binomial", "chao")}
+    assert mean["negative_binomial"] > 80 and mean["chao"] < 44

@@ -177,6 +177,13 @@ SETTINGS = {
     "count_regions layer": (lambda v: srt.count_regions(model_of(), PAIRS, steps=2, layer=v), lambda v: whole(v, 0, 3)),
     "count_regions model": (lambda v: srt.count_regions(v, PAIRS), never),
     "count_unseen level": (lambda v: srt.count_unseen([0, 0, 1], v), share),
+    "count_unseen by": (lambda v: srt.count_unseen([0, 0, 1], by=v), same("chao")),
+    "share_inside radii": (lambda v: srt.share_inside(v, 1.0), never),
+    "share_inside size": (
+        lambda v: srt.share_inside(RADII.assign(norm=("prompt", [1.0, 1.0])), v),
+        lambda v: real(v, 1e-9, 1e308),
+    ),
+    "share_inside bootstrap": (lambda v: srt.share_inside(RADII, 1.0, bootstrap=v), never),
     "effective_regions moved": (lambda v: srt.effective_regions(v), never),
     "region_labels moved": (lambda v: srt.region_labels(v), never),
     "continuation alphas": (lambda v: srt.continuation(model_of(), PAIRS, alphas=v, tokens=1), lambda v: _numbers(v)),
