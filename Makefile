@@ -17,7 +17,7 @@ INSTALLED := .venv/installed
 # Kernels draw no progress bars, notebooks are compared at the size they are stored at, and no test may need a hub. Two
 # processes of one thread each are faster than one of two: the models are small. Each loads SmolLM2 for itself (1.7 GB).
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 TEST_ENVIRONMENT := SRT_PROFILE=quick TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONHASHSEED=0 \
 	OMP_NUM_THREADS=1
 

@@ -15,6 +15,9 @@ from families import FAMILIES
 from srtoolkit.models.hub import snapshots
 from srtoolkit.models.packaged import is_cached
 
+#: Folders whose tests wait for other processes, one for minutes: they begin first, so that no worker waits for them.
+FIRST = ("notebooks", "browser", "reproduction")
+
 #: Folder -> the marker of every test in it.
 FOLDERS = {"browser": "browser", "notebooks": "notebook", "faults": "faults"}
 
@@ -31,9 +34,10 @@ def pytest_collection_modifyitems(config, items):
     chosen = set(config.getoption("--families").split(","))
     if unknown := chosen - set(FAMILIES):
         raise pytest.UsageError(f"--families={','.join(sorted(unknown))}: expected some of {', '.join(FAMILIES)}")
+    items.sort(key=lambda item: _room(item) not in FIRST)  # the order is kept otherwise
     left_out = [item for item in items if _family(item) in set(FAMILIES) - chosen]
     for item in items:
-        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        room = _room(item)
         if room in FOLDERS:
             item.add_marker(FOLDERS[room])
         for large in {"smollm2", "gemma"} & set(getattr(item, "fixturenames", ())):
@@ -41,6 +45,11 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _room(item):
+    """Folder of a test, or its file where it lies in none."""
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 def _family(item):
