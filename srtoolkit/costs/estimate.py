@@ -54,8 +54,8 @@ def estimate_cost(
         work: One or more calls. They run one after the other; each model is loaded once, by the first call that needs
             it.
         calibrate: Seconds to spend on measuring this machine, over all calls together; models of billions of parameters
-            take longer. With 0, nothing is measured: times are NaN, and
-            the patching method is the one that the configuration lets expect.
+            take longer. With 0, nothing is measured: times are NaN, and the patching method is the one that the
+            configuration lets expect.
         dtype: Number format of the models, as :func:`srtoolkit.load_model` takes it.
         device: Device of the models, as :func:`srtoolkit.load_model` takes it.
 
