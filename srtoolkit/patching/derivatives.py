@@ -29,24 +29,6 @@ from srtoolkit.validation import check_names
 DIFFERENTIABLE = ("resid", "final_norm", "logits")
 
 
-def directional(
-    model: Model,
-    context: Int[Tensor, "row pos"],
-    points: Float[Tensor, "row d_model"],
-    directions: Float[Tensor, "row d_model"],
-    *,
-    layer: int = 0,
-    reads: str = "logits",
-) -> tuple[Float[Tensor, "row width"], Float[Tensor, "row width"]]:
-    """Output at each point, and its derivative along one direction, in units of output per unit of activation.
-
-    Arguments and errors are those of :func:`directional_batches`, which holds fewer numbers at one time.
-    """
-    found = directional_batches(model, context, points, directions, layer=layer, reads=reads)
-    values, derivatives = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return values, derivatives
-
-
 def directional_batches(
     model: Model,
     context: Int[Tensor, "row pos"],
@@ -56,9 +38,9 @@ def directional_batches(
     layer: int = 0,
     reads: str = "logits",
 ) -> Iterator[tuple[Float[Tensor, "_row width"], Float[Tensor, "_row width"]]]:
-    """Outputs and derivatives as :func:`directional` gives them, some rows at a time and in order.
+    """Output at each point, and its derivative along one direction, in units of output per unit of activation.
 
-    Memory does not grow with the number of rows.
+    They come some rows at a time and in order, in float32 or wider. Memory does not grow with the number of rows.
 
     Args:
         model: From :func:`srtoolkit.load_model`; it must run here.

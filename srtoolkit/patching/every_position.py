@@ -16,7 +16,7 @@ from torch import Tensor
 
 from srtoolkit.models.model import Model
 from srtoolkit.patching.batches import PARALLEL_POINTS, in_batches, is_out_of_memory, named, tokens_that_fit
-from srtoolkit.patching.derivatives import both_ways, directional, run_hooked
+from srtoolkit.patching.derivatives import both_ways, directional_batches, run_hooked
 from srtoolkit.patching.methods import METHODS
 from srtoolkit.patching.methods.method import rows_for
 from srtoolkit.patching.passes import logits_at, stream, trace
@@ -103,10 +103,10 @@ class EveryPosition:
         if self.why_alone:
             for place, which in _by_position(position):
                 context = self._ids[: place + 1].expand(len(which), -1)
-                some = directional(
+                batches = directional_batches(
                     model, context, points[which], directions[which], layer=self._layer, reads=reads
                 )  # fmt: skip
-                found[which] = reduce(*some).double().cpu()
+                found[which] = torch.cat([reduce(*batch) for batch in batches]).double().cpu()
             return found
 
         def run(_: Tensor, rows: Tensor) -> Reads:

@@ -10,8 +10,8 @@ import torch
 
 import srtoolkit as srt
 from families import FAMILIES, tiny
-from hooks import hooked_everywhere
-from srtoolkit.patching.derivatives import directional, gradient
+from hooks import directional, hooked_everywhere
+from srtoolkit.patching.derivatives import gradient
 
 PAIRS = [("the cat sat", "the dog ran"), ("a", "b"), ("short", "rather longer"), ("the cow saw", "the hen hid")]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import srtoolkit as srt
-from srtoolkit.patching.derivatives import directional
+from hooks import directional
 
 PAIRS = [("the cat sat", "the dog ran"), ("a", "b"), ("short", "rather longer")]
 

@@ -12,9 +12,8 @@ import torch
 
 import srtoolkit as srt
 from families import BLOCKS, FAMILIES, VOCAB, WIDTH, tiny
-from hooks import hooked_everywhere
+from hooks import directional, hooked_everywhere
 from srtoolkit.measures.bisection import first_reach
-from srtoolkit.patching.derivatives import directional
 
 TEXTS = ["the cat sat", "a dog", "the cow saw"]
 LADDER = 4 * 2.0 ** torch.arange(-15, 1)

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from families import FAMILIES, VOCAB, WIDTH, tiny
-from hooks import hooked_everywhere
+from hooks import directional, hooked_everywhere
 from srtoolkit.patching import every_position
-from srtoolkit.patching.derivatives import directional
 from srtoolkit.patching.every_position import EveryPosition
 
 #: Families whose blocks do not see what a mask says, or whose positions are the model's own affair.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from srtoolkit.models.model import Model
+from srtoolkit.patching.derivatives import directional_batches
 
 #: Modules whose outputs a block adds to its stream, of families that do not call them self_attn and mlp.
 PARTS = {
@@ -111,3 +112,9 @@ def whole_prompts(model: Model, ids: Tensor, layer: int, points: Tensor) -> dict
         for handle in handles:
             handle.remove()
     return seen
+
+
+def directional(*arguments: Any, **settings: Any) -> tuple[Tensor, Tensor]:
+    """All outputs and derivatives of the library's ``directional_batches``."""
+    values, derivatives = zip(*directional_batches(*arguments, **settings), strict=True)
+    return torch.cat(values), torch.cat(derivatives)
