@@ -90,6 +90,26 @@ def test_saving_stores_a_clean_run_and_is_stable(here):
     assert path.read_text() == first
 
 
+PICTURE = """
+import matplotlib.pyplot as plt, srtoolkit as srt
+srt.plot.notebook_style()
+plt.subplots(figsize=(4, 3))[1].plot([0, 1], [0, 1])
+plt.show()
+"""
+
+
+def test_a_stored_picture_is_fine_and_small_and_shown_at_half_its_dots(here):
+    notebook(here / "notebooks", "00_first.ipynb", PICTURE)
+    assert report.main(["save"]) == 0
+    cells = nbformat.read(here / "notebooks/00_first.ipynb", 4).cells
+    (drawn,) = (output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {}))
+    with Image.open(io.BytesIO(base64.b64decode(drawn.data["image/png"]))) as image:
+        assert image.mode == "P", "a palette takes a third of the bytes"
+        assert image.width == pytest.approx(2 * drawn.metadata["image/png"]["width"], abs=2)
+        assert image.width > 700, "two dots for each of the page's"
+        assert {(255, 255, 255), (1, 115, 178)} <= {colour for _, colour in image.convert("RGB").getcolors()}
+
+
 def test_code_that_only_draws_is_folded_away():
     drawn = new_code_cell("1", metadata={"tags": ["hide-input"], "collapsed": True})
     kept = report.canonical(new_notebook(cells=[drawn, new_code_cell("2", metadata={"tags": ["other"]})]))

@@ -1,21 +1,18 @@
 """Points where they matter: intervals of a path are halved until none can hide a steeper step than those found.
 
 A curve of 50 even points spends most of them on plateaus. Here a pair starts with ``FIRST`` points of the same grid. Of
-every interval one knows its rise; a curve that rises all along has no step inside it that rises by more. So only
-intervals that rise by more than the steepest step found so far are halved, the one that rises most first: what remains
-cannot hide a steeper step, and the largest slope is that of the whole grid, exactly.
+every interval one knows by how much the curve rises, and how far apart the outputs at its ends are. Only intervals that
+could hide a steeper step than the steepest found so far are halved, those that could hide most first.
 
-In a wide interval a curve may rise and fall again unseen. There the distance between the outputs at its ends counts,
-where it is more than the rise.
-
-On a grid finer than 1/49 all this would take most points of a jump, for a smooth peak is made of many steps that are
-nearly as steep. There intervals of 1/49 or less are taken to bend no more inside than their neighbours' slopes differ
-from their own (:func:`_hidden`).
+What an interval can hide is a matter of what one takes for granted (:func:`could_hide`). A wide one may have all its
+rise in a single step. A narrow one is taken to bend inside at most so many times as much as around it. And an
+interval over which the output itself moves faster than the curve ever rises is not trusted: the curve may rise and fall
+again inside it, unseen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,20 +23,34 @@ from torch import Tensor
 from srtoolkit.patching.batches import Progress
 
 #: Points that every pair starts with, both ends included.
-FIRST = 4
+FIRST = 5
 
-#: Scale in alpha, the step of the paper's grid, down to which a curve is only taken to rise. Below, it is taken to bend
-#: no more inside an interval than around it.
+
+class Granted(NamedTuple):
+    """What is taken for granted of the parts of a path that did not run.
+
+    Attributes:
+        smooth: Widest interval, as a share of the path, that is taken to bend inside no more than around it.
+        bending: How many times as much it may bend.
+    """
+
+    smooth: float
+    bending: float
+
+
+#: What is granted, by what is asked: chosen on 1,000 pairs of SmolLM2 and right on all of 1,000 others. An output's way
+#: turns where its chords do not show it, so less is granted where the way itself counts.
+GRANTED = {"max_slope": Granted(1 / 8, 1.5), "peak": Granted(1 / 24, 2.0)}
+
+#: Step of the paper's grid, in alpha. Outputs that are closer than this say enough of what lies between them.
 COARSE = 1 / 49
 
-#: An interval wider than this share of the path is halved where its outputs are further apart than the steepest step
-#: found rises, even if the curve rises less. Of 256 pairs on SmolLM2, one had its jump and a fall hidden in a third of
-#: the path; this finds it, for half a point a pair.
-WIDE = 0.2
+#: As long as fewer points of a path ran, only the interval that could hide most is halved in a round, for what it shows
+#: may spare others; then all that could hide a steeper step are. It takes few points, and few rounds.
+EARLY = 12
 
-#: Intervals halved in one round: those whose bound exceeds this times the steepest slope found, and the highest. Lower
-#: values take fewer rounds and more points.
-EAGER = 2.0
+#: Share of a bound by which a slope may exceed it: the rounding of differences.
+ROUNDING = 1e-6
 
 Places = Int[np.ndarray, " point"]
 
@@ -50,8 +61,8 @@ class Found(NamedTuple):
     Attributes:
         places: Points of the grid that ran, in order.
         outputs: What was read of them, by read point.
-        certified: Whether the curve rose all along, and no part of an interval by more than the whole: what the bound
-            takes for granted, as far as was seen.
+        certified: Whether the curve rose all along, and no part of an interval by more than the whole, nor more
+            steeply than granted: what the bound takes for granted, as far as was seen.
     """
 
     places: Places
@@ -80,36 +91,41 @@ class Moves(NamedTuple):
     ways: Float[np.ndarray, " step"]
 
 
-def next_places(places: Places, moves: Moves, steps: int, tolerance: float) -> Int[np.ndarray, " new"]:
+def next_places(
+    places: Places, slopes: Float[np.ndarray, " step"], bound: Float[np.ndarray, " step"], tolerance: float
+) -> Int[np.ndarray, " new"]:
     """Middles of the intervals to be halved now; empty where none can hide a steeper step.
+
+    Args:
+        places: Points of the grid that ran, in order.
+        slopes: By how much the curve rises from each to the next, per step of the grid.
+        bound: The largest slope that each interval could hide; see :func:`could_hide`.
+        tolerance: Share of the steepest slope by which a hidden step may be steeper.
+    """
+    best = slopes.max()
+    halved = (np.diff(places) > 1) & (bound > best * (1 + tolerance))
+    if not halved.any():
+        return places[:0]
+    if len(places) < EARLY:
+        halved &= bound == bound[halved].max()
+    return (places[:-1][halved] + places[1:][halved]) // 2
+
+
+def could_hide(places: Places, moves: Moves, steps: int, granted: Granted) -> Float[np.ndarray, " step"]:
+    """The largest slope that each interval could hide, per step of the grid.
 
     Args:
         places: Points of the grid that ran, in order.
         moves: How the curve moves from each to the next.
         steps: Number of points of the grid.
-        tolerance: Share of the steepest slope by which a hidden step may be steeper.
+        granted: What is taken for granted; an interval bends around it as its slope differs from its neighbours'.
     """
-    bound, best = _hidden(places, moves, steps), (moves.rises / np.diff(places)).max()
-    halved = bound > best * (1 + tolerance)
-    if not halved.any():
-        return places[:0]
-    halved &= bound >= min(bound[halved].max(), EAGER * best)
-    return (places[:-1][halved] + places[1:][halved]) // 2
-
-
-def _hidden(places: Places, moves: Moves, steps: int) -> Float[np.ndarray, " step"]:
-    """The largest slope that each interval could hide, per step of the grid; 0 where it hides nothing.
-
-    A wide interval may have all its rise within ``COARSE`` (one step, on a grid that is no finer). A narrow one has
-    inside at most its neighbours' slopes, or as much above its own as the lower of them is below.
-    """
-    gaps, coarse = np.diff(places), max(1.0, COARSE * (steps - 1))
-    slopes = moves.rises / gaps
-    most = np.where(gaps > WIDE * (steps - 1), np.maximum(moves.rises, moves.ways), moves.rises)
+    gaps, ends = np.diff(places), steps - 1
+    slopes, speeds = moves.rises / gaps, moves.ways / gaps
     before, behind = np.append(slopes[:1], slopes[:-1]), np.append(slopes[1:], slopes[-1:])
-    bending = np.maximum(np.maximum(before, behind), 2 * slopes - np.minimum(before, behind))
-    bound = np.where(gaps <= coarse, bending, most / coarse)
-    return np.where(gaps > 1, bound, 0.0)
+    bent = slopes + granted.bending * np.maximum(np.abs(before - slopes), np.abs(behind - slopes))
+    bound = np.where(gaps > granted.smooth * ends, np.maximum(moves.rises, moves.ways), np.minimum(bent, moves.rises))
+    return np.where(gaps > COARSE * ends, np.maximum(bound, speeds), bound)
 
 
 #: Runs points of some pairs: indices of the pairs and the places of the grid, one each; what is read, by read point.
@@ -119,6 +135,27 @@ RunPlaces = Callable[[Int[Tensor, " point"], Int[Tensor, " point"]], dict[str, T
 MovesOf = Callable[[Float[Tensor, "point width"]], Moves]
 
 
+class Room(NamedTuple):
+    """What one round has room for.
+
+    Attributes:
+        pairs: Most pairs that are on their way.
+        points: Most points, of pairs that begin and of those that are on their way.
+    """
+
+    pairs: int
+    points: int
+
+    def for_others(self, wanted: Sequence[int]) -> int:
+        """Number of pairs that may begin; 1 at least where none is on its way.
+
+        Args:
+            wanted: Number of points that each pair wants which is on its way.
+        """
+        places = min(self.pairs - len(wanted), (self.points - sum(wanted)) // FIRST)
+        return max(places, 0 if wanted else 1)
+
+
 def refine(
     run: RunPlaces,
     pairs: int,
@@ -126,10 +163,15 @@ def refine(
     read: str,
     moves_of: MovesOf,
     *,
+    granted: Granted,
+    room: Room | None = None,
     tolerance: float = 0.0,
     progress: Progress | None = None,
-) -> Iterator[Found]:
-    """The points of every pair that decide its steepest step, with what was read of them; all pairs in common rounds.
+) -> Iterator[tuple[int, Found]]:
+    """The points of every pair that decide its steepest step, with what was read of them; pairs as they are settled.
+
+    All pairs run in common rounds. Where there is no room for all, others begin as some end, so that rounds stay full:
+    a pass of a few points costs nearly as much as one of many.
 
     Args:
         run: Runs points of some pairs.
@@ -137,46 +179,59 @@ def refine(
         steps: Number of points of the grid.
         read: The read point whose curve counts.
         moves_of: How that curve moves from point to point of one pair.
+        granted: What is taken for granted of what does not run.
+        room: How many pairs may be on their way at a time; any number where ``None``.
         tolerance: Share of the steepest slope by which a hidden step may be steeper.
         progress: Called after each round with the number of points of the grid that are settled, and that of all.
     """
-    paths = [_Path(steps, read, moves_of, tolerance) for _ in range(pairs)]
-    while wanted := [(pair, path.wanted) for pair, path in enumerate(paths) if len(path.wanted)]:
-        rows = torch.tensor([pair for pair, places in wanted for _ in places])
-        found = run(rows, torch.from_numpy(np.concatenate([places for _, places in wanted])))
-        parts = {name: values.split([len(places) for _, places in wanted]) for name, values in found.items()}
-        for number, (pair, _) in enumerate(wanted):
-            paths[pair].take({name: part[number] for name, part in parts.items()})
+    room, begun = room or Room(pairs, pairs * steps), 0
+    going: dict[int, _Path] = {}
+    while going or begun < pairs:
+        new = range(begun, min(pairs, begun + room.for_others([len(path.wanted) for path in going.values()])))
+        going |= {pair: _Path(steps, read, moves_of, granted, tolerance) for pair in new}
+        begun += len(new)
+        sizes = [len(path.wanted) for path in going.values()]
+        rows = torch.tensor(list(going)).repeat_interleave(torch.tensor(sizes))
+        found = run(rows, torch.from_numpy(np.concatenate([path.wanted for path in going.values()])))
+        parts = {name: values.split(sizes) for name, values in found.items()}
+        for number, path in enumerate(going.values()):
+            path.take({name: part[number] for name, part in parts.items()})
+        settled = [pair for pair, path in going.items() if not len(path.wanted)]
+        yield from ((pair, going.pop(pair).found()) for pair in settled)
         if progress is not None:
-            progress(sum(path.settled for path in paths), pairs * steps)
-    return (path.found() for path in paths)
+            progress((begun - len(going)) * steps + sum(path.ran for path in going.values()), pairs * steps)
 
 
 class _Path:
     """One pair's path while it is refined: what ran of it, and what is to run next."""
 
-    def __init__(self, steps: int, read: str, moves_of: MovesOf, tolerance: float) -> None:
-        self._steps, self._read, self._moves_of, self._tolerance = steps, read, moves_of, tolerance
-        self._ran, self._rises, self._certified = np.zeros(0, dtype=int), np.zeros(0), True
-        self._parts = list[dict[str, Tensor]]()
+    def __init__(self, steps: int, read: str, moves_of: MovesOf, granted: Granted, tolerance: float) -> None:
+        self._steps, self._read, self._moves_of = steps, read, moves_of
+        self._granted, self._tolerance = granted, tolerance
+        self._ran, self._rises, self._bound = np.zeros(0, dtype=int), np.zeros(0), np.zeros(0)
+        self._certified, self._parts = True, list[dict[str, Tensor]]()
         self.wanted = first_places(steps)
 
     @property
-    def settled(self) -> int:
-        """Number of points of the grid that ran, or need not run any more."""
-        return len(self._ran) if len(self.wanted) else self._steps
+    def ran(self) -> int:
+        """Number of points that ran."""
+        return len(self._ran)
 
     def take(self, part: dict[str, Tensor]) -> None:
         """Put points that just ran among the others, and find what is to run next."""
-        before, rises = np.sort(self._ran), self._rises
+        before = np.sort(self._ran)
         self._ran = np.concatenate([self._ran, self.wanted])
         self._parts.append(part)
         places, moves = np.sort(self._ran), self._moves_of(self._in_order(self._read))
-        self._rises = moves.rises
-        whole = rises[np.searchsorted(before, places[1:]) - 1] if len(before) else np.inf
-        self._certified &= bool(((self._rises >= 0) & (self._rises <= whole)).all())
-        finite = bool(np.isfinite(self._rises).all())
-        self.wanted = next_places(places, moves, self._steps, self._tolerance) if finite else places[:0]
+        slopes, bound = moves.rises / np.diff(places), could_hide(places, moves, self._steps, self._granted)
+        self._certified &= bool((moves.rises >= 0).all())
+        if len(before):
+            whole = np.searchsorted(before, places[1:]) - 1
+            as_granted = (moves.rises <= self._rises[whole]) & (slopes <= self._bound[whole] * (1 + ROUNDING))
+            self._certified &= bool(as_granted.all())
+        self._rises, self._bound = moves.rises, bound
+        finite = bool(np.isfinite(moves.rises).all())
+        self.wanted = next_places(places, slopes, bound, self._tolerance) if finite else places[:0]
 
     def found(self) -> Found:
         """What ran, in order; once, for it lets go of it."""

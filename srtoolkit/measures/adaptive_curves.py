@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from srtoolkit.measures import distances
-from srtoolkit.measures.adaptive import EAGER, Moves, refine
+from srtoolkit.measures.adaptive import GRANTED, Moves, Room, refine
 from srtoolkit.measures.along_path import PointTable
 from srtoolkit.measures.read_points import vectors
 from srtoolkit.measures.walk import Batch, Walk, pairs_that_fit
@@ -19,10 +19,13 @@ from srtoolkit.patching.rounds import Rounds, contexts_that_fit
 from srtoolkit.validation import check_names, check_number
 
 #: What adaptive points can be placed for.
-CERTIFIED = ("max_slope", "peak")
+CERTIFIED = tuple(GRANTED)
 
 #: Points of one path whose log-probabilities are allowed for, of longer paths: about what the longest take.
 USUALLY = 64
+
+#: Bytes of the points of one batch's paths, of which all are made before any runs.
+POINT_BYTES = 256 * 2**20
 
 
 class Rule(NamedTuple):
@@ -64,22 +67,30 @@ def check_rule(where: str, certify: str, tolerance: float, reads: tuple[str, ...
     return Rule(certify, of, tolerance)
 
 
-def pairs_at_once(walk: Walk, rule: Rule | None, with_logprobs: bool) -> int:
+def pairs_at_once(walk: Walk, rule: Rule | None, with_logprobs: bool, with_own: bool = False) -> int:
     """Number of pairs in one batch, so that what is held of their points fits in memory.
+
+    Adaptive points hold the outputs of those pairs only that are in the rounds, so a batch of them may be larger.
 
     Args:
         walk: The paths that are measured.
         rule: What adaptive points are placed for; ``None`` for even ones.
         with_logprobs: Whether log-probabilities are held at all.
+        with_own: Whether each prompt B's own outputs are held with them.
     """
     steps = len(walk.alphas)
     if rule is None:
         return pairs_that_fit(walk.model, steps, with_logprobs=with_logprobs)
-    longest = max(len(tokens) for tokens in walk.pairs.tokens_a)
-    fitting = contexts_that_fit(walk.model, longest, 2 * int(EAGER))
-    if not with_logprobs:
-        return fitting
-    return min(fitting, pairs_that_fit(walk.model, min(steps, USUALLY), with_logprobs=True))
+    if with_logprobs and with_own:
+        return _room(walk.model, max(map(len, walk.pairs.tokens_a)), steps, with_logprobs).pairs
+    return max(1, POINT_BYTES // (steps * walk.a[0].nbytes))
+
+
+def _room(model: Model, length: int, steps: int, with_logprobs: bool) -> Room:
+    """What one round has room for: points of one pass, and the prefixes and outputs of the pairs on their way."""
+    points = contexts_that_fit(model, length)
+    held = pairs_that_fit(model, min(steps, USUALLY), with_logprobs=True) if with_logprobs else points
+    return Room(max(1, min(points // 2, held)), points)
 
 
 def run_adaptive(
@@ -113,11 +124,12 @@ def run_adaptive(
     table["evaluated"] = torch.zeros(pairs, steps, dtype=torch.bool)
     table["certified"] = torch.zeros(pairs, dtype=torch.bool)
 
-    read = "logprobs" if rule.of == "logits" else rule.of
     settled = refine(
-        run, pairs, steps, read, functools.partial(_moves, rule=rule), tolerance=rule.tolerance, progress=batch.progress
-    )
-    for pair, of_pair in enumerate(settled):
+        run, pairs, steps, "logprobs" if rule.of == "logits" else rule.of, functools.partial(_moves, rule=rule),
+        granted=GRANTED[rule.certify], tolerance=rule.tolerance, progress=batch.progress,
+        room=_room(model, batch.context.shape[1], steps, "logits" in reads),
+    )  # fmt: skip
+    for pair, of_pair in settled:
         ran = torch.from_numpy(of_pair.places)
         order = torch.tensor([0, len(ran) - 1, *range(1, len(ran) - 1)])
         found = {name: values[order.to(values.device)] for name, values in of_pair.outputs.items()}

@@ -24,17 +24,19 @@ class Prefixes:
     """Keys and values of the prefixes of some contexts, held while batches of points need them.
 
     Consecutive batches mostly need the same contexts, so what the last batch had is kept and the rest is dropped: the
-    memory is that of one batch's prefixes, and each is computed once however many points its context has.
+    memory is that of one batch's prefixes, and each is computed once however many points its context has. Where batches
+    come back to contexts, some of the rest can be kept.
 
     Args:
         model: The model that computes the keys and values.
         context: Token ids of the contexts, two or more each; contexts that differ in the last token alone share a
             prefix.
         tokens_at_once: Most tokens in one forward pass.
+        keep: Number of prefixes that are held though a batch does without some of them.
     """
 
-    def __init__(self, model: Model, context: Int[Tensor, "context pos"], tokens_at_once: int) -> None:
-        self._model = model
+    def __init__(self, model: Model, context: Int[Tensor, "context pos"], tokens_at_once: int, keep: int = 0) -> None:
+        self._model, self._keep = model, keep
         self._unique, self._number = torch.unique(context[:, :-1], dim=0, return_inverse=True)
         self._at_once = max(1, tokens_at_once // self._unique.shape[1])
         self._held: list[int] = []
@@ -51,16 +53,19 @@ class Prefixes:
         """
         numbers = self._number[contexts].tolist()
         self._hold(list(dict.fromkeys(numbers)))
-        rows = torch.tensor([self._held.index(number) for number in numbers])
+        places = {number: place for place, number in enumerate(self._held)}
+        rows = torch.tensor([places[number] for number in numbers])
         return Cache(layers=[_SharedPrefix(_rows(keys, rows), _rows(values, rows)) for keys, values in self._blocks])
 
     def _hold(self, wanted: list[int]) -> None:
-        """Keep the wanted ones of those held, drop the others and compute what is missing."""
-        if wanted == self._held:
+        """Compute what is missing; of what is held keep the wanted ones, and of the others as many as may be."""
+        missing = [number for number in wanted if number not in self._held]
+        others = [number for number in self._held if number not in wanted]
+        dropped = set(others[: max(0, len(others) - max(0, self._keep - len(wanted)))])
+        if not missing and not dropped:
             return
-        kept = [number for number in self._held if number in wanted]
-        keep = torch.tensor([self._held.index(number) for number in kept], dtype=torch.long)
-        missing = [number for number in wanted if number not in kept]
+        keep = torch.tensor([place for place, number in enumerate(self._held) if number not in dropped]).long()
+        kept = [number for number in self._held if number not in dropped]
         parts = [[(keys[keep], values[keep]) for keys, values in self._blocks]] if kept else []
         self._blocks = []
         for start in range(0, len(missing), self._at_once):

@@ -64,7 +64,7 @@ class Rounds:
                     check_named(model, self.method, self._context, 1, self._readout)
                 way.check(model, length, 1, self._readout)
             self._context = self._context[:, -way.tokens_needed(length, layer, model.n_layers) :]
-            self._run = way.start(model, self._context, behind)
+            self._run = way.start(model, self._context, behind, contexts_that_fit(model, length))
 
     def __call__(self, rows: Int[Tensor, " point"], points: Float[Tensor, "point d_model"]) -> Reads:
         """What is read of some points, ``[point, width]`` each, in float32 or wider.
@@ -98,7 +98,7 @@ class Rounds:
         return {name: values[:, 0].to(model.device) for name, values in found.items()}
 
 
-def contexts_that_fit(model: Model, length: int, each: int) -> int:
+def contexts_that_fit(model: Model, length: int, each: int = 1) -> int:
     """Number of contexts of one :class:`Rounds`, so that a round is one pass, and its prefixes stay.
 
     Args:

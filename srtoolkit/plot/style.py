@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.container import ErrorbarContainer
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator, StrMethodFormatter
@@ -51,6 +53,9 @@ AXIS_LABELS = {
     "winding": "length of the output's path / distance of its ends",
 }
 
+#: Contrast of a text with its ground that WCAG 2 asks for; the luminance with which black and white contrast equally.
+CONTRAST, MIDDLE = 4.5, 0.179
+
 #: What tells the names at the ends of lines from other texts.
 _END = "_name of a line"
 
@@ -89,15 +94,16 @@ def shades(count: int) -> list[tuple[float, float, float]]:
 def notebook_style(dpi: int = 200) -> None:
     """Pictures of a notebook: sharp on any screen, text readable at its width, colours for the colour-blind, too.
 
-    It sets matplotlib's defaults for the rest of the session, and changes nothing that a picture says.
+    It sets matplotlib's defaults for the rest of the session, and changes nothing that a picture says. In a notebook
+    two dots stand for one of the page, as on a screen of high density, so pictures are as large as with half the dots.
 
     Args:
-        dpi: Dots an inch; matplotlib's own default is 100.
+        dpi: Dots an inch, of pictures in a notebook and of files.
     """
     mpl.rcParams.update(
         {
-            "figure.dpi": check_whole(dpi, "dpi", 50, 600),
-            "savefig.dpi": "figure",
+            "figure.dpi": check_whole(dpi, "dpi", 50, 600) / 2,
+            "savefig.dpi": dpi,
             "font.size": 10,
             "axes.titlesize": 11,
             "axes.titlelocation": "left",
@@ -107,6 +113,37 @@ def notebook_style(dpi: int = 200) -> None:
             "legend.frameon": False,
         }
     )
+    if "ipykernel" in sys.modules:  # in a kernel, which brings what draws in it
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
+
+
+def legible(color: Any, ground: Any = "w") -> tuple[float, float, float]:
+    """The nearest colour in which a text can be read: mixed with black, or on dark ground with white.
+
+    Args:
+        color: As matplotlib takes it.
+        ground: What the text stands on.
+    """
+    own, end = np.array(to_rgb(color)), np.zeros(3) if luminance(ground) > MIDDLE else np.ones(3)
+    for share in np.linspace(0, 1, 51):
+        light, dark = sorted((luminance(own + share * (end - own)), luminance(ground)), reverse=True)
+        if (light + 0.05) / (dark + 0.05) >= CONTRAST:
+            break
+    red, green, blue = own + share * (end - own)
+    return float(red), float(green), float(blue)
+
+
+def luminance(color: Any) -> float:
+    """Relative luminance of a colour, from 0 (black) to 1 (white); WCAG 2.
+
+    Args:
+        color: As matplotlib takes it.
+    """
+    parts = np.array(to_rgb(color))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def scale_above_one(ax: Axes) -> Axes:
@@ -190,7 +227,7 @@ def label_ends(ax: Axes, ends: Mapping[str, tuple[float, Any]]) -> None:
     places = spread_out([heights[name] for name in ordered], max(LABEL_ROOM, needed))
     for name, place in zip(ordered, places, strict=True):
         beside: dict[str, Any] = {"transform": ax.transAxes, "va": "center", "fontsize": "small", "label": _END}
-        ax.text(1.015, place, name, color=ends[name][1], **beside)
+        ax.text(1.015, place, name, color=legible(ends[name][1], ax.get_figure(root=True).get_facecolor()), **beside)
 
 
 def font_size_in_pixels(ax: Axes) -> float:

@@ -89,6 +89,21 @@ def test_rows_look_back_on_their_own_context_whatever_came_before(model):
 
 
 @torch.no_grad()
+def test_a_prefix_to_which_batches_come_back_is_computed_once_where_it_is_kept(model, tokens_seen):
+    ids = prompts(4, 9)
+    every = keys_and_values(model, ids[:, :-1])
+    for keep, expected in ((0, 8), (3, 6), (4, 4)):
+        tokens_seen[0] = 0
+        prefixes = Prefixes(model, ids, tokens_at_once=64, keep=keep)
+        for rows in ([0, 1], [2, 3], [1, 0], [2, 3, 0]):
+            cache = prefixes.of(torch.tensor(rows))
+            for layer, (keys, values) in zip(cache.layers, every, strict=True):
+                torch.testing.assert_close(layer.keys, keys[rows])
+                torch.testing.assert_close(layer.values, values[rows])
+        assert tokens_seen[0] == 8 * expected
+
+
+@torch.no_grad()
 def test_a_model_that_keeps_other_things_is_unsupported():
     with pytest.raises(Unsupported, match="LinearAttentionLayer"):
         keys_and_values(tiny("mamba"), prompts(1, 5))

@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 
 import srtoolkit as srt
+from srtoolkit.plot.style import label_ends, legible, luminance
 
 mpl.use("agg")
 ALPHAS = np.linspace(0, 1, 11)
@@ -134,3 +135,23 @@ def test_what_is_no_colour_is_refused(curves, ax):
     ):
         with pytest.raises(ValueError, match=message):
             srt.plot.median_curve(both, ax=ax, **given)
+
+
+def contrast(first, second):
+    """By WCAG 2, with the luminances that its page gives for the primaries."""
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_names_at_the_ends_of_lines_can_be_read_and_keep_their_hue():
+    assert contrast("k", "w") == pytest.approx(21) and luminance("#ff0000") == pytest.approx(0.2126)
+    for ground in ("w", "#111111"):
+        for color in (*srt.plot.PALETTE, "k", "w", "0.5"):
+            assert contrast(legible(color, ground), ground) >= 4.5
+    assert legible(srt.plot.PALETTE[0]) == pytest.approx(srt.plot.PALETTE[0]), "blue can be read as it is"
+    red, green, blue = legible(srt.plot.PALETTE[1])
+    assert red > green > blue, "orange stays orange"
+    _, ax = plt.subplots()
+    label_ends(ax, {"one": (0.5, srt.plot.PALETTE[1])})
+    assert contrast(ax.texts[0].get_color(), "w") >= 4.5
+    plt.close("all")

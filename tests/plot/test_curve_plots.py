@@ -111,10 +111,13 @@ def test_ordered_curves_have_bands_at_the_ends_only(curves, ax):
     assert len(ax.collections) == 2 and len({line.get_color() for line in ax.lines[:3]}) == 3
 
 
-def test_notebook_style_sets_resolution_and_colours():
+def test_notebook_style_sets_resolution_and_colours(tmp_path):
     with mpl.rc_context():
         srt.plot.notebook_style()
-        assert plt.figure().get_dpi() == 200
+        figure = plt.figure(figsize=(3, 2))
+        assert figure.get_dpi() == 100, "as large on a page as matplotlib draws by itself"
+        figure.savefig(tmp_path / "figure.png")
+        assert plt.imread(tmp_path / "figure.png").shape[:2] == (400, 600)
         drawn = [line.get_color() for line in plt.plot(np.eye(3))]
         assert drawn == list(sns.color_palette("colorblind"))[:3]
     plt.close("all")

@@ -23,7 +23,7 @@ class Full(Method):
         """Number of points whose whole prompts fit in memory together."""
         return min(tokens_that_fit(model) // length, model.memory_budget // (bytes_per_token(model, readout) * length))
 
-    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
+    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int, keep: int = 0) -> Run:
         """What runs one batch; batches share nothing."""
         return functools.partial(_run, model)
 

@@ -42,7 +42,7 @@ class Joint(SideBySide):
         fitting = min(tokens_that_fit(model), model.memory_budget // bytes_per_token(model, readout))
         return fitting // (past + row * each) * row or (fitting - past) // each
 
-    def start_together(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
+    def start_together(self, model: Model, context: Int[Tensor, "context pos"], behind: int, keep: int = 0) -> Run:
         """What runs one batch; batches share nothing."""
         return functools.partial(prefix_and_points, model)
 

@@ -146,13 +146,14 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
+    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int, keep: int = 0) -> Run:
         """A function that runs the batches of one call; it may keep what consecutive batches share.
 
         Args:
             model: From :func:`srtoolkit.load_model`.
             context: Token ids of all contexts of the call.
             behind: Number of tokens behind the patched one.
+            keep: Number of contexts to which batches come back, so that what is kept of them stays.
         """
 
     @abstractmethod

@@ -35,11 +35,11 @@ class Parallel(SideBySide):
         rows = budget // (row * token + 2 * past * key // sequences)
         return min(tokens_that_fit(model) // (1 + readout.behind), rows * row or budget // token)
 
-    def start_together(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
+    def start_together(self, model: Model, context: Int[Tensor, "context pos"], behind: int, keep: int = 0) -> Run:
         """What runs one batch; consecutive batches share prefixes, where there are tokens before the patched one."""
         if context.shape[1] == 1 + behind:
             return functools.partial(prefix_and_points, model)
-        prefixes = Prefixes(model, context[:, : context.shape[1] - behind], tokens_that_fit(model))
+        prefixes = Prefixes(model, context[:, : context.shape[1] - behind], tokens_that_fit(model), keep)
         return lambda batch: _points_behind(model, batch, prefixes.of(batch.rows))
 
     def passes(self, n_layers: int, contexts: int, length: int, points: int, layer: int, *, logits: bool) -> list[Pass]:

@@ -37,7 +37,7 @@ class Prefix(Method):
         each = tokens * bytes_per_token(model, readout) + length * bytes_per_key(model)
         return min(tokens_that_fit(model) // tokens, model.memory_budget // each)
 
-    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
+    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int, keep: int = 0) -> Run:
         """What runs one batch; batches share nothing."""
         return functools.partial(each_alone, model)
 

@@ -38,15 +38,15 @@ class SideBySide(Method):
         return 1 if layer == n_layers - 1 else length
 
     @abstractmethod
-    def start_together(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
+    def start_together(self, model: Model, context: Int[Tensor, "context pos"], behind: int, keep: int = 0) -> Run:
         """A function that runs the batches of one call, for points whose outputs stay finite."""
 
-    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int) -> Run:
+    def start(self, model: Model, context: Int[Tensor, "context pos"], behind: int, keep: int = 0) -> Run:
         """A function that runs the batches of one call; where a point overflows, its sequence's points run one by one.
 
         Otherwise it would spoil the others: what attention masks out counts 0 times, and 0 times infinity is NaN.
         """
-        together = self.start_together(model, context, behind)
+        together = self.start_together(model, context, behind, keep)
 
         def run(batch: Batch) -> Reads:
             reads = tuple(dict.fromkeys((*batch.readout.reads, "resid")))
