@@ -12,6 +12,7 @@ from .analysis.estimates import (
     correlation,
     interquartile_range,
     median,
+    null_range,
     ratio,
     trend,
 )
@@ -159,6 +160,7 @@ __all__ = [
     "noise_floor",
     "noise_growth",
     "null_model",
+    "null_range",
     "null_structure",
     "null_threshold",
     "output_spread",

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from srtoolkit.analysis.bootstrap import USUAL, Bootstrap, takes_bootstrap
-from srtoolkit.analysis.estimates import Estimate, resampled_medians, with_interval
+from srtoolkit.analysis.estimates import Estimate, null_range, resampled_medians, with_interval
 from srtoolkit.validation import listed
 
 
@@ -101,8 +101,7 @@ def null_structure(nulls: Sequence[xr.Dataset], of: str = "peak", *, bootstrap: 
         decompose(one, [*several[:at], *several[at + 1 :]], of, bootstrap=bootstrap).structure
         for at, one in enumerate(several)
     ]
-    value, low, high = np.array(each).T
-    return Estimate(float(value.mean()), float(low.min()), float(high.max()))
+    return null_range(each)
 
 
 def over_seeds(results: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:

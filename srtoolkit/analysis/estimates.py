@@ -52,6 +52,25 @@ class Estimate(NamedTuple):
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if spec else str(self)
 
 
+def null_range(estimates: Sequence[Estimate]) -> Estimate:
+    """The same statistic of several nulls as one: its mean over them, and the range of all their intervals.
+
+    What to give a verdict as ``null=`` where nulls differ in a seed. The range grows with the number of nulls, and has
+    no coverage: what lies beyond it lies beyond each null's interval.
+
+    Args:
+        estimates: Of null models that differ in their seed, one each.
+
+    Raises:
+        ValueError: There is none, or one is no estimate.
+    """
+    given = listed(estimates) or []
+    if not given or not all(isinstance(one, Estimate) for one in given):
+        raise ValueError(f"estimates={str(estimates)[:100]!r}: expected an Estimate of each null, in a list.")
+    value, low, high = np.array(given).T
+    return Estimate(float(value.mean()), float(low.min()), float(high.max()))
+
+
 @takes_bootstrap(quantity="of")
 def ratio(
     later: xr.Dataset,

@@ -8,6 +8,7 @@ import pytest
 from slopes import sharp
 from srtoolkit.analysis.bootstrap import Bootstrap
 from srtoolkit.analysis.decomposition import decompose, null_structure
+from srtoolkit.analysis.estimates import Estimate, null_range
 
 
 def result(values):
@@ -64,6 +65,13 @@ def test_nulls_have_no_structure_over_each_other_but_for_chance():
     assert (found.low, found.high) == (min(one.low for one in each), max(one.high for one in each))
     with pytest.raises(ValueError, match="two null models or more, got 1"):
         null_structure(nulls[:1], "max_slope")
+
+
+def test_estimates_of_several_nulls_have_their_mean_and_the_range_of_their_intervals():
+    found = null_range([Estimate(1.0, 0.9, 1.2), Estimate(1.3, 1.1, 1.6), Estimate(1.0, 0.8, 1.1)])
+    assert found == pytest.approx((1.1, 0.8, 1.6)) and isinstance(found, Estimate)
+    with pytest.raises(ValueError, match="expected an Estimate of each null"):
+        null_range([])
 
 
 def test_other_pairs_and_no_nulls_are_refused():

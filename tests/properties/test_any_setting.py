@@ -487,6 +487,7 @@ SETTINGS = {
     "decompose trained": (lambda v: srt.decompose(v, SHARP, "max_slope"), never),
     "decompose nulls": (lambda v: srt.decompose(SHARP, v, "max_slope"), never),
     "null_structure nulls": (lambda v: srt.null_structure(v, "max_slope"), never),
+    "null_range estimates": (srt.null_range, never),
     "null_structure of": (lambda v: srt.null_structure([SHARP, SHARP], v), never),
     "decompose baseline": (lambda v: srt.decompose(SHARP, SHARP, "max_slope", baseline=v), lambda v: v is None),
     "structure_trend series": (lambda v: srt.structure_trend(v, "max_slope"), never),
