@@ -212,7 +212,7 @@ def test_another_context_has_other_predictions(notebook, canvas):
 
 def test_typed_prompts_and_a_dragged_layer_are_measured(notebook, canvas):
     alt = notebook.value("panel.alt")
-    notebook.type("prompt B", "the king of", delay=15)
+    notebook.edit("prompt B", "the king of")
     expect(notebook.page.locator("[data-srt=token]").filter(has_text="king")).to_have_count(1)
     notebook.settle()
     assert notebook.value("panel.result.text.values.tolist()")[1] == "the king of"
@@ -228,18 +228,18 @@ def test_typed_prompts_and_a_dragged_layer_are_measured(notebook, canvas):
 
 def test_an_error_is_shown_in_place_and_the_panel_goes_on(notebook, canvas):
     kept, alt = pixel(notebook, canvas, 2, 2), notebook.value("panel.alt")
-    notebook.type("prompt C", "")
+    notebook.edit("prompt C", "")
     expect(notebook.error()).to_contain_text("prompt C: an empty prompt")
     assert notebook.error().locator("details").get_attribute("open") is None
     assert (pixel(notebook, canvas, 2, 2), notebook.value("panel.alt")) == (kept, alt)
-    notebook.type("prompt C", "A bird flew over the")
+    notebook.edit("prompt C", "A bird flew over the")
     notebook.settle()
     expect(notebook.error()).to_have_count(0)
     assert notebook.value("panel.result.text.values.tolist()")[2] == "A bird flew over the"
 
 
 def test_odd_text_is_text(notebook, canvas):
-    notebook.type("prompt A", f"{ODD}\n and the")
+    notebook.edit("prompt A", f"{ODD}\n and the")
     notebook.settle()
     assert notebook.value("panel.error is None")
     assert notebook.value("panel.result.text.values.tolist()")[0] == f"{ODD}\n and the"
@@ -248,7 +248,7 @@ def test_odd_text_is_text(notebook, canvas):
     assert "<b id=boo>" in label
     hover(notebook, canvas, 5, 5)
     assert sorted(tokens_shown(notebook)) == sorted(tokens_known(notebook, 5, 5)[0])
-    notebook.type("prompt A", "He opened the door and went into the")
+    notebook.edit("prompt A", "He opened the door and went into the")
     notebook.settle()
 
 
@@ -257,7 +257,7 @@ def test_cancel_keeps_the_picture(notebook, canvas):
     notebook.kernel("import threading; from srtoolkit.panels.slice import explored; gate = threading.Event()")
     notebook.kernel("real = explored.slice_plane")
     notebook.kernel("explored.slice_plane = lambda *a, **k: (gate.wait(), real(*a, **k))[1]")
-    notebook.type("prompt A", "Once upon a time there was")
+    notebook.edit("prompt A", "Once upon a time there was")
     expect(notebook.status()).to_have_attribute("data-state", "busy")
     notebook.click("Cancel")
     expect(notebook.status()).to_contain_text("Cancelled. Still shown")

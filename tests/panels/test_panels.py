@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 import srtoolkit as srt
 from checkpoints_on_disk import save_tiny
-from seen import control, markup, spoken, widgets, words
+from seen import control, markup, spoken, widgets
 from srtoolkit.models.hub.cache import cached_commit
 from srtoolkit.panels.interpolation import random_pairs
 from srtoolkit.panels.interpolation.examples import EXAMPLES
@@ -31,7 +31,8 @@ from srtoolkit.panels.interpolation.panel import InterpolationPanel
 from srtoolkit.panels.map.still import still
 from srtoolkit.panels.map.typed import from_lines, to_lines
 from srtoolkit.panels.parts.picker import ModelPicker, load_call, shared_model
-from srtoolkit.panels.parts.text import tokens_of
+from srtoolkit.panels.parts.prompt import PromptField
+from srtoolkit.panels.parts.text import TOKENS_SHOWN
 from srtoolkit.panels.parts.worker import CancelledError
 from srtoolkit.panels.region_map import RegionMap
 from srtoolkit.panels.training import TrainingPanel
@@ -568,9 +569,12 @@ def test_the_call_that_wraps_a_model_in_memory(text_model):
 
 
 def test_a_long_prompt_shows_its_first_and_last_tokens(text_model):
-    shown = words(tokens_of(text_model, "abcde" * 100 + "Z", "A")).strip()
-    assert "A: 501 tokens, but" in shown and "takes at most 64" in shown
-    assert "442 more" in shown and shown.endswith("Z") and shown.count("a") < 20
+    prompt = PromptField(value="abcde" * 100 + "Z")
+    prompt.read(text_model)
+    assert prompt.note.startswith("501 tokens, but") and "takes at most 64" in prompt.note
+    shown = [token["text"] for token in prompt.tokens]
+    assert "441 more" in shown[-2] and shown[-1] == "Z" and len(shown) == TOKENS_SHOWN + 1
+    assert "is replaced" in prompt.tokens[-1]["title"] and "is replaced" not in prompt.tokens[0]["title"]
 
 
 # --- TrainingPanel

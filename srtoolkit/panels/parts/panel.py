@@ -33,7 +33,7 @@ FIRST_PICTURE = 120.0
 PICTURES = ("png", "svg", "pdf")
 
 #: Height of the place where status and errors are said.
-SAID = "72px"
+SAID = "88px"
 
 # JupyterLab's own text colour, so that words are readable in its light and dark themes.
 _TEXT = "color:var(--jp-ui-font-color1,inherit);line-height:1.5"
@@ -92,7 +92,7 @@ class Panel(W.VBox):
             below: Widgets below the picture, each with a visible label.
         """
         self.picture = next((widget for widget in pictures if isinstance(widget, Picture)), None)
-        line = W.HBox([self._cancel, self._status], layout=W.Layout(align_items="center", min_height="36px"))
+        line = W.HBox([self._cancel, self._status], layout=W.Layout(align_items="flex-start", min_height="36px"))
         # Of a fixed height, so that nothing below moves, whatever is said.
         said = W.VBox([self._error_line, line], layout=W.Layout(height=SAID, overflow="auto", flex="0 0 auto"))
         heading = W.HTML(_styled(f"<b>{html.escape(self.title)}</b>"))

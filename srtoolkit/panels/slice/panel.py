@@ -15,7 +15,7 @@ from srtoolkit.measures.planes import ANCHORS
 from srtoolkit.models.model import Model
 from srtoolkit.panels.parts.model_and_block import ModelPanel
 from srtoolkit.panels.parts.picture import DPI, DRAWING, file_of
-from srtoolkit.panels.parts.text import tokens_of
+from srtoolkit.panels.parts.prompt import PromptField
 from srtoolkit.panels.parts.worker import JobProgress
 from srtoolkit.panels.slice.canvas import SliceCanvas
 from srtoolkit.panels.slice.drawing import paint, still
@@ -28,8 +28,6 @@ PAUSE = 0.3
 
 #: Share of the largest distance that a point may be off when it is not measured.
 TOLERANCE = 0.01
-
-_STYLE = {"description_width": "90px"}
 
 
 class SliceExplorer(ModelPanel):
@@ -82,11 +80,10 @@ class SliceExplorer(ModelPanel):
         self._explored: Explored | None = None
         self._view = View(NEARNESS, "A", ())
         self._prompts = [
-            W.Textarea(text, description=f"prompt {anchor}", rows=1, style=_STYLE, layout=W.Layout(width="98%"))
+            PromptField(value=text, description=f"prompt {anchor}")
             for anchor, text in zip(ANCHORS, prompts, strict=True)
         ]
         self.prompt_a, self.prompt_b, self.prompt_c = self._prompts
-        self._tokens = [W.HTML() for _ in ANCHORS]
         sizes = sorted({21, 41, 61, resolution})
         narrow = {"style": {"description_width": "initial"}, "layout": W.Layout(width="max-content")}
         self.resolution = W.Dropdown(options=sizes, value=resolution, description="points a side", **narrow)
@@ -94,8 +91,7 @@ class SliceExplorer(ModelPanel):
         self.context = W.Dropdown(options=ANCHORS, description="in the context of", **narrow)
         self.canvas = SliceCanvas()
         settings = [self.layer, self.resolution, self.shown, self.context]
-        boxes = [widget for pair in zip(self._prompts, self._tokens, strict=True) for widget in pair]
-        controls = [self.picker, W.VBox(boxes), W.HBox(settings, layout=W.Layout(flex_flow="row wrap"))]
+        controls = [self.picker, W.VBox(self._prompts), W.HBox(settings, layout=W.Layout(flex_flow="row wrap"))]
         self.arrange(controls, [self.canvas])
         for control in (*self._prompts, self.resolution, self.shown, self.context):
             self.follow(control, self.request)
@@ -119,8 +115,8 @@ class SliceExplorer(ModelPanel):
         """
         prompts = (self.prompt_a.value, self.prompt_b.value, self.prompt_c.value)
         question = Question(model, prompts, self.layer.value, self.resolution.value, self._tolerance)
-        for anchor, text, chips in zip(ANCHORS, prompts, self._tokens, strict=True):
-            chips.value = tokens_of(model, text, anchor)
+        for prompt in self._prompts:
+            prompt.read(model)
         known = self._explored if self._explored is not None and self._explored.question == question else None
         if self.canvas.points not in (0, question.resolution):
             with self.held():
