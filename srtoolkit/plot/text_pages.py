@@ -26,14 +26,19 @@ _SHOWN = (
     ("entropy", "entropy", " nats"),
 )
 
+#: What is said of a token stands below its line: under the token where the browser can place it so, else at the left,
+#: and never beyond the text's edge.
 _STYLE = """
 .srt-text{font:16px/2.1 ui-monospace,monospace;color:#111;background:#fff;padding:10px;max-width:60em}
-.srt-text p{white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 10px}
-.srt-text .t{position:relative;border-radius:3px;padding:2px 0;cursor:default}
+.srt-text p{position:relative;white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 10px}
+.srt-text .t{border-radius:3px;padding:2px 0;cursor:default}
 .srt-text .t:hover,.srt-text .t:focus{outline:2px solid #111}
-.srt-text .t:hover::after,.srt-text .t:focus::after{content:attr(data-tip);position:absolute;left:0;top:1.9em;z-index:9;
-width:max-content;max-width:26em;white-space:pre-wrap;font:13px/1.45 system-ui,sans-serif;background:#111;color:#fff;
-border-radius:4px;padding:6px 9px}
+.srt-text .t:hover::after,.srt-text .t:focus::after{content:attr(data-tip);position:absolute;left:0;margin-top:2em;
+z-index:9;width:min(24em,100%);box-sizing:border-box;white-space:pre-wrap;
+font:13px/1.45 system-ui,sans-serif;background:#111;color:#fff;border-radius:4px;padding:6px 9px}
+@supports (left:anchor(left)){.srt-text .t:hover,.srt-text .t:focus{anchor-name:--srt-token}
+.srt-text .t:hover::after,.srt-text .t:focus::after{position-anchor:--srt-token;
+left:max(0px,min(anchor(left),100% - 24em))}}
 .srt-text small{font:13px/1.5 system-ui,sans-serif;display:block}
 .srt-text i{display:inline-block;width:1.1em;height:1em;vertical-align:-0.15em}
 """
