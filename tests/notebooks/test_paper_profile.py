@@ -41,7 +41,7 @@ def add_repository(root, name, branches, **shape):
 def hub(tmp_path_factory):
     """The paper's models, their training checkpoints, and its data set, all in miniature."""
     root = tmp_path_factory.mktemp("hub")
-    seen = [0, 4, 10, 31, 100, 500, 1000, 2750]
+    seen = [0, 10, 100, 1000, 2750]  # several of the paper's numbers of tokens have the same nearest checkpoint
     branches = ["main", *(f"step{number}-tokens{billions}B" for number, billions in enumerate(seen))]
     for blocks, size in enumerate(("1B", "7B"), start=2):
         add_repository(root, f"allenai/OLMo-{size}-0724-hf", branches, family="olmo", num_hidden_layers=blocks)
@@ -60,7 +60,7 @@ def hub(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("notebook", "members", "claims"),
-    [("02_growth", 16, 6), ("03_size", 5, 2)],
+    [("02_growth", 10, 6), ("03_size", 5, 2)],
 )
 def test_the_papers_models_run_through_the_same_cells(hub, tmp_path, notebook, members, claims):
     environment = {

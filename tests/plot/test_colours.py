@@ -10,7 +10,8 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 
 import srtoolkit as srt
-from srtoolkit.plot.style import label_ends, legible, luminance
+from srtoolkit.plot.contrast import legible, luminance
+from srtoolkit.plot.style import label_ends
 
 mpl.use("agg")
 ALPHAS = np.linspace(0, 1, 11)
