@@ -323,7 +323,9 @@ SETTINGS = {
     "frame_effects given": (lambda v: srt.frame_effects(FRAMES, given=v, bootstrap=FEW), lambda v: _no_names(v)),
     "frame_effects logs": (
         lambda v: srt.frame_effects(FRAMES, given=(), logs=v, bootstrap=FEW),
-        lambda v: isinstance(v, str) or (_listed(v) is not None and all(isinstance(name, str) for name in _listed(v))),
+        lambda v: (
+            isinstance(v, str) or ((names := _listed(v)) is not None and all(isinstance(name, str) for name in names))
+        ),
     ),
     "equivalent estimate": (lambda v: srt.equivalent(v, (0.9, 1.1)), never),
     "equivalent margin": (lambda v: srt.equivalent(srt.Estimate(1.0, 1.0, 1.0), v), lambda v: _margin(v)),
