@@ -32,7 +32,7 @@ from srtoolkit.panels.map.still import still
 from srtoolkit.panels.map.typed import from_lines, to_lines
 from srtoolkit.panels.parts.picker import ModelPicker, load_call, shared_model
 from srtoolkit.panels.parts.prompt import PromptField
-from srtoolkit.panels.parts.text import TOKENS_SHOWN
+from srtoolkit.panels.parts.text import TOKENS_SHOWN, drawable
 from srtoolkit.panels.parts.worker import CancelledError
 from srtoolkit.panels.region_map import RegionMap
 from srtoolkit.panels.training import TrainingPanel
@@ -812,6 +812,14 @@ def test_no_word_of_the_picture_is_cut(model):
         box = text.get_window_extent()
         assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1, text.get_text()
     assert not any(text.get_window_extent().overlaps(curve.get_tightbbox()) for text in map_.texts)
+
+
+def test_of_many_prompts_the_picture_names_those_that_are_picked(map_, monkeypatch):
+    settled(map_)
+    assert len(still(map_.map).axes[0].texts) == len(map_.map.dots) > 2
+    monkeypatch.setattr("srtoolkit.panels.map.still.NAMED", len(map_.map.dots) - 1)
+    named = [text.get_text() for text in still(map_.map).axes[0].texts]
+    assert named == [drawable(map_.map.dots[place]["word"], 14) for place in map_.map.picked]
 
 
 def test_a_map_is_saved_in_every_form(map_, tmp_path):

@@ -15,6 +15,9 @@ from srtoolkit.panels.parts.text import drawable
 
 _INK = "0.25"
 
+#: Prompts up to which each has its word beside its dot; of more, only the path's two have, for words would hide dots.
+NAMED = 40
+
 
 def still(shown: MapPicture) -> Figure:
     """The map, and the curve of the path that is picked.
@@ -50,9 +53,10 @@ def _map(ax: Axes, shown: MapPicture) -> None:
         colours = [dots[index]["colour"] or _INK for index in of]
         label = drawable(name, 24)
         style = {"c": colours, "marker": dots[of[0]]["marker"], "lw": 0}
-        ax.scatter(places[of, 0], places[of, 1], 42, label=label, zorder=2, **style)
+        ax.scatter(places[of, 0], places[of, 1], 42 if len(dots) <= NAMED else 22, label=label, zorder=2, **style)
     middle = (places[:, 0].min() + places[:, 0].max()) / 2
-    for dot, place in zip(dots, places, strict=True):
+    for index in range(len(dots)) if len(dots) <= NAMED else shown.picked:
+        dot, place = dots[index], places[index]
         right = place[0] > middle  # words grow inwards, so that none leaves the picture
         at, side = (-5 if right else 5, 4), "right" if right else "left"
         ax.annotate(drawable(dot["word"], 14), place, at, textcoords="offset points", ha=side, fontsize=7.5)
