@@ -193,11 +193,14 @@ def label_ends(ax: Axes, ends: Mapping[str, tuple[float, Any]]) -> None:
     right = ax.get_xlim()[1]
     heights = {name: float(to_share.transform((right, height))[1]) for name, (height, _) in ends.items()}
     ordered = sorted((name for name in heights if np.isfinite(heights[name])), key=lambda name: heights[name])
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    ground = figure.get_facecolor()
     needed = 1.2 * font_size_in_pixels(ax) / ax.get_window_extent().height  # low axes need more
     places = spread_out([heights[name] for name in ordered], max(LABEL_ROOM, needed))
     for name, place in zip(ordered, places, strict=True):
         beside: dict[str, Any] = {"transform": ax.transAxes, "va": "center", "fontsize": "small", "label": _END}
-        ax.text(1.015, place, name, color=legible(ends[name][1], ax.get_figure(root=True).get_facecolor()), **beside)
+        ax.text(1.015, place, name, color=legible(ends[name][1], ground), **beside)
 
 
 def font_size_in_pixels(ax: Axes) -> float:

@@ -1,7 +1,7 @@
 """What the pages of claims and of findings beyond them say in numbers is what the stored notebooks found.
 
-A mark, ``<!-- number: exist-peak -->``, stands behind the numbers of a verdict: its value and the ends of its interval
-as "low to high", and perhaps the null's value as "permuted 0.99". They lie between the mark and the one before it.
+A link, ``[verdict](verdicts.md#exist-peak)``, stands behind the numbers of a verdict: its value and the ends of its
+interval as "low to high", and perhaps the null's value as "permuted 0.99". They lie between it and the one before it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ NUMBER = r"-?\d+(?:,\d{3})*(?:\.\d+)?%?"
 
 
 def marked(name):
-    """The text in front of every mark of a page, by the criterion that it names."""
+    """The text in front of every such link of a page, by the criterion that it names."""
     text = " ".join((page.ROOT / "docs" / name).read_text(encoding="utf-8").split())
-    return {name: text for text, name in re.findall(r"(.*?)<!-- number: ([\w-]+) -->", text)}
+    return {name: text for text, name in re.findall(r"(.*?)\[verdict\]\(verdicts\.md#([\w-]+)\)", text)}
 
 
 CLAIMS, BEYOND = marked("claims.md"), marked("beyond.md")
