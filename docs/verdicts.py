@@ -50,21 +50,30 @@ def _tables(found: list[dict[str, Any]]) -> Iterator[str]:
         yield _row([*HEADS, "cell"])
         yield _row(["---"] * (len(HEADS) + 1))
         for standing, claim in group:
-            name, cell = claim["notebook"], claim["cell"]
             shown = [text.replace("|", "\\|").replace("\n", " ") for text in cells(standing)]
             shown[HEADS.index("criterion")] = f"[{standing.verdict.criterion}](#{standing.verdict.criterion})"
-            yield _row([f"**{shown[0]}**", *shown[1:], f"[{name.removesuffix('.ipynb')}](../notebooks/{name}), {cell}"])
+            yield _row([f"**{shown[0]}**", *shown[1:], _place(claim)])
         yield ""
 
 
 def _criteria(found: list[dict[str, Any]]) -> Iterator[str]:
-    used = {claim["criterion"] for claim in found}
+    judged = [standing_and_claim for group in by_claim(found).values() for standing_and_claim in group]
     for name, entry in criteria().items():
         yield f"### {name}\n"
-        if name not in used:
+        here = [(standing, claim) for standing, claim in judged if claim["criterion"] == name]
+        if not here:
             yield "Not measured yet.\n"
+        for standing, claim in here:
+            said = dict(zip(HEADS, cells(standing), strict=True))
+            beside = f", null {said['null']}" if said["null"] else ""
+            yield f"- **{said['outcome']}**: {said['model']}, {said['value [95%]']}{beside} ({_place(claim)})"
         yield from (f"- **{head}**: {text}" for head, text in entry.told())
         yield ""
+
+
+def _place(claim: dict[str, Any]) -> str:
+    """The cell that a verdict is made in, with a link to its notebook."""
+    return f"[{claim['notebook'].removesuffix('.ipynb')}](../notebooks/{claim['notebook']}), {claim['cell']}"
 
 
 def _row(texts: list[str]) -> str:
