@@ -1,4 +1,4 @@
-"""Adaptive points beside the whole grid and plain hooks: ``python -m benchmarks.adaptive``, about seven minutes.
+"""Adaptive points beside the whole grid and plain hooks: ``python -m benchmarks.adaptive``, about five minutes.
 
 What is printed is the price of the largest slope: seconds a pair, side by side in one run, and how often it is that of
 the whole grid. Plain hooks run a few pairs, for their time grows with the number of pairs alone.
