@@ -28,6 +28,8 @@ class Profile:
         source: The text that random prompts are cut from, as :func:`srtoolkit.sample_pairs` takes it.
         growth: Models whose checkpoints are measured; the first is shown in detail.
         growth_tokens: Numbers of training tokens of the checkpoints to measure; all checkpoints where ``None``.
+        growth_runs: Runs of the first of these, each with two checkpoints or more, over which the claim that regions
+            sharpen is judged; none where empty.
         families: Models that differ in size, smallest first, by family; one of each size.
         runs: Likewise, with every run of each size, on which the claim about size is tested.
         outside: A model of no family, measured in addition to them; ``None`` for none.
@@ -45,6 +47,7 @@ class Profile:
     source: str
     growth: tuple[str, ...]
     growth_tokens: tuple[float, ...] | None
+    growth_runs: tuple[str, ...]
     families: Mapping[str, tuple[str, ...]]
     runs: Mapping[str, tuple[str, ...]]
     outside: str | None
@@ -78,6 +81,7 @@ _QUICK = Profile(
     source="prose",
     growth=("nano-1m", "nano-1m-seed1"),
     growth_tokens=None,
+    growth_runs=("nano-1m-run21", "nano-1m-run22", "nano-1m-run23", "nano-1m-run24"),
     families={"nano": tuple(f"nano-{size}-run11" for size in _NANO_RUNS)},
     runs={"nano": tuple(f"nano-{size}-run{run}" for size, runs in _NANO_RUNS.items() for run in runs)},
     outside="smollm2-135m",
@@ -100,6 +104,7 @@ _PAPER = Profile(
     growth=("allenai/OLMo-7B-0724-hf", "allenai/OLMo-1B-0724-hf"),
     # Of Fig. 4c; the last is beyond the end of training, and so takes the last checkpoint.
     growth_tokens=(0.0, 4e9, 10e9, 31e9, 100e9, 500e9, 1e12, 4e12),
+    growth_runs=(),
     families=_PAPER_FAMILIES,
     runs=_PAPER_FAMILIES,
     outside=None,

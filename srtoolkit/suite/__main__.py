@@ -25,7 +25,9 @@ def main() -> None:
     command.add_argument("--size", required=True, choices=configuration.names())
     command.add_argument("--until", type=int, help="stop before this step")
     command.add_argument("--device", default="cpu", help="where to train, as PyTorch writes it: cpu, cuda")
-    command = commands.add_parser("series", help="train what is left of the runs that differ in size and seed alone")
+    command = commands.add_parser(
+        "series", help="train what is left of the two series of runs, which differ in size and seed alone"
+    )
     command.add_argument("--device", default="cpu", help="likewise, the same one for every run")
     commands.add_parser("ship", help="put the trained models into the package, in few bits, with their hashes")
     commands.add_parser("followers", help="count what follows each token in the text, for the package")
@@ -49,9 +51,9 @@ def main() -> None:
 
 
 def _series(folder: Path, device: str) -> None:
-    """Train the runs of the series one after the other; several processes at once share them out."""
+    """Train the runs of both series one after the other; several processes at once share them out."""
     train, held_out = (np.load(folder / f"{split}.npy") for split in ("train", "held_out"))
-    for run in series.runs():
+    for run in (*series.runs(), *series.training_runs()):
         if (folder / run.name / f"step{run.steps}.safetensors").exists():
             continue
         (folder / run.name).mkdir(parents=True, exist_ok=True)

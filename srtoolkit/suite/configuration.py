@@ -1,4 +1,4 @@
-"""The models of the nano suite by name: the earlier runs, and those of the series."""
+"""The models of the nano suite by name: the earlier runs, and those of both series."""
 
 from __future__ import annotations
 
@@ -44,4 +44,6 @@ def carried(name: str) -> str | None:
 
 @cache
 def _all() -> tuple[Configuration, ...]:
-    return tuple(sorted((*sizes(), *series.runs()), key=lambda one: (one.parameters, one.name)))
+    return tuple(
+        sorted((*sizes(), *series.runs(), *series.training_runs()), key=lambda one: (one.parameters, one.name))
+    )

@@ -1,4 +1,4 @@
-"""Weights in eight bits: the runs of the series, which would be twice as large in half precision."""
+"""Weights in eight bits, of which half precision would take twice as many."""
 
 from __future__ import annotations
 

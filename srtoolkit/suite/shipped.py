@@ -17,8 +17,9 @@ from jaxtyping import UInt16
 from safetensors.torch import load, load_file, save_file
 
 from srtoolkit.files import disk, hashes, verified
-from srtoolkit.suite import eight_bits, series
+from srtoolkit.suite import eight_bits
 from srtoolkit.suite.configuration import VOCABULARY, Configuration, configuration, names
+from srtoolkit.suite.sizes import sizes
 
 #: Stands between documents; begins and ends a text.
 END = "<|endoftext|>"
@@ -152,7 +153,10 @@ def measure_statistics(
 
 
 def ship(folder: Path) -> None:
-    """Copy trained models of the suite from a folder into the package: runs of the series in 8 bits, others in 16.
+    """Copy trained models of the suite from a folder into the package.
+
+    The two series, and what a run went through on its way, are kept in 8 bits. The finished weights of the earlier
+    models are kept in 16, and so is the checkpoint of the smallest one, which a test trains again.
 
     Models that the folder does not hold stay as they are in the package; those without a configuration are removed.
 
@@ -177,18 +181,19 @@ def ship(folder: Path) -> None:
         shutil.copyfile(folder / name / "losses.csv", DATA / name / "losses.csv")
         for step in configuration(name).shipped:
             weights = load_file(folder / name / f"step{step}.safetensors")
-            save_file(_stored(name, weights), DATA / name / f"step{step}.safetensors")
+            save_file(_stored(name, step, weights), DATA / name / f"step{step}.safetensors")
     shipped = [f"{name}/step{step}.safetensors" for name in names() for step in configuration(name).shipped]
     others = [path for path in ("tokenizer.json", "followers.npz") if (DATA / path).exists()]
     found = {path: hashes.file_sha256(DATA / path) for path in (*others, *shipped)}
     (DATA / verified.MANIFEST).write_text(json.dumps(found, indent=1) + "\n")
 
 
-def _stored(name: str, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _stored(name: str, step: int, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Weights as the package keeps them."""
-    if any(name in runs for runs in series.names_by_size().values()):
-        return eight_bits.pack(weights)
-    return {key: value.half() for key, value in weights.items()}
+    earlier = [one.name for one in sizes()]
+    if name in earlier and (step == configuration(name).steps or name == names()[0]):
+        return {key: value.half() for key, value in weights.items()}
+    return eight_bits.pack(weights)
 
 
 def _manifest() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from srtoolkit.models.nulls import null_model
 from srtoolkit.models.options import INITS, NULLS
 from srtoolkit.models.wrapping import as_model
 from srtoolkit.prompts.pairs import PromptPairs, from_text
+from srtoolkit.suite import eight_bits
 from srtoolkit.suite.shipped import initial_model
 from srtoolkit.suite.sizes import Configuration, parse
 from srtoolkit.toy.processes import Process, process
@@ -29,6 +30,9 @@ from srtoolkit.validation import check_names, check_whole
 
 #: Where the package carries weights, configurations and losses.
 DATA = Path(str(files("srtoolkit.toy"))) / "data"
+
+#: The package carries runs 0 to this one of each model; run 0 is the one that was trained first.
+CARRIED = 3
 
 #: Words that run at once where all of a length are read.
 AT_ONCE = 4096
@@ -171,31 +175,37 @@ class HiddenMarkov:
         return xr.DataArray(labels[chosen], coords, ("prompt",), "belief_state", {"long_name": "belief state"})
 
 
-def hmm(name: str, *, init: str = "pretrained", seed: int = 0) -> HiddenMarkov:
+def hmm(
+    name: str, *, run: int = 0, folder: str | Path | None = None, init: str = "pretrained", seed: int = 0
+) -> HiddenMarkov:
     """A small transformer trained on a hidden Markov process, and the process: what it has to know is known exactly.
 
     Four blocks of width 64, trained by this project on words of 11 symbols, as Shai et al. 2024 (arXiv 2405.15943) did:
-    8,000 steps of 64 words, AdamW, one run each, on the CPU. Of what can be learned beyond the frequencies of symbols,
-    RRXOR's model misses 4% (predictions after 1 to 10 symbols) and that of Mess3 1% (after 1 to 8); see ``losses``.
+    8,000 steps of 64 words, AdamW. Of what can be learned beyond the frequencies of symbols, RRXOR's model misses 4%
+    (predictions after 1 to 10 symbols) and that of Mess3 1% (after 1 to 8); see ``losses``. Weights are kept in 8 bits.
 
     Args:
         name: ``"rrxor"`` (two random bits and their exclusive or: 36 belief states) or ``"mess3"`` (a continuum).
-        init: ``"pretrained"``; ``"random"`` for weights as before training, which began with seed 0; or a kind of
-            :func:`srtoolkit.null_model`, such as ``"permuted"``.
+        run: Number of the training run, which drew its weights and the order of its words: 0 to 3 are in the package.
+            Run 0 was trained first, on a CPU, and the others on a GPU.
+        folder: Holds more runs, of ``python -m srtoolkit.toy train rrxor --run 4``; ``None`` for the package's.
+        init: ``"pretrained"``; ``"random"`` for weights as before training, which began with the run's number as seed;
+            or a kind of :func:`srtoolkit.null_model`, such as ``"permuted"``.
         seed: Seed of what ``init`` draws.
 
     Raises:
-        ValueError: There is no such process or kind of weights.
+        ValueError: There is no such process, run or kind of weights.
         CacheError: The weight file is missing, or is not the one that this release carries.
     """
-    source = process(name)
+    source, run = process(name), check_whole(run, "run", 0, 10**6)
     (init,), seed = check_names(init, INITS, "init"), check_whole(seed, "seed", 0, 2**63 - 1)
-    hf = initial_model(configuration(source.name), seed)
+    settings = configuration(source.name, run)
+    hf = initial_model(settings, seed)
     if init != "random":
-        missing, unexpected = hf.load_state_dict(_weights(source.name), strict=False)
+        missing, unexpected = hf.load_state_dict(_weights(source.name, run, folder), strict=False)
         assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
     kind = "random" if init == "random" else "pretrained"
-    model = as_model(hf, _tokenizer(source), name=f"hmm-{source.name}", init=kind, seed=seed)
+    model = as_model(hf, _tokenizer(source), name=settings.name, init=kind, seed=seed)
     return HiddenMarkov(source, null_model(model, init, seed) if init in NULLS else model)
 
 
@@ -229,31 +239,57 @@ def _couples(labels: list[int], same: bool) -> list[tuple[int, int]]:
     return found
 
 
-def configuration(name: str) -> Configuration:
+def configuration(name: str, run: int = 0) -> Configuration:
     """Architecture and training of the model of a process.
 
     Args:
         name: Name of the process.
+        run: Number of the training run.
     """
-    return parse((DATA / f"{name}.json").read_text(encoding="utf-8"))
+    first = parse((DATA / f"{name}.json").read_text(encoding="utf-8"))
+    return replace(first, name=f"hmm-{run_name(name, run)}", seed=run)
 
 
-def weight_file(name: str) -> Path:
+def run_name(name: str, run: int) -> str:
+    """What a training run's files and folder are called.
+
+    Args:
+        name: Name of the process.
+        run: Number of the training run.
+    """
+    return f"{name}-run{run}" if run else name
+
+
+def weight_file(name: str, run: int = 0) -> Path:
     """Where the package carries the weights of the model of a process.
 
     Args:
         name: Name of the process.
+        run: Number of the training run.
     """
-    return DATA / f"{name}.safetensors"
+    return DATA / f"{run_name(name, run)}.safetensors"
 
 
-def _weights(name: str) -> dict[str, Any]:
-    """A model's weights in float32, of a file whose hash is the manifest's."""
-    path = weight_file(name)
+def _weights(name: str, run: int, folder: str | Path | None) -> dict[str, Any]:
+    """A model's weights in float32: of the package, by a file whose hash is the manifest's, or of a folder."""
+    if folder is not None and run > CARRIED:
+        path = Path(folder) / run_name(name, run) / f"step{configuration(name, run).steps}.safetensors"
+        if not path.is_file():
+            raise ValueError(f"folder={str(folder)!r}: there is no {path}; {_trained(name, run)}.")
+        return dict(load(path.read_bytes()))
+    if run > CARRIED:
+        raise ValueError(
+            f"run={run}: the package carries runs 0 to {CARRIED}; {_trained(name, run)}, and give folder=."
+        )
+    path = weight_file(name, run)
     if not path.is_file():
         raise disk.CacheError(f"{path} is missing; install srtoolkit again.")
     hashes.check_hash(path, json.loads((DATA / verified.MANIFEST).read_text())[path.name])
-    return {key: weight.float() for key, weight in load(path.read_bytes()).items()}
+    return eight_bits.unpack(load(path.read_bytes()))
+
+
+def _trained(name: str, run: int) -> str:
+    return f"train it with 'python -m srtoolkit.toy train {name} --run {run}', which takes minutes"
 
 
 def _tokenizer(source: Process) -> transformers.PreTrainedTokenizerFast:
