@@ -39,7 +39,7 @@ from .analysis.regions import (
     region_graph,
 )
 from .analysis.responses import boundary_ratio, first_boundary
-from .analysis.runs import across_runs, slope_over_runs
+from .analysis.runs import across_runs, difference_over_runs, slope_over_runs
 from .analysis.scorecards import scorecard
 from .analysis.sharpness import sharpness
 from .analysis.shortfalls import shortfall
@@ -130,6 +130,7 @@ __all__ = [
     "count_regions",
     "count_unseen",
     "decompose",
+    "difference_over_runs",
     "directions",
     "divergence",
     "divergence_at_equal_output",

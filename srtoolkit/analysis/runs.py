@@ -34,6 +34,35 @@ def across_runs(values: Iterable[float | int | Estimate], level: float = 0.95) -
     return Estimate(float(runs.mean()), float(runs.mean() - reach), float(runs.mean() + reach))
 
 
+def difference_over_runs(
+    values: Iterable[float | int | Estimate], others: Iterable[float | int | Estimate], level: float = 0.95
+) -> Estimate:
+    """Mean of a statistic over runs of one kind less that over runs of another, in its own unit.
+
+    The interval is Welch's: the two kinds may have other numbers of runs, and scatter otherwise. With three runs of each
+    it covers 0.94 to 0.97 of the time, as the kinds scatter less or more alike.
+
+    Args:
+        values: The statistic of every run of the one kind; of an :class:`srtoolkit.Estimate`, its value.
+        others: That of every run of the other kind.
+        level: Coverage of the interval, between 0 and 1.
+
+    Returns:
+        The difference. Where either kind has one run, the ends are NaN, and a warning says why.
+
+    Raises:
+        ValueError: No values, one that is no finite number, or a level that is no share.
+    """
+    first, second, level = _numbers(values, "values"), _numbers(others, "others"), check_share(level, "level")
+    apart = float(first.mean() - second.mean())
+    if min(len(first), len(second)) < 2:
+        _cannot_tell("one run says nothing about how runs differ, so a difference from it has no interval")
+        return Estimate(apart, np.nan, np.nan)
+    if np.ptp(first) == np.ptp(second) == 0:
+        return Estimate(apart, apart, apart)  # no run differs from another of its kind; Welch's formula divides by that
+    return Estimate(apart, *map(float, stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)))
+
+
 def slope_over_runs(
     values: Iterable[float | int | Estimate], settings: Iterable[float | int], level: float = 0.95
 ) -> Estimate:

@@ -276,6 +276,10 @@ def across_runs(rng, how):
     return srt.across_runs(rng.normal(1, 0.1, 3))
 
 
+def difference_over_runs(rng, how):
+    return srt.difference_over_runs(rng.normal(1, 0.1, 4), rng.normal(0.8, 0.08, 4))
+
+
 def labels(rng, n):
     classes = rng.integers(0, 4, n)
     return np.where(rng.random(n) < 0.6, classes, rng.integers(0, 4, n)), classes
@@ -346,7 +350,7 @@ def count_unseen_uneven(rng, _):
     return srt.count_unseen(rng.choice(40, 60, p=share / share.sum()).tolist())
 
 
-OVER_RUNS = [(slope_over_runs, 0.3), (across_runs, 1.0)]
+OVER_RUNS = [(slope_over_runs, 0.3), (across_runs, 1.0), (difference_over_runs, 0.2)]
 
 #: What is drawn, what is true, and between what coverage lies: as docstrings have it, or 0.93 to 0.97.
 CASES = [

@@ -413,6 +413,7 @@ SETTINGS = {
     "toy.features n": (lambda v: srt.toy.features(v, 4), lambda v: whole(v, 1, 10**5)),
     "toy.features p": (lambda v: srt.toy.features(2, 4, v), lambda v: real(v, 1, 100)),
     "toy.hmm name": (lambda v: srt.toy.hmm(v, init="random"), same("rrxor")),
+    "toy.hmm run": (lambda v: srt.toy.hmm("rrxor", run=v), lambda v: whole(v, 0, 3)),
     "toy.hmm init": (lambda v: srt.toy.hmm("rrxor", init=v), same("pretrained")),
     "toy.hmm seed": (lambda v: srt.toy.hmm("rrxor", init="random", seed=v), lambda v: whole(v, 0, 2**63 - 1)),
     "from_text bos": (lambda v: srt.from_text(model_of(), PAIRS, bos=v), lambda v: isinstance(v, bool)),
@@ -498,6 +499,9 @@ SETTINGS = {
         never,
     ),
     "across_runs values": (lambda v: srt.across_runs([v, 1.0]), finite),
+    "difference_over_runs values": (lambda v: srt.difference_over_runs([v, 1.0], [0.0, 2.0]), finite),
+    "difference_over_runs others": (lambda v: srt.difference_over_runs([0.0, 2.0], [v, 1.0]), finite),
+    "difference_over_runs level": (lambda v: srt.difference_over_runs([1.0, 2.0], [1.0, 3.0], v), share),
     "across_runs level": (lambda v: srt.across_runs([1.0, 2.0], v), share),
     "slope_over_runs settings": (
         lambda v: srt.slope_over_runs([1, 2, 3], [1, v, v]),
