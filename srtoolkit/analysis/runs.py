@@ -39,8 +39,8 @@ def difference_over_runs(
 ) -> Estimate:
     """Mean of a statistic over runs of one kind less that over runs of another, in its own unit.
 
-    The interval is Welch's: the two kinds may have other numbers of runs, and scatter otherwise. With three runs of each
-    it covers 0.94 to 0.97 of the time, as the kinds scatter less or more alike.
+    The interval is Welch's: the two kinds may have other numbers of runs, and scatter otherwise. With three runs of
+    each it covers 0.94 to 0.97 of the time, as the kinds scatter less or more alike.
 
     Args:
         values: The statistic of every run of the one kind; of an :class:`srtoolkit.Estimate`, its value.

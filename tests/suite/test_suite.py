@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import shutil
 import struct
 import tarfile
 import zipfile
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -352,6 +353,37 @@ def test_models_of_another_text_do_not_stay(trained):
     (trained / "statistics.json").write_text('{"train_tokens": 1}')
     with pytest.raises(ValueError, match=r"nano-0.4m.*trained on other text than"):
         shipped.ship(trained)
+
+
+def test_what_a_run_went_through_is_shipped_in_eight_bits_and_what_it_ended_as_in_sixteen(trained):
+    for name in ("nano-1m", "nano-1m-run21"):
+        run = configuration.configuration(name)
+        (trained / name).mkdir()
+        shutil.copyfile(trained / "nano-0.4m/losses.csv", trained / name / "losses.csv")
+        weights = {key: value.detach() for key, value in shipped.initial_model(run, seed=5).named_parameters()}
+        for step in run.shipped:
+            save_file(weights, trained / name / f"step{step}.safetensors")
+    shipped.ship(trained)
+    sizes = {
+        (name, step): (shipped.DATA / name / f"step{step}.safetensors").stat().st_size
+        for name, step in (("nano-1m", 600), ("nano-1m", 2400), ("nano-1m-run21", 600), ("nano-1m-run21", 2400))
+    }
+    assert {key for key, size in sizes.items() if size > 2_000_000} == {("nano-1m", 2400)}
+    whole = shipped.load_suite_model("nano-1m", None).model.embed_tokens.weight
+    assert torch.equal(whole, weights["model.embed_tokens.weight"].half().float())
+
+
+def test_runs_that_training_is_judged_on_differ_in_their_seed_alone():
+    earlier, runs = configuration.configuration("nano-1m"), series.training_runs()
+    assert [run.name for run in runs] == [f"nano-1m-run{seed}" for seed in (21, 22, 23, 24)]
+    for run in runs:
+        changed = {"name", "seed", "order_seed", "shipped"}
+        assert {key for key, value in asdict(run).items() if value != asdict(earlier)[key]} == changed
+    starts = [training.window_starts(100_000, run, 0).tolist() for run in runs]
+    assert len({tuple(one) for one in starts}) == 4, "each sees the text in an order of its own"
+    assert shipped.revisions("nano-1m-run22") == ["step0", "step600", "step2400"]
+    weights = [shipped.load_suite_model(run.name, None).model.norm.weight for run in runs]
+    assert not any(torch.equal(first, second) for first, second in itertools.combinations(weights, 2))
 
 
 def test_runs_of_the_series_differ_in_size_and_seed_alone():

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
@@ -52,6 +53,27 @@ def test_the_shipped_model_has_learned_its_process_and_the_untrained_one_has_not
     assert not_learned(srt.toy.hmm(name)) < 0.1
     # With tied embeddings, an untrained model tends to repeat its last symbol, as Mess3 does.
     assert not_learned(srt.toy.hmm(name, init="random", seed=0)) > {"mess3": 0.3, "rrxor": 1}[name]
+
+
+@BOTH
+@pytest.mark.slow
+def test_every_run_has_learned_its_process_and_is_another_model(name):
+    runs = [srt.toy.hmm(name, run=run) for run in range(hidden_markov.CARRIED + 1)]
+    assert len({toy.model.fingerprint for toy in runs}) == len({toy.model.name for toy in runs}) == 4
+    for toy in runs:
+        found = toy.losses(6)
+        least, nothing = float(found.entropy.mean()), np.log(len(toy.process.symbols))
+        assert 0 < (float(found.loss.mean()) - least) / (nothing - least) < 0.1
+
+
+def test_a_run_that_the_package_lacks_is_read_from_its_folder(tmp_path):
+    start = srt.toy.hmm("rrxor", init="random", seed=9).model.hf
+    (tmp_path / "rrxor-run9").mkdir()
+    weights = {key: value.detach() for key, value in start.named_parameters()}
+    save_file(weights, tmp_path / "rrxor-run9" / "step8000.safetensors")
+    read = srt.toy.hmm("rrxor", run=9, folder=tmp_path).model
+    assert read.name == "hmm-rrxor-run9"
+    assert all(torch.equal(value, weights[key]) for key, value in read.hf.named_parameters())
 
 
 @BOTH
@@ -124,6 +146,8 @@ def test_prompts_are_words():
     ("call", "said"),
     [
         (lambda: srt.toy.hmm("even"), "mess3.*rrxor"),
+        (lambda: srt.toy.hmm("rrxor", run=4), r"run=4.*0 to 3.*srtoolkit.toy train rrxor --run 4.*folder="),
+        (lambda: srt.toy.hmm("mess3", run=5, folder="nowhere"), r"nowhere.*mess3-run5.step8000.*--run 5"),
         (lambda: srt.toy.hmm("rrxor", init="drawn"), "pretrained.*random.*permuted"),
         (lambda: srt.toy.hmm("rrxor", init="random").sample_pairs(300, "same"), "n=300.*fewer"),
         (lambda: srt.toy.hmm("mess3", init="random").sample_pairs(3, "same"), "continuum"),
@@ -158,7 +182,15 @@ def test_what_is_trained_is_shipped(elsewhere, tmp_path, monkeypatch):
         few = {"steps": 3, "checkpoints": [0, 3], "shipped": [3], "batch": 4}
         (elsewhere / f"{name}.json").write_text(json.dumps(settings | few))
         training.train(name, tmp_path / "runs" / name)
+    training.train("mess3", tmp_path / "runs" / "mess3-run2", run=2)
     training.ship(tmp_path / "runs")
+    second = srt.toy.hmm("mess3", run=2).model
+    begun = srt.toy.hmm("mess3", init="random", seed=2).model
+    assert second.fingerprint != begun.fingerprint
+    assert (
+        max(float((a - b).abs().max()) for a, b in zip(second.hf.parameters(), begun.hf.parameters(), strict=True))
+        < 0.01
+    )
     toy = srt.toy.hmm("mess3")
     start = srt.toy.hmm("mess3", init="random", seed=0)
     assert toy.model.fingerprint != start.model.fingerprint
