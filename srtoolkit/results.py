@@ -14,7 +14,6 @@ Axes, everywhere in the project:
 ``beta``       place across it, in a plane, from the line AB (0) to C (1)
 ``anchor``     A, B or C: a prompt whose activation spans a plane
 ``point``      one activation that is patched, or whose output is read
-``place``      one point of several on a path, at which rounding is looked at
 ``step``       from one point of a path to the next
 ``lag``        number of steps between two points that are compared
 ``bin``        range of distances in which points are compared
@@ -22,7 +21,7 @@ Axes, everywhere in the project:
 ``offset``     alpha less that of a path's fastest step
 ``direction``  one direction in which an activation is moved
 ``ray``        one direction from one prompt's activation
-``place``      one point on a ray, or of a path's grid
+``place``      one point on a ray or path, or of a path's grid
 ``rung``       one of the sizes that are tried in turn
 ``new``        points of a grid that are to run next
 ``neighbour``  a random point beside A
@@ -85,6 +84,7 @@ import numpy as np
 import xarray as xr
 
 from srtoolkit.files import disk
+from srtoolkit.validation import UNKEPT
 from srtoolkit.version import __version__
 
 #: Format of the files that :func:`save` writes. Files without a format are of format 0. Up to format 1, the dimension
@@ -219,7 +219,7 @@ def _check_storable(dataset: xr.Dataset) -> None:
 
 
 def _check_text(texts: list[str], where: str) -> None:
-    bad = [text for text in texts if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)]
+    bad = [text for text in texts if UNKEPT.search(text)]
     if bad:
         raise ValueError(
             f"{where}: {bad[0][:100]!r} holds a NUL or half a character, which netCDF would cut; replace it."
@@ -257,6 +257,24 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
             raise  # the system's own: no leave to read, a disk that fails
         raise _damaged(path, f"netCDF says {' '.join(str(error).split())[:200]!r}") from error
     return _in_this_format(found, path)
+
+
+def attribute(path: Path, name: str) -> str:
+    """One attribute of a result, read without its numbers: whether these are whole is for :func:`load` to say.
+
+    Args:
+        path: Path of the netCDF file.
+        name: Name of the attribute.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ResultError: The file is damaged, or is none of this package's results.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs[name])
+    except (OSError, KeyError):  # of another format, or damaged, which is said there
+        return str(load(path).attrs[name])
 
 
 def _check_promise(path: Path) -> None:

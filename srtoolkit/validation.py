@@ -6,12 +6,16 @@ import functools
 import inspect
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import xarray as xr
+
+#: A NUL or half a character, which results cannot keep.
+UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

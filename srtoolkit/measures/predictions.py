@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from srtoolkit.measures.distances import jsd_between
+from srtoolkit.measures.distances import jsd_of
 from srtoolkit.measures.likely_tokens import check_top, likeliest, texts_of
 from srtoolkit.measures.paths import Path
 from srtoolkit.measures.walk import PAIRS_AT_ONCE, Rows, pairs_that_fit, set_out
@@ -158,10 +158,11 @@ def _between(
     top = logprobs.argmax(-1).double().masked_fill(logprobs.isnan().any(-1), torch.nan)
     jsd = torch.full((len(lags), len(logprobs)), torch.nan, dtype=torch.float64)
     same, apart = torch.full_like(jsd, torch.nan), torch.full_like(jsd, torch.nan)
+    probabilities = logprobs.exp()
     for place, lag in enumerate(lags):
         undefined = (top[:-lag] + top[lag:]).isnan()
         same[place, :-lag] = (top[:-lag] == top[lag:]).double().masked_fill(undefined, torch.nan).cpu()
-        between = jsd_between(logprobs[:-lag], logprobs[lag:])
+        between = jsd_of(probabilities[:-lag], probabilities[lag:])
         jsd[place, :-lag] = between.double().masked_fill(undefined, torch.nan).cpu()
         distance = (outputs[lag:].float() - outputs[:-lag].float()).norm(dim=-1)
         apart[place, :-lag] = distance.double().masked_fill(undefined, torch.nan).cpu()

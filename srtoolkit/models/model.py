@@ -18,6 +18,7 @@ from srtoolkit.models.anatomy import Anatomy, narrowest_attention
 from srtoolkit.models.probe import Inside, look_inside
 from srtoolkit.models.turns import turns
 from srtoolkit.models.weights import input_device, is_offloaded, listing, weight_fingerprint
+from srtoolkit.validation import UNKEPT
 
 #: Bytes that one batch of a forward pass may take beside the weights; a batch that still does not fit is halved.
 MEMORY_BUDGET = 512 * 2**20
@@ -183,7 +184,7 @@ class Model:
         if not isinstance(text, str):
             turns = "; turns of a conversation need srt.from_text(..., chat=True)" if isinstance(text, list) else ""
             raise TypeError(f"a prompt must be a string, not {type(text).__name__}: {text!r}{turns}")
-        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+        if UNKEPT.search(text):
             raise ValueError(
                 f"a prompt holds a NUL or half a character, which results cannot keep: {text[:200]!r}; replace it."
             )

@@ -47,8 +47,9 @@ $checkpoints
 
 `losses.csv` beside each model's weights logs the loss at all of: $grid. Weights are used in float32. They are kept in
 half precision where they are finished, and those of `nano-0.4m` throughout; the series, and what a run went through on
-its way, in eight bits with a scale for each row. That changes held-out losses by less than 0.0002 (measured on the first run of each size), and the median
-peak of the output's speed by 0.3% at most (measured on four checkpoints, 60 pairs each).
+its way, in eight bits with a scale for each row. That changes held-out losses by less than 0.0002 (measured on the
+first run of each size), and the median peak of the output's speed by 0.3% at most (measured on four checkpoints, 60
+pairs each).
 
 ## Data
 

@@ -220,7 +220,7 @@ class Store:
         Raises:
             ValueError: An earlier model has the same weights.
         """
-        fingerprint = str(results.load(self.file(name)).attrs["fingerprint"])
+        fingerprint = results.attribute(self.file(name), "fingerprint")
         twin = seen.setdefault(fingerprint, name)
         if twin != name and not allow:
             raise ValueError(
