@@ -46,6 +46,27 @@ def browser():
         running.close()
 
 
+@pytest.fixture
+def open_file(browser):
+    """Opens a page that lies in a file, which then has asked nothing of anybody and told no error."""
+    left = []
+
+    def opening(path, width, height, picture):
+        page, wrong = browser.new_page(viewport={"width": width, "height": height}), []
+        page.on("request", lambda asked: wrong.append(asked.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text))
+        page.goto(path.as_uri())
+        left.append((page, picture, path.as_uri(), wrong))
+        return page
+
+    yield opening
+    for page, picture, address, wrong in left:
+        page.screenshot(path=BUILD / picture)
+        page.close()
+        assert wrong == [address]
+
+
 @pytest.fixture(scope="module")
 def opened(request, browser, lab):
     """The notebook of this file's ``CELLS``, run."""

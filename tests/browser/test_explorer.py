@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import expect
 
 import srtoolkit as srt
-from lab import BUILD
 
 PAIRS = [
     ("He opened the door and went into the", "The ship sailed out to the open"),
@@ -25,20 +24,10 @@ def results():
 
 
 @pytest.fixture
-def page(browser, results, tmp_path):
-    """The opened page, which has asked nothing of anybody and told no error."""
+def page(open_file, results, tmp_path):
     path = srt.explorer(results[0], tmp_path / "paths.html", shuffled=results[1], title="Two <i>paths</i>")
     assert path.stat().st_size < 200_000
-    opened = browser.new_page(viewport={"width": 1000, "height": 800})
-    wrong = []
-    opened.on("request", lambda request: wrong.append(request.url))
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text))
-    opened.goto(path.as_uri())
-    yield opened
-    opened.screenshot(path=BUILD / "explorer.png")
-    assert wrong == [path.as_uri()]
-    opened.close()
+    return open_file(path, 1000, 800, "explorer.png")
 
 
 def test_one_drags_along_what_was_measured(page, results):

@@ -23,20 +23,10 @@ def result():
 
 
 @pytest.fixture(params=[1000, 420], ids=["wide", "phone"])
-def page(browser, result, tmp_path, request):
-    """The opened page, which has asked nothing of anybody and told no error."""
+def page(open_file, result, tmp_path, request):
     path = tmp_path / "text.html"
     path.write_text(srt.plot.text(result).page("A <i>text</i>"), encoding="utf-8")
-    opened = browser.new_page(viewport={"width": request.param, "height": 700})
-    wrong = []
-    opened.on("request", lambda asked: wrong.append(asked.url))
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text))
-    opened.goto(path.as_uri())
-    yield opened
-    opened.screenshot(path=BUILD / f"text-{request.param}.png")
-    assert wrong == [path.as_uri()]
-    opened.close()
+    return open_file(path, request.param, 700, f"text-{request.param}.png")
 
 
 def test_numbers_show_under_the_pointer_and_the_keyboard_and_stay_on_the_page(page, result):
