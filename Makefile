@@ -46,7 +46,8 @@ test-all: test
 
 test: lint types
 	$(TEST_ENVIRONMENT) $(PYTEST) tests $(EVERY)
-	$(TEST_ENVIRONMENT) $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900
+	$(TEST_ENVIRONMENT) $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
+		--nbval-sanitize-with=tests/notebooks/sanitize.cfg
 
 site: $(INSTALLED)
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d build/site-cache . build/site

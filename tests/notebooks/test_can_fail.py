@@ -28,6 +28,7 @@ WRONG = {
 def nbval(folder: Path, library: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the notebooks of ``folder`` as ``make test`` does, up to the first failure."""
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=900", "-x", "-p", "no:cacheprovider"]
+    options.append(f"--nbval-sanitize-with={Path(__file__).with_name('sanitize.cfg')}")
     environment = {**os.environ, "TQDM_DISABLE": "1", **({"PYTHONPATH": str(library)} if library else {})}
     command = [sys.executable, "-m", "pytest", str(folder), *options]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
