@@ -18,7 +18,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 FLOORS = {
     "00_quickstart": (1, 4),
     "01_existence": (6, 6),
-    "02_growth": (4, 6),
+    "02_growth": (6, 7),
     "03_size": (4, 6),
     "04_polytopes": (6, 8),
     "05_words": (7, 6),
@@ -32,7 +32,7 @@ FLOORS = {
     "13_mechanism": (4, 7),
     "14_regions": (2, 7),
     "15_gemma": (2, 5),
-    "16_ground_truth": (5, 6),
+    "16_ground_truth": (6, 8),
     "17_chat": (3, 5),
     "18_numerals": (2, 4),
     "19_corpus": (2, 4),
