@@ -28,7 +28,7 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset, *, jump_speed: f
     moves, and predictions are read off the output: see :func:`divergence_at_equal_output` for what is left beyond that.
 
     Args:
-        found: From :func:`srtoolkit.divergence`.
+        found: From :func:`srtoolkit.divergence`, or ``curves`` once more, measured with ``lags``.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs, steps, block and path.
         jump_speed: Speed above which a step is fast, as :func:`srtoolkit.motion` takes it.
 
@@ -40,6 +40,7 @@ def divergence_by_region(found: xr.Dataset, curves: xr.Dataset, *, jump_speed: f
         TypeError: Either is no Dataset.
         ValueError: Either is the result of something else, or the two are not of the same paths.
     """
+    found = _at_lags(found)
     path, jumps, excluded = _jumps_of(found, curves, jump_speed)
     same, different = _told_apart(found, path, jumps)
     data = {
@@ -69,7 +70,7 @@ def divergence_at_equal_output(
     apart as points of two.
 
     Args:
-        found: From :func:`srtoolkit.divergence`, with several lags.
+        found: From :func:`srtoolkit.divergence`, with several lags, or ``curves`` once more, measured with ``lags``.
         curves: From :func:`srtoolkit.interpolate`, on the same pairs, steps, block and path.
         bins: Number of ranges of output distance, which have equally many points; or the ranges' limits, increasing.
         jump_speed: Speed above which a step is fast, as :func:`srtoolkit.motion` takes it. A null model has hardly a
@@ -89,6 +90,7 @@ def divergence_at_equal_output(
         ValueError: Either is the result of something else, the two are not of the same paths, no pair has points of
             both kinds, or the limits do not increase.
     """
+    found = _at_lags(found)
     check_dataset(found, ("output_distance",), "found", "srtoolkit.divergence")
     path, jumps, excluded = _jumps_of(found, curves, jump_speed)
     same, different = _told_apart(found, path, jumps)
@@ -151,6 +153,15 @@ def _median_of_bins(equal: xr.Dataset, weights: Float[np.ndarray, "resample pair
     found = np.full(len(means), np.nan)
     found[some] = np.nanmedian(means[some], axis=1)
     return found
+
+
+def _at_lags(found: xr.Dataset) -> xr.Dataset:
+    """What was compared at lags by the names that ``divergence`` gives it; curves have ``_lag`` behind these."""
+    if not isinstance(found, xr.Dataset) or "jsd_lag" not in found:
+        return found
+    compared = {str(name): str(name).removesuffix("_lag") for name in found.data_vars if "lag" in found[name].dims}
+    others = [name for name in found.data_vars if "alpha" in found[name].dims and name not in compared]
+    return found.drop_vars(others).rename(compared)
 
 
 def _jumps_of(

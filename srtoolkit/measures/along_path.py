@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from srtoolkit.measures import distances, likely_tokens
+from srtoolkit.measures.lags import compare_at_lags
 from srtoolkit.measures.likely_tokens import likeliest
 from srtoolkit.measures.read_points import vectors
 
@@ -129,11 +130,14 @@ class PointTable(dict[str, Tensor]):
         places: Number of places on each path.
         top: Number of likeliest next tokens to keep.
         jsd_steps: Whether the motion of predictions is measured by Jensen-Shannon divergence, too.
+        lags: Numbers of steps between two points that are compared, where all points of a path run together.
     """
 
-    def __init__(self, pairs: int, places: int, *, top: int, jsd_steps: bool) -> None:
+    def __init__(
+        self, pairs: int, places: int, *, top: int = 0, jsd_steps: bool = False, lags: tuple[int, ...] = ()
+    ) -> None:
         super().__init__()
-        self._shape, self._top, self._jsd_steps = (pairs, places), top, jsd_steps
+        self._shape, self._top, self._jsd_steps, self._lags = (pairs, places), top, jsd_steps, lags
 
     def enter(
         self,
@@ -163,6 +167,11 @@ class PointTable(dict[str, Tensor]):
         for name, values in measured.items():
             whole = self._blank(name, values)
             whole[pair, 0], whole[pair, places[here]] = 0.0, values.cpu()
+        if self._lags and shared is not None:
+            along = order.argsort()
+            of_path = found["logprobs"][along], shared.probabilities[along], found["final_norm"][along]
+            for name, values in compare_at_lags(*of_path, self._lags).items():
+                self._blank(f"{name}_lag", values.T)[pair] = values.T
 
     def _blank(self, name: str, like: Tensor) -> Tensor:
         """The whole of one measure, made where it is not yet there."""

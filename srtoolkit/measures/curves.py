@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from srtoolkit.measures.adaptive_curves import Rule, check_rule, pairs_at_once, run_adaptive
 from srtoolkit.measures.along_path import PointTable
 from srtoolkit.measures.even_curves import run_even
+from srtoolkit.measures.lags import COMPARED, check_lags
 from srtoolkit.measures.likely_tokens import check_top, texts_of
 from srtoolkit.measures.notes import note_of
 from srtoolkit.measures.own_outputs import check_end, own_outputs
@@ -65,6 +66,7 @@ _LONG_NAMES = {
     "norm_a": "L2 norm of A",
     "norm_b": "L2 norm of B",
     "cosine": "cosine between A and B",
+    **{f"{name}_lag": long_name for name, long_name in COMPARED.items()},
     "evaluated": "whether the point ran",
     "certified": "whether what the bound on hidden steps takes for granted held wherever it was seen",
     "rounded": "whether rounding could explain a good part of the steepest step",
@@ -84,6 +86,7 @@ def interpolate(
     top: int = 0,
     own_b: bool = False,
     jsd_steps: bool = False,
+    lags: Sequence[int] = (),
     where: str = "even",
     certify: str = "max_slope",
     tolerance: float = 0.0,
@@ -121,6 +124,9 @@ def interpolate(
             ``own_b`` after the final norm, ``own_b_resid`` before it, ``own_b_hellinger`` of the predictions.
         jsd_steps: Measure the motion of predictions by Jensen-Shannon divergence, too, which takes a tenth longer:
             ``jsd_b``, from that at alpha = 1, and ``step_jsd``, its square root from one point before.
+        lags: Numbers of steps between two points to compare, too, as :func:`srtoolkit.divergence` does in a pass of its
+            own: ``jsd_lag``, ``same_token_lag`` and ``output_distance_lag``, with dims ``pair``, ``lag``, ``alpha``.
+            They need ``"final_norm"`` and ``"logits"``, and points that are even.
         where: Which points of the path run: ``"even"``, all of them, or ``"adaptive"``, those that decide what
             ``certify`` names. Values that did not run are NaN (tokens -1), and ``evaluated`` says which did.
         certify: For adaptive points: ``"max_slope"``, the largest slope of ``distance`` (where that is not read, of
@@ -150,7 +156,7 @@ def interpolate(
     Raises:
         TypeError: ``own_b`` or ``jsd_steps`` is neither true nor false.
         ValueError: A prompt, block, number of steps, path, position, read point, method or number of tokens is not
-            valid, or ``own_b`` is asked of a path that does not end at B.
+            valid, ``own_b`` is asked of a path that does not end at B, or ``lags`` without what they compare.
     """
     reads = check_outputs(model, reads, layer)
     check_names(method, (*METHODS, "auto"), "method")
@@ -162,6 +168,12 @@ def interpolate(
         raise ValueError(f"top={top}: the likeliest tokens are read off the logits, and reads={reads} has none.")
     steps = check_whole(steps, "steps", 2, 10**6)  # a path has at least its two ends
     rule = check_rule(where, certify, tolerance, reads)
+    lags = check_lags(lags, steps, least=0)
+    if lags and (rule is not None or not {"final_norm", "logits"} <= set(reads)):
+        raise ValueError(
+            f"lags={lags}: outputs and predictions are compared at all points, so they need reads=('final_norm', "
+            f"'logits') and where='even', got reads={reads} and where={where!r}."
+        )
     walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path, position=position)
     if own_b:
         check_end(walk)
@@ -170,16 +182,18 @@ def interpolate(
     for batch in walk.batches(at_once, method=method, in_rounds=rule is not None, progress=progress):
         with named():
             own = own_outputs(walk, batch, reads) if own_b else None
-            table = PointTable(*batch.points.shape[:2], top=top, jsd_steps=jsd_steps)
+            table = PointTable(*batch.points.shape[:2], top=top, jsd_steps=jsd_steps, lags=lags)
             if rule is None:
-                run_even(model, batch, walk.layer, reads, table, own)
+                run_even(model, batch, walk.layer, reads, table, own, whole=bool(lags))
             else:
                 run_adaptive(model, batch, walk.layer, reads, table, own, rule)
             found.put(batch.rows, table)
-    return curves_dataset(walk, found, reads, rule)
+    return curves_dataset(walk, found, reads, rule, lags)
 
 
-def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule | None = None) -> xr.Dataset:
+def curves_dataset(
+    walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule | None = None, lags: Sequence[int] = ()
+) -> xr.Dataset:
     """The measured values with relative distances, flags and provenance.
 
     Args:
@@ -187,6 +201,7 @@ def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule |
         found: What was measured on them.
         reads: Outputs that were read.
         rule: Which points ran; ``None`` where all did.
+        lags: Numbers of steps between points that were compared.
     """
     n, variables = len(walk.pairs), dict[str, Any]()
     threshold = max(DEGENERATE, 10 * torch.finfo(walk.model.hf.dtype).eps)
@@ -215,6 +230,9 @@ def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule |
         }
     if rule is not None:
         variables["certified"] = "pair", found.pop("certified") & ~non_finite
+    if lags:
+        at_lags = {f"{name}_lag": found.pop(f"{name}_lag").swapaxes(1, 2) for name in COMPARED}
+        variables |= {name: (("pair", "lag", "alpha"), values) for name, values in at_lags.items()}
     variables |= {name: (("pair", "alpha", "rank")[: values.ndim], values) for name, values in found.items()}
     variables["input_distance"] = "pair", (walk.b - walk.a).float().norm(dim=-1).cpu().numpy()
     variables |= {"norm_a": ("pair", norm_a), "norm_b": ("pair", norm_b)}
@@ -222,7 +240,7 @@ def curves_dataset(walk: Walk, found: Rows, reads: tuple[str, ...], rule: Rule |
     rounded &= ~(degenerate | non_finite)  # which are left out already
     flags = {"degenerate": degenerate, "non_finite": non_finite, "rounded": rounded}
     variables |= {name: ("pair", flag) for name, flag in flags.items()}
-    coords: dict[str, Any] = {"alpha": walk.alphas.double().numpy()}
+    coords: dict[str, Any] = {"alpha": walk.alphas.double().numpy()} | ({"lag": list(lags)} if lags else {})
     if "token" in found:
         variables["text"] = ("pair", "alpha", "rank"), texts_of(walk.model, found["token"])
         coords["rank"] = np.arange(1, found["token"].shape[-1] + 1)

@@ -24,6 +24,7 @@ def run_even(
     table: PointTable,
     own: list[dict[str, Float[Tensor, "1 _width"]]] | None = None,
     held: dict[str, Float[Tensor, "pair _width"]] | None = None,
+    whole: bool = False,
 ) -> None:
     """Enter every measure at every point of some pairs.
 
@@ -38,9 +39,10 @@ def run_even(
         table: Where measures are entered.
         own: B's own outputs, where they are to be compared with.
         held: Outputs of parts of later blocks that are held, by read point.
+        whole: Never cut a path, whatever its log-probabilities take.
     """
     points, steps = batch.points, batch.points.shape[1]
-    at_once = max(4, points_held(model)) if "logits" in reads else steps + 1
+    at_once = max(4, points_held(model)) if "logits" in reads and not whole else steps + 1
     cuts = torch.arange(1, steps - 1).split(max(1, at_once - 3)) or (torch.arange(0),)
     wanted = tuple("logprobs" if read == "logits" else read for read in reads)
     table["input_step"] = F.pad(points.diff(dim=1).norm(dim=-1), (1, 0))

@@ -95,7 +95,7 @@ def freeze(
     for batch in walk.batches(at_once, method=method, progress=progress):
         with named():
             held = _values_at(walk, batch, names, PLACES[at])
-            table = PointTable(*batch.points.shape[:2], top=0, jsd_steps=False)
+            table = PointTable(*batch.points.shape[:2])
             run_even(model, batch, walk.layer, reads, table, held=held)
             found.put(batch.rows, table)
     about = {"frozen": ", ".join(parts), "frozen_at": at, "frozen_blocks": ", ".join(map(str, held_blocks))}

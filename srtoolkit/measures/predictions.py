@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Shaped
-from torch import Tensor
 
-from srtoolkit.measures.distances import jsd_of
+from srtoolkit.measures.lags import COMPARED, check_lags, compare_at_lags
 from srtoolkit.measures.likely_tokens import check_top, likeliest, texts_of
 from srtoolkit.measures.paths import Path
 from srtoolkit.measures.walk import PAIRS_AT_ONCE, Rows, pairs_that_fit, set_out
@@ -96,7 +94,8 @@ def divergence(
     """Jensen-Shannon divergence between next-token predictions at two points of a path, in nats, from 0 to log 2.
 
     Points that are ``lag`` steps apart are ``lag / (steps - 1) |A - B|`` apart in the residual stream, wherever on the
-    path they lie: within one pair and lag, all compared points are at equal input distance.
+    path they lie: within one pair and lag, all compared points are at equal input distance. Where curves are measured
+    anyway, ``interpolate(..., lags=)`` keeps the same from the same pass.
 
     Args:
         model: From :func:`srtoolkit.load_model`.
@@ -118,11 +117,7 @@ def divergence(
         ValueError: A prompt, block, number of steps or path is not valid, or a lag is not between 1 and ``steps - 1``.
     """
     steps = check_whole(steps, "steps", 2, 10**6)
-    given, lags = lags, [check_whole(lag, "lags", 1, steps - 1) for lag in listed(lags) or []]
-    if not lags:
-        raise ValueError(
-            f"lags={given!r}: expected numbers of steps from 1 to {steps - 1}, one less than steps={steps}."
-        )
+    lags = check_lags(lags, steps)
     walk = set_out(model, pairs, layer=layer, alphas=torch.linspace(0, 1, steps), path=path)
     found = Rows(len(walk.pairs))
     for batch in walk.batches(pairs_that_fit(model, steps, with_logprobs=True), progress=progress):
@@ -131,39 +126,13 @@ def divergence(
                 model, batch.context, batch.points, layer=walk.layer, reads=("logprobs", "final_norm"),
                 method=batch.method, progress=batch.progress,
             )  # fmt: skip
-            each = [_between(*of_pair, lags) for of_pair in zip(said["logprobs"], said["final_norm"], strict=True)]
+            each = [
+                compare_at_lags(logprobs, logprobs.exp(), outputs, lags) | {"undefined": logprobs.isnan().any()}
+                for logprobs, outputs in zip(said["logprobs"], said["final_norm"], strict=True)
+            ]
         found.put(batch.rows, {name: torch.stack([pair[name] for pair in each]) for name in each[0]})
-    dims = ("pair", "lag", "alpha")
     data = {
-        "jsd": (dims, found["jsd"], {"long_name": "Jensen-Shannon divergence of two points' predictions, nats"}),
-        "same_token": (
-            dims,
-            found["same_token"],
-            {"long_name": "whether two points' most probable tokens are the same"},
-        ),
-        "output_distance": (
-            dims,
-            found["output_distance"],
-            {"long_name": "L2 distance of two points' outputs after the final norm"},
-        ),
+        name: (("pair", "lag", "alpha"), found[name], {"long_name": long_name}) for name, long_name in COMPARED.items()
     }
     coords = {"alpha": walk.alphas.double().numpy(), "lag": list(lags)}
     return walk.to_dataset(data, coords, found["undefined"], steps=steps)
-
-
-def _between(
-    logprobs: Float[Tensor, "point d_vocab"], outputs: Float[Tensor, "point d_model"], lags: Sequence[int]
-) -> dict[str, Shaped[Tensor, "*lag point"]]:
-    """Divergence, agreement and distance of one pair's points with those some steps further, NaN beyond the last."""
-    top = logprobs.argmax(-1).double().masked_fill(logprobs.isnan().any(-1), torch.nan)
-    jsd = torch.full((len(lags), len(logprobs)), torch.nan, dtype=torch.float64)
-    same, apart = torch.full_like(jsd, torch.nan), torch.full_like(jsd, torch.nan)
-    probabilities = logprobs.exp()
-    for place, lag in enumerate(lags):
-        undefined = (top[:-lag] + top[lag:]).isnan()
-        same[place, :-lag] = (top[:-lag] == top[lag:]).double().masked_fill(undefined, torch.nan).cpu()
-        between = jsd_of(probabilities[:-lag], probabilities[lag:])
-        jsd[place, :-lag] = between.double().masked_fill(undefined, torch.nan).cpu()
-        distance = (outputs[lag:].float() - outputs[:-lag].float()).norm(dim=-1)
-        apart[place, :-lag] = distance.double().masked_fill(undefined, torch.nan).cpu()
-    return {"jsd": jsd, "same_token": same, "output_distance": apart, "undefined": top.isnan().any()}

@@ -244,10 +244,12 @@ def capture_all(
     """
     for length in sorted({len(prompt) for prompt in prompts}):  # before any runs
         check_position(length, position)
-    out = torch.empty(len(prompts), model.d_model, dtype=model.hf.dtype, device=model.device)
-    for places, tokens in by_length(prompts):
+    named = [tuple(prompt.tolist()) for prompt in prompts]
+    number = {ids: index for index, ids in enumerate(dict.fromkeys(named))}  # pairs of a list share their prompts
+    out = torch.empty(len(number), model.d_model, dtype=model.hf.dtype, device=model.device)
+    for places, tokens in by_length(map(torch.tensor, number)):
         out[places] = capture(model, tokens, layer=layer, position=position)
-    return check_activations(model, out, layer)
+    return check_activations(model, out[[number[ids] for ids in named]], layer)
 
 
 def pairs_that_fit(model: Model, steps: int, *, with_logprobs: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,10 @@ from srtoolkit.validation import check_whole
 SOURCES = ("prose", "gutenberg")
 
 GUTENBERG = "sedthh/gutenberg_english"
+
+#: The shipped prose as the tokenizer that asked for it last reads it: a third of a second that each of a sweep's models
+#: would take, several times.
+_PROSE: dict[tuple[type, bytes] | None, list[tuple[str, Int[Tensor, " pos"]]]] = {}
 
 
 class Window(NamedTuple):
@@ -138,12 +143,24 @@ def _with_same_last_token(windows: Iterable[Window]) -> Iterator[tuple[Window, W
 
 def _prose_windows(model: Model, length: int) -> Iterator[Window]:
     """Every document of the shipped prose, cut into consecutive windows; what is left at its end is dropped."""
-    folder = files("srtoolkit.prompts").joinpath("data/prose")
-    for document in sorted(folder.iterdir(), key=lambda path: path.name):
-        if document.name.endswith(".txt"):
-            ids = model.tokenize(document.read_text(encoding="utf-8"))
-            pieces = ids[: len(ids) // length * length].split(length)
-            yield from (Window(piece, document.name.removesuffix(".txt")) for piece in pieces)
+    for document, ids in _tokenised_prose(model):
+        pieces = ids[: len(ids) // length * length].split(length)
+        yield from (Window(piece, document) for piece in pieces)
+
+
+def _tokenised_prose(model: Model) -> list[tuple[str, Int[Tensor, " pos"]]]:
+    """Names and token ids of the shipped documents, kept by what the tokenizer is: checkpoints bring the same one."""
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    known = None if backend is None else (type(model.tokenizer), hashlib.sha256(backend.to_str().encode()).digest())
+    found = _PROSE.get(known)
+    if found is None:
+        folder = files("srtoolkit.prompts").joinpath("data/prose")
+        paths = sorted((path for path in folder.iterdir() if path.name.endswith(".txt")), key=lambda path: path.name)
+        found = [(path.name.removesuffix(".txt"), model.tokenize(path.read_text(encoding="utf-8"))) for path in paths]
+        if known is not None:
+            _PROSE.clear()  # of several tokenizers, one is in use at a time
+            _PROSE[known] = found
+    return found
 
 
 def _gutenberg_windows(model: Model, length: int) -> Iterator[Window]:

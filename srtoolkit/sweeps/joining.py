@@ -21,8 +21,10 @@ def join(found: Mapping[str, xr.Dataset], names: Sequence[str], errors: Mapping[
         errors: Why a model has no result, by label.
     """
     parts = {name: found[name].copy() for name in names if name in found}
-    for part in parts.values():
+    for name, part in parts.items():
         part.attrs = {"name" if key == "model" else key: value for key, value in part.attrs.items()}
+        if "model" in part.coords:  # of results on several models that the measurement joined: the axis is the sweep's
+            parts[name] = part.rename(model="name")
     joined = _joined([_expanded(part, "model", name) for name, part in parts.items()], "model", _OF_A_MODEL)
     fill = {str(name): _filler(values) for name, values in joined.variables.items()}
     joined = joined.reindex(model=list(names), fill_value=fill)

@@ -31,6 +31,25 @@ def test_divergence_is_that_of_the_two_predictions(text_model):
     assert np.isfinite(found.jsd.sel(lag=1)[:, :4]).all() and np.isnan(found.jsd.sel(lag=1)[:, 4]).all()
 
 
+def test_curves_compare_the_same_points_in_the_same_pass(text_model):
+    found = srt.divergence(text_model, PAIRS, lags=(1, 3), steps=5)
+    curves = srt.interpolate(text_model, PAIRS, reads=("final_norm", "logits"), steps=5, lags=(1, 3))
+    for name in ("jsd", "same_token", "output_distance"):
+        xr.testing.assert_allclose(curves[f"{name}_lag"].drop_attrs(), found[name].drop_attrs(), atol=1e-6)
+    assert curves.jsd.dims == ("pair", "alpha") and curves.jsd_lag.long_name == found.jsd.long_name
+    np.testing.assert_allclose(curves.output_distance_lag.sel(lag=1)[:, :-1], curves.step[:, 1:], rtol=1e-4)
+    split = srt.divergence_by_region(curves, curves, jump_speed=1.01)
+    expected = srt.divergence_by_region(found, curves, jump_speed=1.01)
+    for name in ("jsd_same", "jsd_different", "same_token_same", "excluded"):
+        np.testing.assert_allclose(split[name], expected[name], atol=1e-6)
+
+
+@pytest.mark.parametrize(("words", "more"), [("reads", {"reads": "logits"}), ("where", {"where": "adaptive"})])
+def test_lags_need_all_that_they_compare(text_model, words, more):
+    with pytest.raises(ValueError, match=f"lags=.*{words}"):
+        srt.interpolate(text_model, PAIRS, lags=(1,), **more)
+
+
 @pytest.mark.parametrize("lags", [(), (0,), (5,)])
 def test_lags_that_are_not_on_the_path(text_model, lags):
     with pytest.raises(ValueError, match="lags="):

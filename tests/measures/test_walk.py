@@ -8,6 +8,7 @@ import torch
 import xarray as xr
 
 import srtoolkit as srt
+from srtoolkit.measures import walk
 from srtoolkit.measures.paths import name_of
 from srtoolkit.measures.walk import Rows
 
@@ -211,3 +212,17 @@ def test_rows_are_filled_in_whatever_order_they_come():
     rows.put([2, 0], {"value": torch.tensor([[2.0], [0.0]])})
     rows.put([1], {"value": torch.tensor([[1.0]])})
     assert rows["value"].tolist() == [[0.0], [1.0], [2.0]]
+
+
+def test_a_prompt_of_many_pairs_is_captured_once(text_model, monkeypatch):
+    texts, rows = ["the cat sat", "a dog", "rain", "snow falls"], []
+
+    def counted(model, tokens, **more):
+        rows.append(len(tokens))
+        return srt.capture(model, tokens, **more)
+
+    monkeypatch.setattr(walk, "capture", counted)
+    every = srt.interpolate(text_model, srt.all_pairs(text_model, texts), steps=3, reads="final_norm")
+    assert sum(rows) == 6  # three prompts A, three prompts B
+    alone = srt.interpolate(text_model, [(texts[1], texts[3])], steps=3, reads="final_norm")
+    np.testing.assert_allclose(every.distance.sel(pair="1-3"), alone.distance[0], rtol=1e-4)

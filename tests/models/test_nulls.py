@@ -52,6 +52,20 @@ def test_what_is_kept_is_kept_and_the_rest_is_gone(model, kind):
     assert all(torch.equal(null.hf.state_dict()[path], before[path]) for path in rest), "embeddings, norms and biases"
 
 
+def test_a_null_runs_by_the_method_that_its_model_has_tried(text_model):
+    pairs = [("the old house", "the red bird")]
+    null = srt.null_model(text_model, "permuted", seed=1)
+    own = srt.interpolate(text_model, pairs, steps=5, reads="final_norm")
+    known = dict(text_model.methods)
+    found = srt.interpolate(null, pairs, steps=5, reads="final_norm")
+    assert known and text_model.methods == null.methods == known
+    assert found.method == own.method
+    full = srt.interpolate(null, pairs, steps=5, reads="final_norm", method="full")
+    torch.testing.assert_close(
+        torch.tensor(found.distance.values), torch.tensor(full.distance.values), rtol=1e-3, atol=1e-4
+    )
+
+
 def test_attention_and_mlp_are_the_two_parts_of_a_block(model):
     if model.name == "tiny-mamba":
         with pytest.raises(ValueError, match="no matrix of MambaForCausalLM's blocks is of that kind"):

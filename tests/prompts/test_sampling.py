@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from importlib.resources import files
 
 import pytest
+from tokenizers import normalizers
 
 import srtoolkit as srt
 
@@ -26,6 +28,19 @@ def test_pairs_are_disjoint_exact_and_follow_the_seed(text_model):
 def test_fewer_pairs_are_the_first_of_more(text_model):
     few, many = (srt.sample_pairs(text_model, n, length=12) for n in (5, 50))
     assert few.text_a == many.text_a[:5] and few.text_b == many.text_b[:5]
+
+
+def test_prose_is_read_anew_by_a_tokenizer_that_is_no_longer_the_same(text_model):
+    before = srt.sample_pairs(text_model, 3)
+    tokenizer = copy.deepcopy(text_model.tokenizer)
+    changed = srt.wrap(text_model.hf, tokenizer, name="changed")
+    assert srt.sample_pairs(changed, 3).text_a == before.text_a
+    backend = tokenizer.backend_tokenizer
+    backend.normalizer = normalizers.Lowercase()
+    lower = srt.sample_pairs(changed, 3)
+    assert any(text != text.lower() for text in before.text_a)
+    assert all(text == text.lower() for text in (*lower.text_a, *lower.text_b))
+    assert srt.sample_pairs(text_model, 3).text_a == before.text_a
 
 
 @pytest.mark.slow

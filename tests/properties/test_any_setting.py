@@ -153,6 +153,10 @@ SETTINGS = {
         lambda v: _prompts(v),
     ),
     "predicted_radius model": (lambda v: srt.predicted_radius(v, ["ab"], torch.ones(1, 32), delta=0.1), never),
+    "interpolate lags": (
+        lambda v: srt.interpolate(model_of(), PAIRS, steps=3, lags=v),
+        lambda v: _lags(v) or (isinstance(v, list | tuple | np.ndarray) and len(v) == 0),
+    ),
     "interpolate where": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where=v), same("even")),
     "interpolate certify": (
         lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where="adaptive", certify=v),

@@ -56,6 +56,19 @@ def test_a_result_has_every_model_in_order_and_says_what_it_was(folders, tmp_pat
     xr.testing.assert_identical(found, srt.load(tmp_path / "joined.nc"))
 
 
+def test_a_measurement_may_join_a_model_and_its_nulls(folders, tmp_path):
+    def beside(model):
+        null = srt.null_model(model, "permuted", seed=1)
+        return srt.concat({"own": measure(model), "permuted": measure(null)}, "weights")
+
+    found = srt.sweep(folders[:2], beside, store=tmp_path)
+    assert found["max_slope"].dims == ("model", "weights", "pair")
+    assert found["model"].values.tolist() == [label(folder) for folder in folders[:2]]
+    assert found["name"].sel(weights="permuted").values.tolist() == [f"{folder} permuted 1" for folder in folders[:2]]
+    null = srt.null_model(srt.load_model(folders[1]), "permuted", seed=1)
+    assert found["max_slope"][1].sel(weights="permuted").values.tolist() == measure(null).max_slope.values.tolist()
+
+
 @pytest.mark.slow
 def test_a_second_call_loads_no_model(folders, tmp_path, monkeypatch):
     first = srt.sweep(folders[:2], measure, store=tmp_path)
