@@ -88,8 +88,8 @@ def path_cosine(
     pairs, others = as_pairs(model, pairs), as_pairs(model, others)
     if len(others) != len(pairs):
         raise ValueError(f"{len(pairs)} pairs and {len(others)} others: expected one other for each pair.")
-    sides = (pairs.tokens_a, pairs.tokens_b, others.tokens_a, others.tokens_b)
-    a, b, c, d = (capture_all(model, side, layer).double() for side in sides)
+    sides = (*pairs.tokens_a, *pairs.tokens_b, *others.tokens_a, *others.tokens_b)
+    a, b, c, d = capture_all(model, sides, layer).double().chunk(4)
     lengths = (b - a).norm(dim=-1), (d - c).norm(dim=-1)
     cosine = ((b - a) * (d - c)).sum(-1) / (lengths[0] * lengths[1])
     values = {
