@@ -124,8 +124,10 @@ def _is_meant(path: str, kind: str, layer: int) -> bool:
 
 def _permuted(weight: Tensor, generator: torch.Generator) -> Tensor:
     """The same entries in another order."""
-    order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
-    return weight.flatten()[order].view_as(weight)
+    n = weight.numel()
+    # The same order as in 64 bits, in half the time.
+    order = torch.randperm(n, generator=generator, dtype=torch.int32 if n < 2**31 else torch.int64)
+    return weight.flatten().index_select(0, order.to(weight.device)).view_as(weight)
 
 
 def _spectrum(weight: Tensor, generator: torch.Generator) -> Tensor:

@@ -52,6 +52,14 @@ def test_what_is_kept_is_kept_and_the_rest_is_gone(model, kind):
     assert all(torch.equal(null.hf.state_dict()[path], before[path]) for path in rest), "embeddings, norms and biases"
 
 
+def test_the_order_is_that_of_the_seed_for_good(text_model):
+    """Stored results of permuted weights are compared with new ones, so the draw must not change."""
+    null, generator = srt.null_model(text_model, "permuted", seed=3), torch.Generator().manual_seed(3)
+    for path, weight in weights(text_model).items():
+        order = torch.randperm(weight.numel(), generator=generator)
+        assert torch.equal(weights(null)[path], weight.flatten()[order].view_as(weight)), path
+
+
 def test_a_null_runs_by_the_method_that_its_model_has_tried(text_model):
     pairs = [("the old house", "the red bird")]
     null = srt.null_model(text_model, "permuted", seed=1)
