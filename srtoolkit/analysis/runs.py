@@ -60,7 +60,10 @@ def difference_over_runs(
         return Estimate(apart, np.nan, np.nan)
     if np.ptp(first) == np.ptp(second) == 0:
         return Estimate(apart, apart, apart)  # no run differs from another of its kind; Welch's formula divides by that
-    return Estimate(apart, *map(float, stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)  # of runs that hardly differ
+        ends = stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)
+    return Estimate(apart, *map(float, ends))
 
 
 def slope_over_runs(

@@ -31,8 +31,9 @@ def check_lags(lags: Any, steps: int, least: int = 1) -> tuple[int, ...]:
     Raises:
         ValueError: There are fewer, or one is not between 1 and ``steps - 1``.
     """
-    found = tuple(check_whole(lag, "lags", 1, steps - 1) for lag in listed(lags) or [])
-    if len(found) < least:
+    given = listed(lags)
+    found = tuple(check_whole(lag, "lags", 1, steps - 1) for lag in given or [])
+    if given is None or len(found) < least:
         raise ValueError(
             f"lags={lags!r}: expected numbers of steps from 1 to {steps - 1}, one less than steps={steps}."
         )

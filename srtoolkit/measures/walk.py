@@ -194,7 +194,7 @@ def set_out(
     """
     layer, pairs = check_layer(model, layer), as_pairs(model, pairs)
     path_name, points_on = find_path(path, lambda: prose_mean(model, layer))
-    a, b = wide(capture_all(model, (*pairs.tokens_a, *pairs.tokens_b), layer, position)).chunk(2)
+    a, b = (wide(capture_all(model, side, layer, position)) for side in (pairs.tokens_a, pairs.tokens_b))
     return Walk(model, pairs, layer, alphas, path_name, points_on, a, b, position)
 
 

