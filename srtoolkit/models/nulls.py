@@ -65,7 +65,7 @@ def null_model(model: Model, kind: str, seed: int = 0, *, layer: int = 0) -> Mod
         "revision": model.revision,
         "commit": model.commit,
         "missing": () if kind == "random" else model.missing,
-        "methods": model.methods,  # the architecture decides which agree, so what one has tried holds for the other
+        "methods": model.methods,  # both are of one architecture: what one has tried is not tried again
     }
     return as_model(null, model.tokenizer, name=f"{model.name} {kind} {seed}", init=kind, seed=seed, **kept)
 
